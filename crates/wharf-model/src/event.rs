@@ -1,0 +1,76 @@
+//! The kinds of event in the log. Their data is made where the change is made; the names are the public contract.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::message::UnknownName;
+
+/// What happened. The name is `group.what`, and a reader may ask for a whole group with `group.*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// A session changed its state.
+    SessionStatus,
+    /// A QR is shown; the event carries its expiry, never its text.
+    SessionQr,
+    /// An outbound message was accepted.
+    MessageQueued,
+    /// The server has it.
+    MessageSent,
+    /// The recipient's device has it.
+    MessageDelivered,
+    /// The recipient saw it.
+    MessageRead,
+    /// The recipient played it.
+    MessagePlayed,
+    /// It will not be sent.
+    MessageFailed,
+    /// A message came in.
+    MessageReceived,
+}
+
+impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::SessionStatus,
+        Self::SessionQr,
+        Self::MessageQueued,
+        Self::MessageSent,
+        Self::MessageDelivered,
+        Self::MessageRead,
+        Self::MessagePlayed,
+        Self::MessageFailed,
+        Self::MessageReceived,
+    ];
+
+    /// The stable name on the wire and in storage.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SessionStatus => "session.status",
+            Self::SessionQr => "session.qr",
+            Self::MessageQueued => "message.queued",
+            Self::MessageSent => "message.sent",
+            Self::MessageDelivered => "message.delivered",
+            Self::MessageRead => "message.read",
+            Self::MessagePlayed => "message.played",
+            Self::MessageFailed => "message.failed",
+            Self::MessageReceived => "message.received",
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for EventKind {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(UnknownName("event type"))
+    }
+}

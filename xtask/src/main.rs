@@ -1,1 +1,38 @@
-fn main() {}
+//! Automation of the project: `cargo xtask tidy` proves the rules of ARCHITECTURE.md, `cargo xtask ci` runs what has to
+//! pass before a change lands. Never builds anything that users run.
+
+mod ci;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(about = "Automation of the Wharf project")]
+enum Task {
+    /// Checks the arrows between crates, where libraries are named, file sizes and names.
+    Tidy,
+    /// Formatting, lints, tidy, documentation and tests, in the order that fails fastest.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Task::parse() {
+        Task::Tidy => tidy::run(),
+        Task::Ci => ci::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells the person at the terminal.
+#[expect(clippy::print_stderr, reason = "a command line tool speaks on stderr")]
+fn report(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,76 @@
+//! Which crate may depend on which. An arrow that is not in this table is an architecture change: it changes this
+//! table and ARCHITECTURE.md in a commit of its own.
+
+use cargo_metadata::{DependencyKind, Package};
+
+use super::Tree;
+
+/// For each crate, the crates of the project that its code (not its tests) may use.
+const ARROWS: [(&str, &[&str]); 8] = [
+    ("wharf-model", &[]),
+    ("wharf-storage", &["wharf-model"]),
+    ("wharf-session", &["wharf-model", "wharf-storage"]),
+    ("wharf-api", &["wharf-model", "wharf-storage", "wharf-session"]),
+    ("wharf-whatsapp", &["wharf-model", "wharf-storage", "wharf-session"]),
+    (
+        "wharf-server",
+        &[
+            "wharf-model",
+            "wharf-storage",
+            "wharf-session",
+            "wharf-api",
+            "wharf-whatsapp",
+            "wharf-sandbox",
+        ],
+    ),
+    ("wharf-sandbox", &[]),
+    ("xtask", &[]),
+];
+
+/// Crates that only the composition root and tests may name.
+const IMPLEMENTATIONS: [&str; 1] = ["wharf-whatsapp"];
+
+pub fn check(tree: &Tree) -> Vec<String> {
+    tree.metadata
+        .workspace_packages()
+        .into_iter()
+        .flat_map(check_package)
+        .collect()
+}
+
+fn check_package(package: &Package) -> Vec<String> {
+    let name = package.name.as_str();
+    let Some((_, allowed)) = ARROWS.iter().find(|(from, _)| *from == name) else {
+        return vec![format!(
+            "{name} is not in the table of arrows (xtask/src/tidy/arrows.rs)"
+        )];
+    };
+    let mut faults: Vec<String> = Vec::new();
+    for dependency in package
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.name.starts_with("wharf-"))
+    {
+        let to = dependency.name.as_str();
+        let in_tests = dependency.kind == DependencyKind::Development;
+        if !in_tests && !allowed.contains(&to) {
+            faults.push(format!("{name} -> {to} is not an arrow of the architecture"));
+        }
+        if in_tests && name == "wharf-sandbox" {
+            faults.push(format!(
+                "wharf-sandbox never imports another crate of the project, {to} included"
+            ));
+        }
+        if !in_tests && IMPLEMENTATIONS.contains(&to) && name != "wharf-server" {
+            faults.push(format!("{to} is named by wharf-server and tests only, not by {name}"));
+        }
+    }
+    faults.extend(folder_fault(package));
+    faults
+}
+
+/// Folder name = crate name.
+fn folder_fault(package: &Package) -> Option<String> {
+    let folder = package.manifest_path.parent()?.file_name()?;
+    (folder != package.name.as_str()).then(|| format!("crate {} lives in a folder named {folder}", package.name))
+}

@@ -1,0 +1,59 @@
+//! What storage needs to know before it opens.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wharf_model::{Clock, Network, Random, SystemEdges};
+
+use crate::seal::MasterKey;
+
+/// What an acknowledged commit survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Loss of power (`synchronous=FULL`). Group commit makes it cheap.
+    #[default]
+    Power,
+    /// A crash of the process only (`synchronous=NORMAL`, the option `durability=process`): a loss of power may take
+    /// the last commits, never the consistency.
+    Process,
+}
+
+/// How to open storage. The server reads files and environment; this crate receives the result.
+#[derive(Clone, Debug)]
+pub struct StorageConfig {
+    /// The data directory: `wharf.db`, `wharf.lock` and, unless configured otherwise, `master.key`.
+    pub dir: PathBuf,
+    /// The address of a database server instead; `postgres://` is refused until the next release.
+    pub url: Option<String>,
+    /// The network of this build; a database of the other network is refused.
+    pub network: Network,
+    /// See [`Durability`].
+    pub durability: Durability,
+    /// The master key from configuration. `None`: from `DIR/master.key`, made at the first start.
+    pub master_key: Option<MasterKey>,
+    /// Reader threads, 1 to 8.
+    pub readers: usize,
+    /// How many units may wait in each queue before callers are made to wait.
+    pub queue_capacity: usize,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Keys, nonces and ids.
+    pub random: Arc<dyn Random>,
+}
+
+impl StorageConfig {
+    /// The defaults for a directory: full durability, key file, two readers, the machine's own clock and randomness.
+    pub fn new(dir: impl Into<PathBuf>, network: Network) -> Self {
+        Self {
+            dir: dir.into(),
+            url: None,
+            network,
+            durability: Durability::default(),
+            master_key: None,
+            readers: 2,
+            queue_capacity: 4096,
+            clock: Arc::new(SystemEdges),
+            random: Arc::new(SystemEdges),
+        }
+    }
+}

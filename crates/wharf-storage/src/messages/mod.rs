@@ -1,0 +1,20 @@
+//! Messages: the rows that are both the record and the job. An outbound row waits in its lane until its session's
+//! actor takes it; status moves along `MessageStatus::accepts` and each step is a line of the timeline.
+//! Addresses stand in the rows sealed, and as blind indexes for look-ups.
+
+mod draft;
+mod inbound;
+mod list;
+mod outbound;
+mod row;
+mod status;
+
+pub use draft::{InboundDraft, NewInbound, NewOutbound, OutboundDraft, chat_index};
+pub use inbound::{Inserted, insert_inbound};
+pub use list::{MessageFilter, get, list, timeline};
+pub use outbound::{
+    QueueDepth, in_flight, insert_outbound, mark_sending, next_due_at, next_outbound, note_resent, postpone,
+    queue_depth,
+};
+pub use row::{Message, OpenMessage, TimelineEntry};
+pub use status::{Advance, advance, advance_by_whatsapp_id, cancel, expire_due, find_by_whatsapp_id, wipe_body};

@@ -1,0 +1,216 @@
+//! The queue: what a session sends next.
+
+use wharf_model::{Direction, Lane, MessageId, MessageStatus, SessionId, Timestamp};
+
+use super::draft::NewOutbound;
+use super::row::{Message, columns, read_all};
+use super::status::{self, Advance};
+use crate::driver::value::params;
+use crate::error::StorageError;
+use crate::sessions::{Fence, check_epoch};
+use crate::unit::tx::{ReadTx, Tx};
+
+/// How many messages of a lane wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// The lane.
+    pub lane: Lane,
+    /// How many.
+    pub queued: u64,
+}
+
+/// Stores an accepted message and nudges its session after the commit.
+///
+/// # Errors
+/// [`StorageError::Conflict`] when the id or WhatsApp's id in this chat is taken.
+pub async fn insert_outbound(tx: &mut Tx, message: &NewOutbound) -> Result<(), StorageError> {
+    tx.execute(
+        "insert into messages (id, workspace_id, session_id, direction, lane, kind, chat_index, sender_index, chat, peer,
+             body, secret, metadata, whatsapp_id, status, due_at, expires_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)",
+        params![
+            &message.id,
+            &message.workspace_id,
+            &message.session_id,
+            Direction::Outbound,
+            message.lane,
+            message.kind,
+            &message.chat_index,
+            &[0; 0],
+            &message.chat,
+            &message.peer,
+            &message.body,
+            &message.secret,
+            &message.metadata,
+            &message.whatsapp_id,
+            MessageStatus::Queued,
+            message.due_at,
+            message.expires_at,
+            message.created_at
+        ],
+    )
+    .await?;
+    tx.notes().nudge(message.session_id);
+    Ok(())
+}
+
+/// What may be sent now: lane by lane, in each by time and then in order of acceptance, without chats that have a
+/// message in flight and without what has expired. Two messages of one chat can both be in the answer; the second one's
+/// [`mark_sending`] says no while the first is in flight.
+///
+/// # Errors
+/// The database failed.
+pub async fn next_outbound(
+    tx: &mut ReadTx,
+    session: SessionId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Message>, StorageError> {
+    let limit = limit.clamp(1, 1000) as usize;
+    let mut messages = Vec::new();
+    for lane in Lane::ALL {
+        // A statement per lane: each is one range of the index, where one for all would read every future row.
+        let missing = i64::try_from(limit - messages.len()).unwrap_or(1);
+        let rows = tx.query(NEXT, params![&session, lane, now, missing]).await?;
+        messages.extend(read_all(rows)?);
+        if messages.len() >= limit {
+            break;
+        }
+    }
+    Ok(messages)
+}
+
+const NEXT: &str = concat!(
+    "select ",
+    columns!(),
+    " from messages m
+      where session_id = $1 and lane = $2 and status = 'queued' and due_at <= $3
+        and (expires_at is null or expires_at > $3)
+        and not exists (select 1 from messages f
+            where f.session_id = m.session_id and f.chat_index = m.chat_index and f.status = 'sending')
+      order by due_at, seq limit $4"
+);
+
+/// When the next message that waits for its time is due, so that an idle actor knows how long to sleep.
+///
+/// # Errors
+/// The database failed.
+pub async fn next_due_at(
+    tx: &mut ReadTx,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StorageError> {
+    let mut earliest = None;
+    for lane in Lane::ALL {
+        let sql =
+            "select due_at from messages where session_id = $1 and lane = $2 and status = 'queued' and due_at > $3
+                   order by due_at limit 1";
+        if let Some(mut row) = tx.first(sql, params![&session, lane, now]).await? {
+            let due: Timestamp = row.take()?;
+            earliest = Some(earliest.map_or(due, |earlier: Timestamp| earlier.min(due)));
+        }
+    }
+    Ok(earliest)
+}
+
+/// Takes a queued message for sending. `false`: it is not queued any more, has expired, or its chat has a message in
+/// flight.
+///
+/// # Errors
+/// [`StorageError::StaleEpoch`] when the session has another owner.
+pub async fn mark_sending(tx: &mut Tx, fence: &Fence, id: MessageId, now: Timestamp) -> Result<bool, StorageError> {
+    check_epoch(tx, fence).await?;
+    let changed = tx
+        .execute(
+            "update messages set status = 'sending', attempts = attempts + 1, retry_at = null, code = null,
+                 updated_at = $3
+             where id = $1 and session_id = $2 and status = 'queued' and (expires_at is null or expires_at > $3)
+                 and not exists (select 1 from messages f where f.session_id = $2
+                     and f.chat_index = messages.chat_index and f.status = 'sending')",
+            params![&id, &fence.session, now],
+        )
+        .await?;
+    if changed == 1 {
+        status::append_timeline(tx, id, MessageStatus::Sending, now, None).await?;
+    }
+    Ok(changed == 1)
+}
+
+/// What was handed to the engine and never acknowledged, oldest first: after a crash or a reconnect it is sent again
+/// with the same ids.
+///
+/// # Errors
+/// The database failed.
+pub async fn in_flight(tx: &mut ReadTx, session: SessionId) -> Result<Vec<Message>, StorageError> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from messages where session_id = $1 and status = 'sending' order by seq"
+    );
+    read_all(tx.query(sql, params![&session]).await?)
+}
+
+/// Counts another handing over of a message that is in flight.
+///
+/// # Errors
+/// [`StorageError::StaleEpoch`] when the session has another owner.
+pub async fn note_resent(tx: &mut Tx, fence: &Fence, id: MessageId, now: Timestamp) -> Result<(), StorageError> {
+    check_epoch(tx, fence).await?;
+    tx.execute(
+        "update messages set attempts = attempts + 1, updated_at = $3
+         where id = $1 and session_id = $2 and status = 'sending'",
+        params![&id, &fence.session, now],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Puts a message back until `retry_at`, with the code of what it waits for. `None` when it is neither queued nor in
+/// flight any more.
+///
+/// # Errors
+/// The database failed.
+pub async fn postpone(
+    tx: &mut Tx,
+    session: SessionId,
+    id: MessageId,
+    retry_at: Timestamp,
+    code: &str,
+    now: Timestamp,
+) -> Result<Option<Advance>, StorageError> {
+    let sql = "select status from messages where id = $1 and session_id = $2 and status in ('queued', 'sending')";
+    let Some(mut row) = tx.first(sql, params![&id, &session]).await? else {
+        return Ok(None);
+    };
+    let from = row.take()?;
+    tx.execute(
+        "update messages set status = 'queued', due_at = $2, retry_at = $2, code = $3, updated_at = $4 where id = $1",
+        params![&id, retry_at, code, now],
+    )
+    .await?;
+    status::append_timeline(tx, id, MessageStatus::Queued, now, Some(code)).await?;
+    tx.notes().nudge(session);
+    Ok(Some(Advance {
+        id,
+        from,
+        to: MessageStatus::Queued,
+    }))
+}
+
+/// How many messages wait in each lane. Counts index entries: for pages and metrics, not for every send.
+///
+/// # Errors
+/// The database failed.
+pub async fn queue_depth(tx: &mut ReadTx, session: SessionId) -> Result<Vec<QueueDepth>, StorageError> {
+    let sql = "select lane, count(*) from messages where session_id = $1 and status = 'queued' group by lane
+               order by lane";
+    let rows = tx.query(sql, params![&session]).await?;
+    rows.into_iter()
+        .map(|mut row| {
+            Ok(QueueDepth {
+                lane: row.take()?,
+                queued: row.take()?,
+            })
+        })
+        .collect()
+}

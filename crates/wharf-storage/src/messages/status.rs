@@ -1,0 +1,199 @@
+//! How far a message has come. Status never goes back, whatever order receipts arrive in.
+
+use wharf_model::{MessageId, MessageStatus, SessionId, Timestamp, WorkspaceId};
+
+use super::row::{Message, columns, read};
+use crate::driver::value::params;
+use crate::error::StorageError;
+use crate::seal::Blind;
+use crate::unit::tx::{ReadTx, Tx};
+
+/// A step that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// The message.
+    pub id: MessageId,
+    /// What it was.
+    pub from: MessageStatus,
+    /// What it is.
+    pub to: MessageStatus,
+}
+
+/// Moves a message of a session on. `None` when there is no such message or it does not accept the step (it was there
+/// already, or is past it): then nothing was written and no event is due.
+///
+/// # Errors
+/// The database failed.
+pub async fn advance(
+    tx: &mut Tx,
+    session: SessionId,
+    id: MessageId,
+    to: MessageStatus,
+    at: Timestamp,
+    code: Option<&str>,
+) -> Result<Option<Advance>, StorageError> {
+    let sql = "select status from messages where id = $1 and session_id = $2";
+    let Some(mut row) = tx.first(sql, params![&id, &session]).await? else {
+        return Ok(None);
+    };
+    step(tx, id, row.take()?, to, at, code).await
+}
+
+/// Moves an outbound message on that a receipt names. With `chat` only in that chat; without, in whichever chat the id
+/// was used, because receipts may name a person by another address than the one that was sent to.
+///
+/// # Errors
+/// The database failed.
+pub async fn advance_by_whatsapp_id(
+    tx: &mut Tx,
+    session: SessionId,
+    whatsapp_id: &str,
+    chat: Option<&Blind>,
+    to: MessageStatus,
+    at: Timestamp,
+) -> Result<Option<Advance>, StorageError> {
+    let row = tx
+        .first(
+            "select id, status from messages
+             where session_id = $1 and whatsapp_id = $2 and direction = 'outbound' and chat_index = coalesce($3, chat_index)
+             order by seq desc limit 1",
+            params![&session, whatsapp_id, chat],
+        )
+        .await?;
+    let Some(mut row) = row else { return Ok(None) };
+    let (id, from) = (row.take()?, row.take()?);
+    step(tx, id, from, to, at, None).await
+}
+
+async fn step(
+    tx: &mut Tx,
+    id: MessageId,
+    from: MessageStatus,
+    to: MessageStatus,
+    at: Timestamp,
+    code: Option<&str>,
+) -> Result<Option<Advance>, StorageError> {
+    if !from.accepts(to) {
+        return Ok(None);
+    }
+    let changed = tx
+        .execute(
+            "update messages set status = $2, updated_at = $3, code = $4, retry_at = null,
+                 sent_at = case when $2 in ('sent', 'delivered', 'read', 'played')
+                     then coalesce(sent_at, $3) else sent_at end,
+                 delivered_at = case when $2 in ('delivered', 'read', 'played')
+                     then coalesce(delivered_at, $3) else delivered_at end,
+                 read_at = case when $2 in ('read', 'played') then coalesce(read_at, $3) else read_at end
+             where id = $1 and status = $5",
+            params![&id, to, at, code, from],
+        )
+        .await?;
+    if changed == 0 {
+        return Ok(None);
+    }
+    append_timeline(tx, id, to, at, code).await?;
+    Ok(Some(Advance { id, from, to }))
+}
+
+pub(crate) async fn append_timeline(
+    tx: &mut Tx,
+    id: MessageId,
+    status: MessageStatus,
+    at: Timestamp,
+    code: Option<&str>,
+) -> Result<(), StorageError> {
+    tx.execute(
+        "insert into message_status (message_id, status, at, code) values ($1, $2, $3, $4)",
+        params![&id, status, at, code],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Takes a message of a workspace back that is still queued. `None` when it is too late.
+///
+/// # Errors
+/// [`StorageError::NotFound`] when the workspace has no such message.
+pub async fn cancel(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: MessageId,
+    now: Timestamp,
+) -> Result<Option<Advance>, StorageError> {
+    let sql = "select status from messages where id = $1 and workspace_id = $2";
+    let mut row = tx
+        .first(sql, params![&id, &workspace])
+        .await?
+        .ok_or(StorageError::NotFound("message"))?;
+    step(tx, id, row.take()?, MessageStatus::Cancelled, now, None).await
+}
+
+/// Ends queued messages of a session whose time ran out, at most `limit`. The answer is what an event is due for.
+///
+/// # Errors
+/// The database failed.
+pub async fn expire_due(
+    tx: &mut Tx,
+    session: SessionId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Advance>, StorageError> {
+    let rows = tx
+        .query(
+            "select id from messages where session_id = $1 and status = 'queued' and expires_at is not null
+                 and expires_at <= $2 order by expires_at limit $3",
+            params![&session, now, i64::from(limit)],
+        )
+        .await?;
+    let mut ended = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        ended.extend(
+            step(
+                tx,
+                row.take()?,
+                MessageStatus::Queued,
+                MessageStatus::Expired,
+                now,
+                None,
+            )
+            .await?,
+        );
+    }
+    Ok(ended)
+}
+
+/// The outbound message with WhatsApp's id, accepted at `since` or later: what answers the engine's retry receipts.
+///
+/// # Errors
+/// The database failed.
+pub async fn find_by_whatsapp_id(
+    tx: &mut ReadTx,
+    session: SessionId,
+    whatsapp_id: &str,
+    since: Timestamp,
+) -> Result<Option<Message>, StorageError> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from messages where session_id = $1 and whatsapp_id = $2 and direction = 'outbound' and created_at >= $3
+          order by seq desc limit 1"
+    );
+    let row = tx.first(sql, params![&session, whatsapp_id, since]).await?;
+    Ok(row
+        .map(|mut row| read(&mut row))
+        .transpose()?
+        .map(|(_, message)| message))
+}
+
+/// Forgets what a message said; an OTP's digits go at its final state.
+///
+/// # Errors
+/// The database failed.
+pub async fn wipe_body(tx: &mut Tx, session: SessionId, id: MessageId) -> Result<(), StorageError> {
+    tx.execute(
+        "update messages set body = null where id = $1 and session_id = $2",
+        params![&id, &session],
+    )
+    .await?;
+    Ok(())
+}

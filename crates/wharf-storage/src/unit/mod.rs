@@ -1,0 +1,19 @@
+//! Owns units of work: closures over a transaction, the queues they wait in and the threads that run them.
+//! Promises the list in `design.md`, section 8; each promise is a case of the conformance suite.
+//! Never runs two units at once, never acknowledges before the commit is durable, never loses a queued unit because
+//! its caller went away.
+
+pub(crate) mod job;
+pub(crate) mod queue;
+pub(crate) mod reader;
+pub(crate) mod tx;
+pub(crate) mod writer;
+
+/// Which queue a unit waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// Everything that is not signal state.
+    Normal,
+    /// Signal state: served before all else, because the engine holds its session map while it waits.
+    SignalState,
+}

@@ -1,0 +1,106 @@
+//! What the closure of a unit holds: a transaction to write in, or a snapshot to read from.
+
+use std::ops::{Deref, DerefMut};
+
+use wharf_model::SessionId;
+
+use crate::driver::Connection;
+use crate::driver::value::{Param, Row};
+use crate::error::StorageError;
+
+/// A snapshot of the database. Every repository function that only reads takes this; a [`Tx`] derefs to it, so the
+/// same functions serve inside a unit of work and there see what the unit wrote.
+#[derive(Debug)]
+pub struct ReadTx {
+    connection: Connection,
+}
+
+impl ReadTx {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    pub(crate) async fn query(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>, StorageError> {
+        self.connection.query(sql, params).await
+    }
+
+    /// The first row, if there is one.
+    pub(crate) async fn first(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<Option<Row>, StorageError> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+}
+
+/// The transaction of one unit of work. Reads as a [`ReadTx`] does.
+#[derive(Debug)]
+pub struct Tx {
+    read: ReadTx,
+    notes: Notes,
+}
+
+/// What a unit wants to be known once it is durable, and not before.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Events were appended.
+    pub(crate) events: bool,
+    /// Sessions that have something new to send.
+    pub(crate) outbound: Vec<SessionId>,
+    /// Sessions whose keys were destroyed or replaced.
+    pub(crate) forgotten: Vec<SessionId>,
+}
+
+impl Notes {
+    /// Adds another unit's notes; both are of the same commit.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.events |= other.events;
+        self.forgotten.extend(other.forgotten);
+        for session in other.outbound {
+            self.nudge(session);
+        }
+    }
+
+    /// One nudge per session and commit is enough: whoever wakes reads everything that waits.
+    pub(crate) fn nudge(&mut self, session: SessionId) {
+        if !self.outbound.contains(&session) {
+            self.outbound.push(session);
+        }
+    }
+}
+
+impl Tx {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self {
+            read: ReadTx::new(connection),
+            notes: Notes::default(),
+        }
+    }
+
+    pub(crate) async fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, StorageError> {
+        self.read.connection.execute(sql, params).await
+    }
+
+    pub(crate) fn notes(&mut self) -> &mut Notes {
+        &mut self.notes
+    }
+
+    pub(crate) fn take_notes(&mut self) -> Notes {
+        std::mem::take(&mut self.notes)
+    }
+}
+
+impl Deref for Tx {
+    type Target = ReadTx;
+
+    fn deref(&self) -> &ReadTx {
+        &self.read
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut ReadTx {
+        &mut self.read
+    }
+}

@@ -2,6 +2,9 @@
 //! pass before a change lands. Never builds anything that users run.
 
 mod ci;
+mod packages;
+mod schemathesis;
+mod test;
 mod tidy;
 
 use std::process::ExitCode;
@@ -13,14 +16,17 @@ use clap::Parser;
 enum Task {
     /// Checks the arrows between crates, where libraries are named, file sizes and names.
     Tidy,
-    /// Formatting, lints, tidy, documentation and tests, in the order that fails fastest.
+    /// Formatting, tidy, lints of both feature graphs, documentation.
     Ci,
+    /// Every test; installs the Debian packages that are missing.
+    Test,
 }
 
 fn main() -> ExitCode {
     let outcome = match Task::parse() {
         Task::Tidy => tidy::run(),
         Task::Ci => ci::run(),
+        Task::Test => test::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,97 @@
+//! All tests, in the order that fails fastest, on a machine that has Rust and Node. Debian packages that are missing are
+//! installed. Every step is a command that a person can run alone; its time is shown at the end.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{packages, report, schemathesis};
+
+/// A step and what runs it.
+type Step = (&'static str, fn() -> Result<()>);
+
+const STEPS: [Step; 6] = [
+    ("formatting and tidy", formatting_and_tidy),
+    ("packages", packages::install),
+    ("tests of every crate, with the sandbox", crates),
+    ("certificate verification of the release build", live_build),
+    ("API fuzzing with schemathesis", schemathesis::run),
+    ("the demo in a browser", browser),
+];
+
+/// Runs every step; the first failure ends the run.
+pub fn run() -> Result<()> {
+    let mut times = Vec::new();
+    for (name, step) in STEPS {
+        report(&format!("\n== {name}"));
+        let started = Instant::now();
+        let outcome = step();
+        times.push((name, started.elapsed()));
+        if let Err(error) = outcome {
+            report(&table(&times));
+            return Err(error.context(format!("failed: {name}")));
+        }
+    }
+    report(&table(&times));
+    Ok(())
+}
+
+fn table(times: &[(&str, Duration)]) -> String {
+    times
+        .iter()
+        .map(|(name, time)| format!("{:>6} s  {name}\n", time.as_secs()))
+        .collect()
+}
+
+fn formatting_and_tidy() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"])?;
+    crate::tidy::run()
+}
+
+fn crates() -> Result<()> {
+    cargo(&[
+        "test",
+        "--workspace",
+        "--features",
+        "wharf-server/sandbox",
+        "--no-fail-fast",
+    ])
+}
+
+/// The build without the `sandbox` feature is another feature graph; it gets a target folder of its own, so that
+/// neither build can pick up the other's engine.
+fn live_build() -> Result<()> {
+    cargo(&[
+        "test",
+        "--package",
+        "wharf-whatsapp",
+        "--test",
+        "live",
+        "--target-dir",
+        "target/live",
+    ])
+}
+
+fn browser() -> Result<()> {
+    let folder = Path::new("tests/browser");
+    shell(
+        Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(folder),
+    )?;
+    shell(Command::new("npm").arg("test").current_dir(folder))
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    shell(Command::new(env!("CARGO")).args(arguments))
+}
+
+/// Runs a command with its output shown.
+pub fn shell(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}");
+    let status = command.status().with_context(|| format!("could not start {shown}"))?;
+    ensure!(status.success(), "{shown} ended with {status}");
+    Ok(())
+}

@@ -57,6 +57,8 @@
 
 pub mod api_keys;
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod cursor;
 mod data_keys;
 mod driver;

@@ -1,0 +1,129 @@
+//! The conformance suite: every promise of storage as a case that any dialect must pass. A bug fixed in one dialect
+//! starts with a new case here. Run it with [`conformance!`](crate::conformance!) over a function that makes a fresh
+//! [`Subject`]; behind the cargo feature `conformance`, because cases fail by panicking.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a case fails by panicking"
+)]
+
+pub mod api_keys;
+pub mod events;
+pub mod idempotency;
+pub mod messages;
+pub mod receipts;
+pub mod seals;
+pub mod sessions;
+mod subject;
+pub mod unit_of_work;
+pub mod wa_state;
+
+pub use subject::{ManualClock, Subject};
+
+/// Makes a test of every case. `$fresh` names an `async fn() -> Subject` beside it.
+#[macro_export]
+macro_rules! conformance {
+    ($fresh:ident) => {
+        $crate::conformance!(@module $fresh, unit_of_work, [
+            a_unit_is_kept_whole_or_not_at_all,
+            a_unit_reads_what_it_wrote,
+            a_unit_that_awaits_something_else_is_refused_and_rolled_back,
+            a_panic_takes_its_own_unit_and_no_other,
+            a_rejection_comes_back_as_it_was_given,
+            a_caller_that_goes_away_does_not_cancel_its_queued_unit,
+            signal_state_is_served_before_what_waited_longer,
+            a_read_cannot_write,
+            a_read_sees_one_moment,
+            nobody_wakes_for_a_unit_that_was_rolled_back,
+            a_wrong_number_of_parameters_is_refused,
+            parameters_are_bound_by_number,
+            closed_storage_says_so,
+            many_callers_lose_nothing,
+        ]);
+        $crate::conformance!(@module $fresh, sessions, [
+            a_session_reads_back_as_it_was_made,
+            another_workspace_sees_nothing,
+            each_state_keeps_its_own_time,
+            a_replaced_owner_cannot_write,
+            a_patch_changes_what_it_names,
+            wanted_sessions_are_listed_in_order_of_age,
+            a_list_goes_through_every_session_once,
+            a_cursor_of_another_list_is_refused,
+            a_deleted_session_is_gone_and_its_rows_follow,
+            signal_state_can_be_shredded_and_messages_stay,
+            history_is_newest_first,
+        ]);
+        $crate::conformance!(@module $fresh, messages, [
+            a_message_reads_back_as_it_was_accepted,
+            lanes_go_in_order_and_then_by_time,
+            a_chat_in_flight_holds_its_next_message_back,
+            a_message_is_not_sent_before_it_is_due,
+            an_expired_message_is_never_sent,
+            a_message_can_be_cancelled_only_while_it_is_queued,
+            what_was_in_flight_is_found_after_a_crash,
+            a_postponed_message_waits_and_says_why,
+            an_inbound_message_is_stored_once,
+            lists_follow_their_filters_and_cursors,
+            a_wiped_body_is_gone,
+            a_retry_receipt_finds_its_message_for_thirty_days,
+            a_stale_owner_cannot_take_a_message,
+            a_nudge_comes_after_the_commit,
+        ]);
+        $crate::conformance!(@module $fresh, receipts, [
+            a_read_receipt_implies_the_delivery,
+            a_late_receipt_changes_nothing,
+            random_histories_never_go_back,
+        ]);
+        $crate::conformance!(@module $fresh, events, [
+            a_reader_gets_every_event_once_and_in_order,
+            concurrent_writers_make_one_order,
+            a_filter_holds_back_and_the_cursor_moves_on,
+            a_cursor_survives_pruning,
+            a_cursor_of_another_workspace_is_refused,
+            events_open_until_their_session_is_deleted,
+        ]);
+        $crate::conformance!(@module $fresh, idempotency, [
+            the_first_call_has_the_effect_and_the_second_its_answer,
+            another_body_is_a_mismatch,
+            a_call_in_progress_is_said_to_be_and_can_be_released,
+            a_secret_leaves_only_the_fact,
+            a_claim_goes_with_its_unit,
+            an_expired_key_is_fresh_again,
+            of_many_callers_one_is_first,
+        ]);
+        $crate::conformance!(@module $fresh, wa_state, [
+            a_row_reads_back_and_is_replaced,
+            replace_never_brings_a_deleted_row_back,
+            one_of_two_takers_gets_the_row,
+            owners_ranks_and_expiry_find_their_rows,
+            a_batch_is_all_or_nothing,
+            a_stale_epoch_writes_nothing,
+            a_value_moved_to_another_row_does_not_open,
+        ]);
+        $crate::conformance!(@module $fresh, api_keys, [
+            a_key_is_found_by_its_hash,
+            usage_is_added_up,
+            a_revoked_key_keeps_its_first_time,
+            a_hash_is_unique,
+        ]);
+        $crate::conformance!(@module $fresh, seals, [
+            a_value_opens_only_in_its_place,
+            blind_indexes_differ_between_sessions_and_kinds,
+            debug_output_shows_no_secret,
+            a_new_master_key_opens_everything_old,
+            the_default_workspace_is_made_once,
+        ]);
+    };
+    (@module $fresh:ident, $module:ident, [$($case:ident),* $(,)?]) => {
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let subject = super::$fresh().await;
+                    $crate::conformance::$module::$case(&subject).await;
+                }
+            )*
+        }
+    };
+}

@@ -17,11 +17,7 @@ const ACCEPTED_BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// # Errors
 /// The database failed.
-pub async fn sent_since(
-    tx: &mut ReadTx,
-    session: SessionId,
-    since: Timestamp,
-) -> Result<Vec<Timestamp>, StorageError> {
+pub async fn sent_since(tx: &mut ReadTx, session: SessionId, since: Timestamp) -> Result<Vec<Timestamp>, StorageError> {
     let rows = tx
         .query(
             "select sent_at from (select direction, sent_at from messages where session_id = $1

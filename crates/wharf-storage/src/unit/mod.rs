@@ -6,6 +6,8 @@
 pub(crate) mod job;
 pub(crate) mod queue;
 pub(crate) mod reader;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tx;
 pub(crate) mod writer;
 

@@ -1,5 +1,6 @@
 //! Storage on SQLite: the conformance suite, and what only a file on disk can show.
 
+mod on_disk;
 mod opening;
 
 use wharf_model::Network;

@@ -1,0 +1,93 @@
+//! What can go wrong when the sandbox is driven from outside, with a stable code for each case.
+
+use std::net::SocketAddr;
+
+/// An error of the public API. `code` is stable; the text is for people.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error("the sandbox listens on loopback addresses only, not on {0}")]
+    NotLoopback(SocketAddr),
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the sandbox file cannot be used")]
+    Store(#[from] StoreError),
+    #[error("there is no phone {0} in this sandbox")]
+    UnknownPhone(String),
+    #[error("{0} is not a phone number: 7 to 15 digits, not starting with 0")]
+    InvalidPhone(String),
+    #[error("{0} exists already")]
+    PhoneTaken(String),
+    #[error("a name has 1 to 64 characters")]
+    InvalidName,
+    #[error("this is not a linking QR code")]
+    InvalidQr,
+    #[error("the QR code is unknown, used or its client is gone")]
+    UnknownQr,
+    #[error("the QR code does not match the keys of the client that showed it")]
+    ForeignQr,
+    #[error("phone {0} is offline; an offline phone cannot link a device")]
+    PhoneOffline(String),
+    #[error("phone {0} has too many linked devices")]
+    TooManyDevices(String),
+    #[error("the client refused the link: {0}")]
+    LinkRefused(String),
+    #[error("the client did not finish linking in time")]
+    LinkTimeout,
+    #[error("phone {phone} has no linked device {device}")]
+    UnknownDevice { phone: String, device: u16 },
+    #[error("{0} is not known in this sandbox")]
+    UnknownRecipient(String),
+    #[error("a text has 1 to 65536 bytes")]
+    InvalidText,
+    #[error("phone {phone} has no chat {chat}")]
+    UnknownChat { phone: String, chat: String },
+    #[error("no such message within the time given")]
+    WaitTimeout,
+    #[error("a key operation failed: {0}")]
+    Crypto(String),
+}
+
+impl SandboxError {
+    /// The stable code of this error, as the control API shows it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotLoopback(_) => "not_loopback",
+            Self::Listen { .. } => "listen_failed",
+            Self::Store(_) => "store_failed",
+            Self::UnknownPhone(_) => "unknown_phone",
+            Self::InvalidPhone(_) => "invalid_phone",
+            Self::PhoneTaken(_) => "phone_taken",
+            Self::InvalidName => "invalid_name",
+            Self::InvalidQr => "invalid_qr",
+            Self::UnknownQr => "unknown_qr",
+            Self::ForeignQr => "foreign_qr",
+            Self::PhoneOffline(_) => "phone_offline",
+            Self::TooManyDevices(_) => "too_many_devices",
+            Self::LinkRefused(_) => "link_refused",
+            Self::LinkTimeout => "link_timeout",
+            Self::UnknownDevice { .. } => "unknown_device",
+            Self::UnknownRecipient(_) => "unknown_recipient",
+            Self::InvalidText => "invalid_text",
+            Self::UnknownChat { .. } => "unknown_chat",
+            Self::WaitTimeout => "wait_timeout",
+            Self::Crypto(_) => "crypto_failed",
+        }
+    }
+}
+
+/// Why the file store cannot be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("SQLite failed")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("a record of kind {kind} with key {key} cannot be read: {reason}")]
+    Corrupt { kind: u8, key: String, reason: String },
+    #[error("the file was written by another version of the sandbox ({found}, this one is {expected})")]
+    Version { found: i64, expected: i64 },
+    #[error("the writer thread cannot be started")]
+    Thread(#[source] std::io::Error),
+}

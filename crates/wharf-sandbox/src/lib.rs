@@ -1,0 +1,29 @@
+//! A simulated WhatsApp network on loopback: a chat server that speaks the real protocol and virtual phones that
+//! really encrypt, so that unmodified clients can link, log in, send and receive without a phone.
+//!
+//! It owns the whole other side: certificates from a root key of its own, accounts, queues, phones, and what of them
+//! survives a stop. It promises that nothing acknowledged is lost when the process is killed (with the file store),
+//! that a fault of one client ends that client's connection only, and that it never says yes to what it does not
+//! understand. It never listens anywhere but on loopback, and passing here never proves anything about the real
+//! network. What it does not imitate is listed in the README.
+
+mod clock;
+mod config;
+mod control;
+mod error;
+mod model;
+mod network;
+mod phone;
+mod qr;
+mod sandbox;
+mod server;
+mod store;
+mod wire;
+
+pub use config::{SandboxConfig, StoreConfig, Timing};
+pub use error::{SandboxError, StoreError};
+pub use model::{
+    Change, Changed, Chat, DeviceId, LinkedDevice, LoggedStanza, Message, MessageStatus, NewPhone, PhoneDetail, PhoneInfo,
+    Unhandled,
+};
+pub use sandbox::Sandbox;

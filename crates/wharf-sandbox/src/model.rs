@@ -1,0 +1,110 @@
+//! What the sandbox tells the outside about phones, chats and changes. Plain data, no protocol.
+
+use serde::{Deserialize, Serialize};
+
+/// The number a linked device has inside its account; 0 is the phone itself.
+pub type DeviceId = u16;
+
+/// A phone to create. Without a number one is made up; without a name the number is the name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewPhone {
+    pub phone: Option<String>,
+    pub name: Option<String>,
+}
+
+/// One account of the simulated network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PhoneInfo {
+    /// Digits only, as in international form without the plus.
+    pub phone: String,
+    /// The account's hidden identifier, digits only.
+    pub lid: String,
+    pub name: String,
+}
+
+/// An account with what is linked to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PhoneDetail {
+    #[serde(flatten)]
+    pub info: PhoneInfo,
+    pub online: bool,
+    pub devices: Vec<LinkedDevice>,
+}
+
+/// A companion of a phone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LinkedDevice {
+    pub device: DeviceId,
+    /// What the client called itself when it linked.
+    pub platform: String,
+    pub online: bool,
+}
+
+/// A conversation as the phone shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Chat {
+    /// The other account's phone number.
+    pub chat: String,
+    pub name: String,
+    pub messages: Vec<Message>,
+}
+
+/// A message the phone decrypted or sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    pub id: String,
+    pub from_me: bool,
+    /// The phone number of the author.
+    pub from: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub text: String,
+    /// Milliseconds since 1970.
+    pub at: u64,
+    pub status: MessageStatus,
+}
+
+/// How far a message has come. The order of the variants is the order of the ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageStatus {
+    Sent,
+    Delivered,
+    Read,
+}
+
+/// A question of a client that the sandbox does not imitate, and how often it was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unhandled {
+    pub question: String,
+    pub count: u64,
+}
+
+/// Something changed; ask again if you show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    pub phone: String,
+    #[serde(flatten)]
+    pub what: Changed,
+}
+
+/// What changed about a phone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Changed {
+    /// Created, renamed, went online or offline.
+    Phone,
+    /// A device was linked or removed, connected or went away.
+    Devices,
+    /// A message arrived or its status moved.
+    Chat { chat: String },
+}
+
+/// One message stanza a client or phone handed to the server, before any de-duplication.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoggedStanza {
+    pub from: String,
+    pub from_device: DeviceId,
+    pub to: String,
+    pub id: String,
+}

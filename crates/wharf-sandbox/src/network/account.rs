@@ -1,0 +1,223 @@
+//! One account: the names it goes by, its phone, and what the server keeps for it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use wacore_binary::{Jid, Server};
+
+use super::Network;
+use super::device::Device;
+use super::queue::{Class, Queue, Queued};
+use super::records;
+use super::session::Session;
+use crate::model::{DeviceId, LinkedDevice, PhoneDetail, PhoneInfo};
+use crate::phone::Phone;
+use crate::phone::identity::PhoneKeys;
+use crate::store::{Batch, Kind, Ticket};
+
+/// Which of an account's two names a conversation uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Addressing {
+    Number,
+    Lid,
+}
+
+impl Addressing {
+    pub(crate) fn of(jid: &Jid) -> Self {
+        if jid.server == Server::Lid { Self::Lid } else { Self::Number }
+    }
+
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Number => Self::Lid,
+            Self::Lid => Self::Number,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub number: String,
+    pub lid: String,
+    pub keys: PhoneKeys,
+    /// What the phone itself keeps: sessions and chats. Held while it encrypts or decrypts.
+    pub phone: tokio::sync::Mutex<Phone>,
+    /// Something waits for the phone.
+    pub wake: Notify,
+    state: Mutex<AccountState>,
+}
+
+/// What the server keeps for an account.
+#[derive(Debug, Default)]
+pub(crate) struct AccountState {
+    pub name: String,
+    pub about: String,
+    /// Whether the phone is reachable.
+    pub online: bool,
+    pub next_device: DeviceId,
+    pub next_key_index: u32,
+    pub devices: BTreeMap<DeviceId, Device>,
+    /// What waits for the phone itself.
+    pub inbox: Queue,
+    /// Private halves of the one-time pre-keys the phone gave out.
+    pub given_keys: HashMap<u32, [u8; 32]>,
+    pub next_given_key: u32,
+    /// Patches of each app-state collection; the first one is version 1.
+    pub collections: BTreeMap<String, Vec<Bytes>>,
+    /// What setters stored, by question and name.
+    pub settings: BTreeMap<String, String>,
+    /// Accounts that asked for this account's devices and want to hear of changes.
+    pub watchers: BTreeSet<String>,
+    /// The signed list of valid devices, until a device comes or goes.
+    pub key_index_list: Option<SignedDevices>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct SignedDevices {
+    pub bytes: Vec<u8>,
+    pub at: u64,
+}
+
+impl Account {
+    pub(crate) fn new(number: String, lid: String, keys: PhoneKeys, state: AccountState, phone: Phone) -> Self {
+        Self {
+            number,
+            lid,
+            keys,
+            phone: tokio::sync::Mutex::new(phone),
+            wake: Notify::new(),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, AccountState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn user_jid(&self, addressing: Addressing) -> Jid {
+        match addressing {
+            Addressing::Number => Jid::pn(self.number.as_str()),
+            Addressing::Lid => Jid::lid(self.lid.as_str()),
+        }
+    }
+
+    pub(crate) fn device_jid(&self, addressing: Addressing, device: DeviceId) -> Jid {
+        self.user_jid(addressing).with_device(device)
+    }
+
+    pub(crate) fn info(&self) -> PhoneInfo {
+        PhoneInfo { phone: self.number.clone(), lid: self.lid.clone(), name: self.state().name.clone() }
+    }
+
+    pub(crate) fn detail(&self) -> PhoneDetail {
+        let info = self.info();
+        let state = self.state();
+        let devices = state.devices.values().map(|device| LinkedDevice {
+            device: device.id,
+            platform: device.platform.clone(),
+            online: device.session.is_some(),
+        });
+        PhoneDetail { info, online: state.online, devices: devices.collect() }
+    }
+
+    /// Puts a stanza into a device's queue (0 is the phone) and wakes whoever serves it.
+    /// `None` when there is no such device.
+    pub(crate) fn deliver(&self, network: &Network, device: DeviceId, stanza: Stanza) -> Option<Ticket> {
+        let mut state = self.state();
+        let mut batch = network.store.batch();
+        let session = state.enqueue(&self.number, device, &stanza, &mut batch)?;
+        let ticket = network.store.submit(batch);
+        state.stamp_last(device, ticket);
+        drop(state);
+        match session {
+            Some(session) => session.wake.notify_one(),
+            None if device == 0 => self.wake.notify_one(),
+            None => {}
+        }
+        Some(ticket)
+    }
+
+    /// Removes what a device acknowledged.
+    pub(crate) fn acknowledge(&self, network: &Network, device: DeviceId, class: Class, ids: &[String]) -> Ticket {
+        let mut state = self.state();
+        let mut batch = network.store.batch();
+        if let Some(queue) = state.queue(device) {
+            for sequence in ids.iter().flat_map(|id| queue.acknowledge(class, id)) {
+                batch.delete(Kind::Stanza, || records::stanza_key(&self.number, device, sequence));
+            }
+        }
+        network.store.submit(batch)
+    }
+
+    /// Writes the account's own record after a change of what it holds.
+    pub(crate) fn save(&self, state: &AccountState, batch: &mut Batch) {
+        batch.put(Kind::Account, || self.number.clone(), || records::encode_account(self, state));
+    }
+
+    pub(crate) fn save_device(&self, device: &Device, batch: &mut Batch) {
+        batch.put(
+            Kind::Device,
+            || records::device_key(&self.number, device.id),
+            || records::encode_device(device),
+        );
+    }
+}
+
+/// A stanza on its way into a queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Stanza {
+    pub class: Class,
+    pub id: String,
+    pub bytes: Bytes,
+}
+
+impl AccountState {
+    pub(crate) fn queue(&mut self, device: DeviceId) -> Option<&mut Queue> {
+        if device == 0 { Some(&mut self.inbox) } else { self.devices.get_mut(&device).map(|found| &mut found.queue) }
+    }
+
+    /// Every device id of the account, the phone included.
+    pub(crate) fn device_ids(&self) -> Vec<DeviceId> {
+        std::iter::once(0).chain(self.devices.keys().copied()).collect()
+    }
+
+    /// The connection of a device, if it is connected.
+    pub(crate) fn session(&self, device: DeviceId) -> Option<Arc<Session>> {
+        self.devices.get(&device).and_then(|found| found.session.clone())
+    }
+
+    fn enqueue(
+        &mut self,
+        number: &str,
+        device: DeviceId,
+        stanza: &Stanza,
+        batch: &mut Batch,
+    ) -> Option<Option<Arc<Session>>> {
+        let session = self.session(device);
+        let queue = self.queue(device)?;
+        let queued = Queued {
+            sequence: queue.next_sequence(),
+            class: stanza.class,
+            id: stanza.id.clone(),
+            bytes: stanza.bytes.clone(),
+            after: 0,
+        };
+        batch.put(
+            Kind::Stanza,
+            || records::stanza_key(number, device, queued.sequence),
+            || records::encode_stanza(&queued),
+        );
+        if let Some(dropped) = queue.push(queued) {
+            batch.delete(Kind::Stanza, || records::stanza_key(number, device, dropped));
+        }
+        Some(session)
+    }
+
+    fn stamp_last(&mut self, device: DeviceId, ticket: Ticket) {
+        if let Some(queue) = self.queue(device) {
+            queue.stamp_last(ticket);
+        }
+    }
+}

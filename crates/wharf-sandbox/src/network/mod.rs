@@ -1,0 +1,99 @@
+//! Owns the state of the simulated network: accounts, their devices and queues, and who is connected.
+//! Locks are per account, short, and never held across an await or while another account is locked.
+
+pub(crate) mod account;
+pub(crate) mod device;
+pub(crate) mod directory;
+pub(crate) mod journal;
+pub(crate) mod links;
+pub(crate) mod queue;
+pub(crate) mod records;
+pub(crate) mod restore;
+pub(crate) mod session;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Timing;
+use crate::model::{Change, Changed};
+use crate::store::{Store, Ticket};
+use crate::wire::certificate::ServerKeys;
+use directory::Directory;
+use journal::{StanzaLog, UnhandledLog};
+use links::PendingLinks;
+
+/// How many change notices a slow watcher may lag behind before it misses some.
+const CHANGE_BACKLOG: usize = 1024;
+
+/// Everything the connections, the phones and the control API share.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub keys: ServerKeys,
+    pub timing: Timing,
+    pub store: Arc<dyn Store>,
+    pub directory: Directory,
+    pub links: PendingLinks,
+    pub unhandled: UnhandledLog,
+    pub stanzas: StanzaLog,
+    pub stop: CancellationToken,
+    pub tasks: TaskTracker,
+    changes: broadcast::Sender<Change>,
+    rng: Mutex<StdRng>,
+}
+
+impl Network {
+    pub(crate) fn new(keys: ServerKeys, timing: Timing, store: Arc<dyn Store>, rng: StdRng) -> Self {
+        Self {
+            keys,
+            timing,
+            store,
+            directory: Directory::default(),
+            links: PendingLinks::default(),
+            unhandled: UnhandledLog::default(),
+            stanzas: StanzaLog::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            changes: broadcast::Sender::new(CHANGE_BACKLOG),
+            rng: Mutex::new(rng),
+        }
+    }
+
+    /// A generator of its own for one task, so that key generation never waits for the shared one.
+    pub(crate) fn rng(&self) -> StdRng {
+        StdRng::from_rng(&mut *self.rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A number from `low` up to but not including `high`.
+    pub(crate) fn random_below(&self, low: u64, high: u64) -> u64 {
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner).random_range(low..high)
+    }
+
+    /// An identifier for a stanza the server or a phone starts.
+    pub(crate) fn stanza_id(&self) -> String {
+        let number = self.rng.lock().unwrap_or_else(PoisonError::into_inner).next_u64();
+        format!("{number:016X}")
+    }
+
+    /// Waits until a commit is done. Once the store failed this waits until the sandbox stops.
+    pub(crate) async fn durable(&self, ticket: Ticket) {
+        let mut durable = self.store.durable();
+        tokio::select! {
+            _ = durable.wait_for(|&durable| durable >= ticket) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    pub(crate) fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// Tells whoever watches. Nobody watching is fine.
+    pub(crate) fn announce(&self, phone: &str, what: Changed) {
+        let _watched = self.changes.send(Change { phone: phone.to_owned(), what });
+    }
+}

@@ -1,0 +1,177 @@
+//! What the phone shows: messages by chat, in the order they came, each id once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{DeviceId, Message, MessageStatus};
+use crate::network::account::Addressing;
+use crate::network::records::encode;
+use crate::store::{Batch, Kind};
+
+/// A message with what is needed to answer it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StoredMessage {
+    #[serde(flatten)]
+    pub message: Message,
+    /// The device that wrote it.
+    pub device: DeviceId,
+    /// Whether the conversation was addressed by hidden identifier.
+    pub lid: bool,
+}
+
+impl StoredMessage {
+    pub(crate) fn addressing(&self) -> Addressing {
+        if self.lid { Addressing::Lid } else { Addressing::Number }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Chats {
+    chats: BTreeMap<String, Thread>,
+}
+
+#[derive(Debug, Default)]
+struct Thread {
+    messages: Vec<StoredMessage>,
+    places: HashMap<String, usize>,
+}
+
+impl Chats {
+    /// Adds a message unless the chat has it already; true if it is new.
+    pub(crate) fn add(&mut self, number: &str, chat: &str, message: StoredMessage, batch: &mut Batch) -> bool {
+        let thread = self.chats.entry(chat.to_owned()).or_default();
+        if thread.places.contains_key(&message.message.id) {
+            return false;
+        }
+        let place = thread.messages.len();
+        save(number, chat, place, &message, batch);
+        thread.push(message);
+        true
+    }
+
+    /// Reads a message back. Records come in the order of their keys, which is the order of the chat.
+    pub(crate) fn restore(&mut self, chat: &str, message: StoredMessage) {
+        self.chats.entry(chat.to_owned()).or_default().push(message);
+    }
+
+    /// Moves own messages forward after a receipt; true if any moved. A status never moves back.
+    pub(crate) fn advance(&mut self, number: &str, chat: &str, ids: &[String], to: MessageStatus, batch: &mut Batch) -> bool {
+        let Some(thread) = self.chats.get_mut(chat) else { return false };
+        let places: Vec<usize> = ids.iter().filter_map(|id| thread.places.get(id).copied()).collect();
+        let mut moved = false;
+        for place in places {
+            let stored = &mut thread.messages[place];
+            if stored.message.from_me && stored.message.status < to {
+                stored.message.status = to;
+                save(number, chat, place, stored, batch);
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    /// Marks what others wrote as read and returns those messages, or `None` when there is no such chat.
+    pub(crate) fn read(&mut self, number: &str, chat: &str, batch: &mut Batch) -> Option<Vec<StoredMessage>> {
+        let thread = self.chats.get_mut(chat)?;
+        let mut read = Vec::new();
+        for (place, stored) in thread.messages.iter_mut().enumerate() {
+            if !stored.message.from_me && stored.message.status != MessageStatus::Read {
+                stored.message.status = MessageStatus::Read;
+                save(number, chat, place, stored, batch);
+                read.push(stored.clone());
+            }
+        }
+        Some(read)
+    }
+
+    pub(crate) fn find(&self, chat: &str, id: &str) -> Option<&StoredMessage> {
+        let thread = self.chats.get(chat)?;
+        thread.places.get(id).map(|&place| &thread.messages[place])
+    }
+
+    /// A message this account wrote, with its chat.
+    pub(crate) fn find_own(&self, id: &str) -> Option<(&str, &StoredMessage)> {
+        self.chats.iter().find_map(|(chat, thread)| {
+            let stored = thread.places.get(id).map(|&place| &thread.messages[place])?;
+            stored.message.from_me.then_some((chat.as_str(), stored))
+        })
+    }
+
+    /// Every chat with its messages, by chat name.
+    pub(crate) fn list(&self) -> impl Iterator<Item = (&str, Vec<Message>)> {
+        self.chats.iter().map(|(chat, thread)| {
+            (chat.as_str(), thread.messages.iter().map(|stored| stored.message.clone()).collect())
+        })
+    }
+
+    /// The first message that satisfies a test.
+    pub(crate) fn search(&self, wanted: impl Fn(&Message) -> bool) -> Option<Message> {
+        let mut messages = self.chats.values().flat_map(|thread| &thread.messages);
+        messages.find(|stored| wanted(&stored.message)).map(|stored| stored.message.clone())
+    }
+}
+
+impl Thread {
+    fn push(&mut self, message: StoredMessage) {
+        self.places.insert(message.message.id.clone(), self.messages.len());
+        self.messages.push(message);
+    }
+}
+
+fn save(number: &str, chat: &str, place: usize, message: &StoredMessage, batch: &mut Batch) {
+    batch.put(Kind::Message, || format!("{number}/{chat}/{place:08x}"), || encode(message));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{MemoryStore, Store as _};
+
+    fn message(id: &str, from_me: bool) -> StoredMessage {
+        StoredMessage {
+            message: Message {
+                id: id.to_owned(),
+                from_me,
+                from: "1".to_owned(),
+                kind: "text".to_owned(),
+                text: id.to_owned(),
+                at: 0,
+                status: MessageStatus::Sent,
+            },
+            device: 0,
+            lid: false,
+        }
+    }
+
+    #[test]
+    fn a_message_that_arrives_twice_is_shown_once() {
+        let mut batch = MemoryStore::new().batch();
+        let mut chats = Chats::default();
+        assert!(chats.add("1", "2", message("a", false), &mut batch));
+        assert!(!chats.add("1", "2", message("a", false), &mut batch));
+        assert_eq!(chats.list().next().unwrap().1.len(), 1);
+    }
+
+    #[test]
+    fn a_late_delivery_receipt_does_not_undo_a_read_one() {
+        let mut batch = MemoryStore::new().batch();
+        let mut chats = Chats::default();
+        chats.add("1", "2", message("a", true), &mut batch);
+        let ids = ["a".to_owned()];
+        assert!(chats.advance("1", "2", &ids, MessageStatus::Read, &mut batch));
+        assert!(!chats.advance("1", "2", &ids, MessageStatus::Delivered, &mut batch));
+        assert_eq!(chats.find("2", "a").unwrap().message.status, MessageStatus::Read);
+    }
+
+    #[test]
+    fn reading_a_chat_touches_only_what_others_wrote_and_only_once() {
+        let mut batch = MemoryStore::new().batch();
+        let mut chats = Chats::default();
+        chats.add("1", "2", message("mine", true), &mut batch);
+        chats.add("1", "2", message("theirs", false), &mut batch);
+        assert_eq!(chats.read("1", "2", &mut batch).unwrap().len(), 1);
+        assert_eq!(chats.read("1", "2", &mut batch).unwrap().len(), 0);
+        assert!(chats.read("1", "3", &mut batch).is_none());
+    }
+}

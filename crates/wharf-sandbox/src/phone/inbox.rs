@@ -1,0 +1,235 @@
+//! What a phone receives: it decrypts, shows, and confirms. A stanza leaves the queue in the same commit as the
+//! session it advanced and the message it brought, so a killed process neither loses nor shows anything twice.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use rand::rngs::StdRng;
+use wacore::messages::decode_plaintext;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::util::unpack_bytes;
+use wacore_binary::{Jid, NodeRef, OwnedNodeRef};
+
+use super::chats::StoredMessage;
+use super::content::{self, Content};
+use super::signal_store::address;
+use super::{Phone, bootstrap, retries};
+use crate::model::{Changed, DeviceId, Message, MessageStatus};
+use crate::network::Network;
+use crate::network::account::{Account, Addressing};
+use crate::network::queue::Queued;
+use crate::network::records;
+use crate::server::receipts::{self, Receipt};
+use crate::store::{Batch, Kind};
+use crate::wire::node::{children, content_bytes, jid_attr, text_attr};
+
+/// Handles the oldest waiting stanza; false when none waits.
+pub(super) async fn receive_next(network: &Network, account: &Arc<Account>, rng: &mut StdRng) -> bool {
+    let Some(queued) = account.state().inbox.front().cloned() else { return false };
+    let mut phone = account.phone.lock().await;
+    let mut batch = network.store.batch();
+    let changed = handle(network, account, &mut phone, &queued, &mut batch, rng).await;
+    phone.signal.save(&account.number, &mut batch);
+    batch.delete(Kind::Stanza, || records::stanza_key(&account.number, 0, queued.sequence));
+    let mut state = account.state();
+    state.inbox.remove_front(queued.sequence);
+    network.store.submit(batch);
+    drop(state);
+    drop(phone);
+    if let Some(chat) = changed {
+        network.announce(&account.number, Changed::Chat { chat });
+    }
+    true
+}
+
+/// Returns the chat that changed, if one did.
+async fn handle(
+    network: &Network,
+    account: &Arc<Account>,
+    phone: &mut Phone,
+    queued: &Queued,
+    batch: &mut Batch,
+    rng: &mut StdRng,
+) -> Option<String> {
+    let body = unpack_bytes(BytesMut::from(&queued.bytes[..])).ok()?;
+    let stanza = OwnedNodeRef::new(body).ok()?;
+    let node = stanza.get();
+    match &*node.tag {
+        "message" => handle_message(network, account, phone, node, batch, rng).await,
+        "receipt" => handle_receipt(network, account, phone, node, batch, rng).await,
+        _ => None,
+    }
+}
+
+async fn handle_receipt(
+    network: &Network,
+    account: &Arc<Account>,
+    phone: &mut Phone,
+    node: &NodeRef<'_>,
+    batch: &mut Batch,
+    rng: &mut StdRng,
+) -> Option<String> {
+    let from = jid_attr(node, "from")?;
+    let peer = network.directory.by_jid(&from)?;
+    let kind = text_attr(node, "type");
+    if kind.as_deref() == Some("retry") {
+        retries::answer(network, account, phone, (&peer, from.device), node, rng).await;
+        return None;
+    }
+    let to = match kind.as_deref() {
+        None | Some("inactive") => MessageStatus::Delivered,
+        Some("read" | "played") => MessageStatus::Read,
+        Some(_) => return None,
+    };
+    let receipt = Receipt {
+        id: text_attr(node, "id")?,
+        kind,
+        to: from,
+        recipient: None,
+        children: children(node).iter().map(NodeRef::to_owned).collect(),
+    };
+    let moved = phone.chats.advance(&account.number, &peer.number, &receipt.ids(), to, batch);
+    moved.then(|| peer.number.clone())
+}
+
+async fn handle_message(
+    network: &Network,
+    account: &Arc<Account>,
+    phone: &mut Phone,
+    node: &NodeRef<'_>,
+    batch: &mut Batch,
+    rng: &mut StdRng,
+) -> Option<String> {
+    let head = Head::read(network, node)?;
+    let mut changed = None;
+    for sealed in children(node).iter().filter(|child| child.tag == "enc") {
+        match open(account, phone, &head, sealed, rng).await {
+            Ok((message, used_key)) => {
+                forget_key(account, used_key, batch);
+                changed = take(network, account, phone, &head, message, batch, rng).await.or(changed);
+            }
+            Err(reason) => {
+                tracing::warn!(reason, id = head.id, "a phone could not decrypt a message");
+                retries::ask(network, account, &head, attempt(sealed));
+                return None;
+            }
+        }
+    }
+    confirm(network, account, &head);
+    changed
+}
+
+/// Who sent a message stanza, and how it was addressed.
+pub(super) struct Head {
+    pub id: String,
+    pub from: Jid,
+    pub sender: Arc<Account>,
+    pub device: DeviceId,
+    pub at: u64,
+}
+
+impl Head {
+    fn read(network: &Network, node: &NodeRef<'_>) -> Option<Self> {
+        let from = jid_attr(node, "from")?;
+        let seconds = text_attr(node, "t").and_then(|t| t.parse::<u64>().ok()).unwrap_or_default();
+        Some(Self {
+            id: text_attr(node, "id")?,
+            sender: network.directory.by_jid(&from)?,
+            device: from.device,
+            from,
+            at: seconds.saturating_mul(1000),
+        })
+    }
+}
+
+async fn open(
+    account: &Account,
+    phone: &mut Phone,
+    head: &Head,
+    sealed: &NodeRef<'_>,
+    rng: &mut StdRng,
+) -> Result<(waproto::whatsapp::Message, Option<u32>), String> {
+    let kind = text_attr(sealed, "type").unwrap_or_default();
+    let bytes = content_bytes(sealed).unwrap_or_default();
+    let peer = address(&head.sender, head.device);
+    let opened = phone.signal.open(account, &peer, (&kind, &bytes), rng).await;
+    let opened = opened.map_err(|failure| failure.to_string())?;
+    let message = decode_plaintext(&opened.plaintext, 2).map_err(|failure| failure.to_string())?;
+    Ok((message, opened.used_key))
+}
+
+/// A one-time key that started a session is gone in the commit that keeps the session.
+fn forget_key(account: &Account, used: Option<u32>, batch: &mut Batch) {
+    if let Some(id) = used {
+        account.state().given_keys.remove(&id);
+        batch.delete(Kind::PhoneKey, || records::given_key_key(&account.number, id));
+    }
+}
+
+fn attempt(sealed: &NodeRef<'_>) -> u32 {
+    text_attr(sealed, "count").and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+/// Shows a message or does what it asks for.
+async fn take(
+    network: &Network,
+    account: &Arc<Account>,
+    phone: &mut Phone,
+    head: &Head,
+    mut message: waproto::whatsapp::Message,
+    batch: &mut Batch,
+    rng: &mut StdRng,
+) -> Option<String> {
+    let own = head.sender.number == account.number;
+    let sent = message.device_sent_message.take().filter(|_| own);
+    let (chat, message) = match sent {
+        Some(sent) => (destination(network, &sent)?, sent.message.into_option()?),
+        None => (head.sender.number.clone(), message),
+    };
+    match content::read(&message) {
+        Content::Shown { kind, text } => {
+            let shown = stored(head, own, kind, text);
+            phone.chats.add(&account.number, &chat, shown, batch).then_some(chat)
+        }
+        Content::KeyRequest if own => {
+            bootstrap::share_key(network, account, phone, head.device, rng).await;
+            None
+        }
+        Content::KeyRequest | Content::Silent => None,
+    }
+}
+
+fn destination(network: &Network, sent: &waproto::whatsapp::message::DeviceSentMessage) -> Option<String> {
+    let jid: Jid = sent.destination_jid.as_deref()?.parse().ok()?;
+    network.directory.by_jid(&jid).map(|account| account.number.clone())
+}
+
+fn stored(head: &Head, own: bool, kind: &str, text: String) -> StoredMessage {
+    StoredMessage {
+        message: Message {
+            id: head.id.clone(),
+            from_me: own,
+            from: head.sender.number.clone(),
+            kind: kind.to_owned(),
+            text,
+            at: head.at,
+            status: if own { MessageStatus::Sent } else { MessageStatus::Delivered },
+        },
+        device: head.device,
+        lid: Addressing::of(&head.from) == Addressing::Lid,
+    }
+}
+
+/// The second tick: tells the author's devices that the message arrived. Own messages are not confirmed.
+fn confirm(network: &Network, account: &Arc<Account>, head: &Head) {
+    if head.sender.number != account.number {
+        let receipt =
+            Receipt { id: head.id.clone(), kind: None, to: head.from.to_non_ad(), recipient: None, children: Vec::new() };
+        receipts::forward(network, account, 0, &receipt);
+    }
+}
+
+/// `<registration>` of a retry receipt.
+pub(super) fn registration(account: &Account) -> wacore_binary::Node {
+    NodeBuilder::new("registration").bytes(account.keys.registration.to_be_bytes().to_vec()).build()
+}

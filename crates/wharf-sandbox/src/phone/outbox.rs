@@ -1,0 +1,192 @@
+//! What a phone sends: a text goes to every device of the recipient and, marked as sent by us, to every companion.
+
+use std::sync::Arc;
+
+use buffa::Message as _;
+use rand::rngs::StdRng;
+use wacore::messages::MessageUtils;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+
+use super::chats::StoredMessage;
+use super::signal_store::{Sealed, address};
+use super::{Phone, content};
+use crate::clock::{unix_millis, unix_seconds};
+use crate::error::SandboxError;
+use crate::model::{Changed, DeviceId, LoggedStanza, Message, MessageStatus};
+use crate::network::Network;
+use crate::network::account::{Account, Addressing};
+use crate::server::directory;
+use crate::server::receipts::{self, Receipt};
+use crate::server::routing::{self, Envelope};
+
+const MAX_TEXT: usize = 65_536;
+/// Message ids one read receipt may name.
+const MAX_READ_IDS: usize = 200;
+
+/// Sends a text and returns its id once it is shown in the phone's chat and queued for every device.
+pub(crate) async fn send_text(
+    network: &Network,
+    account: &Arc<Account>,
+    to: &Arc<Account>,
+    text: &str,
+) -> Result<String, SandboxError> {
+    if text.is_empty() || text.len() > MAX_TEXT {
+        return Err(SandboxError::InvalidText);
+    }
+    let (id, chat) = (network.stanza_id(), to.user_jid(Addressing::Number));
+    let mut phone = account.phone.lock().await;
+    let message = content::text(text);
+    let own_copy = content::sent_to(chat.to_string(), message.clone());
+    let mut rng = network.rng();
+    let mut copies = Vec::new();
+    if to.number != account.number {
+        copies.extend(seal_for_all(network, &mut phone, to, &message, None, &mut rng).await);
+    }
+    copies.extend(seal_for_all(network, &mut phone, account, &own_copy, Some(0), &mut rng).await);
+    show_own(network, account, &mut phone, &to.number, own_message(account, &id, text));
+    let envelope = envelope(account, Some(chat), &id);
+    for copy in &copies {
+        routing::deliver(network, &envelope, copy.account, copy.device, &copy.node);
+    }
+    drop(phone);
+    network.stanzas.record(LoggedStanza {
+        from: account.number.clone(),
+        from_device: 0,
+        to: to.number.clone(),
+        id: id.clone(),
+    });
+    network.announce(&account.number, Changed::Chat { chat: to.number.clone() });
+    Ok(id)
+}
+
+/// A ciphertext and the device it is for.
+struct Copy<'a> {
+    account: &'a Account,
+    device: DeviceId,
+    node: Node,
+}
+
+/// Encrypts for every device of an account, except one.
+async fn seal_for_all<'a>(
+    network: &Network,
+    phone: &mut Phone,
+    target: &'a Account,
+    message: &waproto::whatsapp::Message,
+    except: Option<DeviceId>,
+    rng: &mut StdRng,
+) -> Vec<Copy<'a>> {
+    let plaintext = MessageUtils::encode_and_pad(message);
+    let mut copies = Vec::new();
+    let devices = target.state().device_ids();
+    for device in devices.into_iter().filter(|&device| Some(device) != except) {
+        match seal(network, phone, target, device, &plaintext, rng).await {
+            Ok(sealed) => copies.push(Copy { account: target, device, node: sealed_node(&sealed, 0) }),
+            Err(failure) => tracing::warn!(error = %failure, device, "a phone could not encrypt for a device"),
+        }
+    }
+    copies
+}
+
+/// Encrypts for one device and starts a session with it first if there is none.
+pub(super) async fn seal(
+    network: &Network,
+    phone: &mut Phone,
+    target: &Account,
+    device: DeviceId,
+    plaintext: &[u8],
+    rng: &mut StdRng,
+) -> Result<Sealed, SandboxError> {
+    let crypto = |failure: wacore_libsignal::protocol::SignalProtocolError| SandboxError::Crypto(failure.to_string());
+    let peer = address(target, device);
+    if !phone.signal.has_session(&peer) {
+        let unknown = || SandboxError::UnknownDevice { phone: target.number.clone(), device };
+        let bundle = directory::bundle(network, target, device).ok_or_else(unknown)?;
+        phone.signal.start(&peer, &bundle, rng).await.map_err(crypto)?;
+    }
+    phone.signal.seal(&peer, plaintext).await.map_err(crypto)
+}
+
+/// `<enc>`, with the attempt number when it answers a retry receipt.
+pub(super) fn sealed_node(sealed: &Sealed, attempt: u32) -> Node {
+    let node = NodeBuilder::new("enc").attr("v", "2").attr("type", sealed.kind);
+    let node = if attempt > 0 { node.attr("count", attempt) } else { node };
+    node.bytes(sealed.bytes.clone()).build()
+}
+
+pub(super) fn envelope<'a>(account: &'a Account, chat: Option<Jid>, id: &str) -> Envelope<'a> {
+    Envelope {
+        sender: account,
+        sender_name: account.state().name.clone(),
+        sender_device: 0,
+        passed: if chat.is_none() { vec![("push_priority", "high".to_owned())] } else { Vec::new() },
+        chat,
+        id: id.to_owned(),
+        kind: "text".to_owned(),
+        at: unix_seconds(),
+        shared: Vec::new(),
+        device_identity: None,
+    }
+}
+
+fn own_message(account: &Account, id: &str, text: &str) -> StoredMessage {
+    StoredMessage {
+        message: Message {
+            id: id.to_owned(),
+            from_me: true,
+            from: account.number.clone(),
+            kind: "text".to_owned(),
+            text: text.to_owned(),
+            at: unix_millis(),
+            status: MessageStatus::Sent,
+        },
+        device: 0,
+        lid: false,
+    }
+}
+
+/// Commits the sessions together with the message, before any ciphertext leaves: a counter is never used twice.
+fn show_own(network: &Network, account: &Account, phone: &mut Phone, chat: &str, message: StoredMessage) {
+    let mut batch = network.store.batch();
+    phone.signal.save(&account.number, &mut batch);
+    phone.chats.add(&account.number, chat, message, &mut batch);
+    network.store.submit(batch);
+}
+
+/// Marks a chat as read and tells the authors, unless the phone is offline: then nobody hears of it.
+pub(crate) async fn mark_read(network: &Network, account: &Arc<Account>, chat: &str) -> Result<(), SandboxError> {
+    let mut phone = account.phone.lock().await;
+    let mut batch = network.store.batch();
+    let unknown = || SandboxError::UnknownChat { phone: account.number.clone(), chat: chat.to_owned() };
+    let read = phone.chats.read(&account.number, chat, &mut batch).ok_or_else(unknown)?;
+    network.store.submit(batch);
+    drop(phone);
+    if account.state().online {
+        for addressing in [Addressing::Number, Addressing::Lid] {
+            let ids: Vec<_> = read.iter().filter(|stored| stored.addressing() == addressing).collect();
+            ids.chunks(MAX_READ_IDS).for_each(|chunk| tell_read(network, account, chat, addressing, chunk));
+        }
+    }
+    network.announce(&account.number, Changed::Chat { chat: chat.to_owned() });
+    Ok(())
+}
+
+fn tell_read(network: &Network, account: &Account, chat: &str, addressing: Addressing, read: &[&StoredMessage]) {
+    let (Some(author), Some((first, more))) = (network.directory.by_number(chat), read.split_first()) else { return };
+    let items = more.iter().map(|stored| NodeBuilder::new("item").attr("id", stored.message.id.as_str()).build());
+    let list: Vec<_> = items.collect();
+    let receipt = Receipt {
+        id: first.message.id.clone(),
+        kind: Some("read".to_owned()),
+        to: author.user_jid(addressing),
+        recipient: None,
+        children: if list.is_empty() { Vec::new() } else { vec![NodeBuilder::new("list").children(list).build()] },
+    };
+    receipts::forward(network, account, 0, &receipt);
+}
+
+/// Encodes a message between own devices.
+pub(super) fn pad(message: &waproto::whatsapp::Message) -> Vec<u8> {
+    debug_assert!(!message.encode_to_vec().is_empty());
+    MessageUtils::encode_and_pad(message)
+}

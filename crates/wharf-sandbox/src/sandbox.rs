@@ -1,0 +1,361 @@
+//! The handle on a running sandbox: start it, drive its phones, look at what happened, stop it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, oneshot};
+use wacore_binary::Jid;
+
+use crate::config::{SandboxConfig, StoreConfig};
+use crate::control;
+use crate::error::SandboxError;
+use crate::model::{
+    Change, Changed, Chat, DeviceId, LoggedStanza, Message, NewPhone, PhoneDetail, PhoneInfo, Unhandled,
+};
+use crate::network::Network;
+use crate::network::account::{Account, AccountState};
+use crate::network::links::ScanRequest;
+use crate::network::{records, restore};
+use crate::phone::identity::PhoneKeys;
+use crate::phone::{self, Phone, outbox};
+use crate::qr::LinkingCode;
+use crate::server::{self, removal};
+use crate::store::{FileStore, Kind, MemoryStore, Store};
+use crate::wire::certificate::ServerKeys;
+
+/// Where the keys of the network are stored.
+const SERVER_KEYS: &str = "server-keys";
+/// Made-up numbers are `155501` and five digits, the range North America keeps for fiction.
+const MADE_UP_PREFIX: &str = "155501";
+const MADE_UP_NUMBERS: u64 = 100_000;
+
+/// A running sandbox. Clones are handles on the same one.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    network: Arc<Network>,
+    chat: SocketAddr,
+    control: Option<SocketAddr>,
+    /// One phone is created at a time, so that two callers cannot make up the same number.
+    creating: Arc<Mutex<()>>,
+}
+
+impl Sandbox {
+    /// Starts the network and returns once clients can connect.
+    pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
+        let chat = listen(config.chat_listen).await?;
+        let control = match config.control_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let network = Arc::new(open_network(&config)?);
+        let address_of = |listener: &TcpListener| {
+            listener.local_addr().map_err(|source| SandboxError::Listen { address: config.chat_listen, source })
+        };
+        let sandbox = Self {
+            network: Arc::clone(&network),
+            chat: address_of(&chat)?,
+            control: control.as_ref().map(address_of).transpose()?,
+            creating: Arc::default(),
+        };
+        for account in network.directory.all() {
+            sandbox.run_phone(account);
+        }
+        network.tasks.spawn(server::serve(Arc::clone(&network), chat));
+        if let Some(listener) = control {
+            network.tasks.spawn(control::serve(sandbox.clone(), listener, network.stop.clone()));
+        }
+        Ok(sandbox)
+    }
+
+    /// The WebSocket address for clients.
+    pub fn chat_url(&self) -> String {
+        format!("ws://{}/ws/chat", self.chat)
+    }
+
+    /// The base address of the control API, if it runs.
+    pub fn control_url(&self) -> Option<String> {
+        self.control.map(|address| format!("http://{address}"))
+    }
+
+    /// The control API as a service, for a server that shows it under its own address.
+    pub fn control_router(&self) -> axum::Router {
+        control::router(self.clone())
+    }
+
+    /// The key certificates are signed with, for clients that can be told which root to trust.
+    pub fn root_public_key(&self) -> [u8; 32] {
+        self.network.keys.root_public()
+    }
+
+    /// Creates a phone, online, with nothing linked to it.
+    pub async fn create_phone(&self, new: NewPhone) -> Result<PhoneInfo, SandboxError> {
+        let account = {
+            let _one_at_a_time = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+            self.add_account(&new)?
+        };
+        self.run_phone(Arc::clone(&account));
+        self.network.announce(&account.number, Changed::Phone);
+        self.flush().await;
+        Ok(account.info())
+    }
+
+    /// Every phone, by number.
+    pub async fn phones(&self) -> Vec<PhoneInfo> {
+        self.network.directory.all().iter().map(|account| account.info()).collect()
+    }
+
+    /// One phone with its linked devices.
+    pub async fn phone(&self, phone: &str) -> Option<PhoneDetail> {
+        self.account(phone).ok().map(|account| account.detail())
+    }
+
+    /// Every phone with its linked devices.
+    pub async fn phone_details(&self) -> Vec<PhoneDetail> {
+        self.network.directory.all().iter().map(|account| account.detail()).collect()
+    }
+
+    /// Scans a QR code with a phone; returns once the client has signed and is about to log in.
+    pub async fn scan(&self, phone: &str, qr: &str) -> Result<DeviceId, SandboxError> {
+        let account = self.account(phone)?;
+        let code = LinkingCode::parse(qr)?;
+        if !account.state().online {
+            return Err(SandboxError::PhoneOffline(account.number.clone()));
+        }
+        let offer = self.network.links.find(&code.reference).ok_or(SandboxError::UnknownQr)?;
+        if offer.noise != code.noise || offer.identity != code.identity {
+            return Err(SandboxError::ForeignQr);
+        }
+        // Whoever takes the references out has the client; a second scan comes too late.
+        if !self.network.links.withdraw(offer.serial) {
+            return Err(SandboxError::UnknownQr);
+        }
+        let (done, linked) = oneshot::channel();
+        let request = ScanRequest { account, adv_secret: code.adv_secret, done };
+        offer.scans.send(request).await.map_err(|_| SandboxError::UnknownQr)?;
+        match tokio::time::timeout(self.network.timing.scan, linked).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_connection_gone)) => Err(SandboxError::UnknownQr),
+            Err(_elapsed) => Err(SandboxError::LinkTimeout),
+        }
+    }
+
+    /// Sends a text from a phone to another account; returns the message id.
+    pub async fn send_text(&self, phone: &str, to: &str, text: &str) -> Result<String, SandboxError> {
+        let account = self.account(phone)?;
+        if !account.state().online {
+            return Err(SandboxError::PhoneOffline(account.number.clone()));
+        }
+        let target = self.recipient(to)?;
+        let id = outbox::send_text(&self.network, &account, &target, text).await?;
+        self.flush().await;
+        Ok(id)
+    }
+
+    /// What the phone shows, chat by chat, messages in the order they came.
+    pub async fn chats(&self, phone: &str) -> Result<Vec<Chat>, SandboxError> {
+        let account = self.account(phone)?;
+        let shown = account.phone.lock().await;
+        let chats = shown.chats.list().map(|(chat, messages)| Chat {
+            name: self.network.directory.by_number(chat).map_or_else(String::new, |other| other.info().name),
+            chat: chat.to_owned(),
+            messages,
+        });
+        Ok(chats.collect())
+    }
+
+    /// Reads a chat on the phone; the authors get read receipts if the phone is online.
+    pub async fn mark_read(&self, phone: &str, chat: &str) -> Result<(), SandboxError> {
+        let account = self.account(phone)?;
+        let chat = self.recipient(chat)?;
+        outbox::mark_read(&self.network, &account, &chat.number).await?;
+        self.flush().await;
+        Ok(())
+    }
+
+    /// Takes a phone offline or back online. Offline it gets nothing, confirms nothing and cannot link a device.
+    pub async fn set_online(&self, phone: &str, online: bool) -> Result<(), SandboxError> {
+        let account = self.account(phone)?;
+        {
+            let mut state = account.state();
+            state.online = online;
+            let mut batch = self.network.store.batch();
+            account.save(&state, &mut batch);
+            self.network.store.submit(batch);
+        }
+        account.wake.notify_one();
+        self.network.announce(&account.number, Changed::Phone);
+        self.flush().await;
+        Ok(())
+    }
+
+    /// Removes a linked device, as its owner does on the phone.
+    pub async fn unlink(&self, phone: &str, device: DeviceId) -> Result<(), SandboxError> {
+        let account = self.account(phone)?;
+        let unknown = || SandboxError::UnknownDevice { phone: account.number.clone(), device };
+        removal::unlink(&self.network, &account, device).ok_or_else(unknown)?;
+        self.flush().await;
+        Ok(())
+    }
+
+    /// Questions that were refused because they are not imitated.
+    pub async fn unhandled(&self) -> Vec<Unhandled> {
+        self.network.unhandled.list()
+    }
+
+    /// Every message stanza handed to the server, oldest first, before any de-duplication; the last 65,536 of them.
+    pub fn stanza_log(&self) -> Vec<LoggedStanza> {
+        self.network.stanzas.list()
+    }
+
+    /// Notices of changes from now on.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.network.changes()
+    }
+
+    /// Waits until the phone shows a message that satisfies the test.
+    pub async fn wait_for_message(
+        &self,
+        phone: &str,
+        wanted: impl Fn(&Message) -> bool,
+        timeout: Duration,
+    ) -> Result<Message, SandboxError> {
+        let account = self.account(phone)?;
+        let found = async {
+            let mut changes = self.changes();
+            loop {
+                if let Some(message) = account.phone.lock().await.chats.search(&wanted) {
+                    return message;
+                }
+                // Whatever the notice, also a missed one: look again.
+                let _notice = changes.recv().await;
+            }
+        };
+        tokio::time::timeout(timeout, found).await.map_err(|_| SandboxError::WaitTimeout)
+    }
+
+    /// Ends every connection, commits what is left and returns when all is still.
+    pub async fn stop(&self) {
+        self.network.stop.cancel();
+        self.network.tasks.close();
+        self.network.tasks.wait().await;
+        let store = Arc::clone(&self.network.store);
+        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        if let Err(failure) = closed {
+            tracing::error!(error = %failure, "the store could not be closed");
+        }
+    }
+
+    /// Runs until `stop` was called.
+    pub async fn stopped(&self) {
+        self.network.stop.cancelled().await;
+    }
+
+    fn run_phone(&self, account: Arc<Account>) {
+        self.network.tasks.spawn(phone::run(Arc::clone(&self.network), account));
+    }
+
+    fn account(&self, phone: &str) -> Result<Arc<Account>, SandboxError> {
+        let number = phone.strip_prefix('+').unwrap_or(phone);
+        self.network.directory.by_number(number).ok_or_else(|| SandboxError::UnknownPhone(phone.to_owned()))
+    }
+
+    /// An account by number, with or without a plus, or by either of its JIDs.
+    fn recipient(&self, name: &str) -> Result<Arc<Account>, SandboxError> {
+        let unknown = || SandboxError::UnknownRecipient(name.to_owned());
+        if name.contains('@') {
+            let jid: Jid = name.parse().map_err(|_| unknown())?;
+            return self.network.directory.by_jid(&jid).ok_or_else(unknown);
+        }
+        self.account(name).map_err(|_| unknown())
+    }
+
+    fn add_account(&self, new: &NewPhone) -> Result<Arc<Account>, SandboxError> {
+        let network = &self.network;
+        let number = match &new.phone {
+            Some(phone) => valid_number(phone)?,
+            None => self.make_up_number()?,
+        };
+        let name = new.name.clone().unwrap_or_else(|| number.clone());
+        if name.is_empty() || name.chars().count() > 64 {
+            return Err(SandboxError::InvalidName);
+        }
+        let keys = PhoneKeys::generate(&mut network.rng()).map_err(|failure| SandboxError::Crypto(failure.to_string()))?;
+        let lid = network.random_below(100_000_000_000_000, 1_000_000_000_000_000).to_string();
+        let mut state =
+            AccountState { name: name.clone(), online: true, next_device: 1, next_key_index: 1, ..AccountState::default() };
+        let genesis = phone::genesis_patch(&keys, &name);
+        state.collections.insert(phone::CRITICAL_COLLECTION.to_owned(), vec![genesis.clone().into()]);
+        let phone = Phone::new(&keys);
+        let account = Arc::new(Account::new(number, lid, keys, state, phone));
+        if !network.directory.insert(Arc::clone(&account)) {
+            return Err(SandboxError::PhoneTaken(account.number.clone()));
+        }
+        let mut batch = network.store.batch();
+        let state = account.state();
+        account.save(&state, &mut batch);
+        let key = || records::patch_key(&account.number, phone::CRITICAL_COLLECTION, 1);
+        batch.put(Kind::Patch, key, || genesis);
+        network.store.submit(batch);
+        drop(state);
+        Ok(account)
+    }
+
+    fn make_up_number(&self) -> Result<String, SandboxError> {
+        let start = u64::try_from(self.network.directory.len()).unwrap_or(0) + 1;
+        let numbers = (0..MADE_UP_NUMBERS).map(|step| format!("{MADE_UP_PREFIX}{:05}", (start + step) % MADE_UP_NUMBERS));
+        let mut free = numbers.filter(|number| self.network.directory.by_number(number).is_none());
+        free.next().ok_or_else(|| SandboxError::PhoneTaken(MADE_UP_PREFIX.to_owned()))
+    }
+
+    /// Waits until everything submitted so far is durable: what the API confirms is kept as well.
+    async fn flush(&self) {
+        let ticket = self.network.store.submit(self.network.store.batch());
+        self.network.durable(ticket).await;
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, SandboxError> {
+    if !address.ip().is_loopback() {
+        return Err(SandboxError::NotLoopback(address));
+    }
+    TcpListener::bind(address).await.map_err(|source| SandboxError::Listen { address, source })
+}
+
+fn open_network(config: &SandboxConfig) -> Result<Network, SandboxError> {
+    let mut rng = match config.seed {
+        Some(seed) => StdRng::seed_from_u64(seed),
+        None => StdRng::from_seed(rand::rng().random()),
+    };
+    let (store, records): (Arc<dyn Store>, _) = match &config.store {
+        StoreConfig::Memory => (Arc::new(MemoryStore::new()), Vec::new()),
+        StoreConfig::File(path) => {
+            let (store, records) = FileStore::open(path)?;
+            (Arc::new(store), records)
+        }
+    };
+    let stored = records.iter().find(|record| record.kind == Kind::Network && record.key == SERVER_KEYS);
+    let keys = match stored {
+        Some(record) => ServerKeys::from_bytes(&record.value, &mut rng),
+        None => ServerKeys::generate(&mut rng),
+    };
+    let keys = keys.map_err(|failure| SandboxError::Crypto(failure.to_string()))?;
+    let mut batch = store.batch();
+    batch.put(Kind::Network, || SERVER_KEYS.to_owned(), || keys.to_bytes());
+    store.submit(batch);
+    let network = Network::new(keys, config.timing, store, rng);
+    restore::restore(&records, &network.directory)?;
+    Ok(network)
+}
+
+fn valid_number(phone: &str) -> Result<String, SandboxError> {
+    let number = phone.strip_prefix('+').unwrap_or(phone);
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    if digits && (7..=15).contains(&number.len()) && !number.starts_with('0') {
+        return Ok(number.to_owned());
+    }
+    Err(SandboxError::InvalidPhone(phone.to_owned()))
+}

@@ -1,0 +1,286 @@
+//! Linking of a new companion: references to show, the phone's scan, the exchange of signatures, and the 515 that
+//! sends the client to its first login (protocol brief, section 5).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use buffa::Message as _;
+use tokio::sync::mpsc;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, NodeRef};
+use waproto::whatsapp::DeviceProps;
+use waproto::whatsapp::client_payload::DevicePairingRegistrationData;
+
+use super::connection::{Gone, Inlet, Opened, Pipe};
+use super::{notifications, outlet};
+use crate::clock::unix_seconds;
+use crate::error::SandboxError;
+use crate::model::{Changed, DeviceId};
+use crate::network::Network;
+use crate::network::account::{Account, Addressing};
+use crate::network::device::{Device, SignedKey};
+use crate::network::links::{Offer, ScanRequest};
+use crate::network::queue::Queue;
+use crate::network::session::{Ending, Session};
+use crate::phone::adv::{self, AccountSigned};
+use crate::wire::node::{attr_is, child_bytes, error, server_jid, text_attr};
+
+/// Clients show the first for 60 s and each of the others for 20 s.
+const REFERENCES: usize = 6;
+/// The real limit is 4 companions; tests like more.
+pub(crate) const MAX_DEVICES: usize = 64;
+/// Device numbers have 8 bits on the wire and are never used twice.
+const LAST_DEVICE: DeviceId = 255;
+
+/// The keys a client registers with.
+#[derive(Debug, Clone)]
+struct Registration {
+    noise: [u8; 32],
+    identity: [u8; 32],
+    registration: u32,
+    signed_key: SignedKey,
+    platform: String,
+}
+
+/// A link whose `pair-success` is with the client.
+struct Attempt {
+    question: String,
+    account: Arc<Account>,
+    device: DeviceId,
+    key_index: u32,
+    signed: AccountSigned,
+    done: tokio::sync::oneshot::Sender<Result<DeviceId, SandboxError>>,
+}
+
+pub(super) async fn run(
+    network: &Arc<Network>,
+    opened: Opened,
+    data: &DevicePairingRegistrationData,
+) -> Result<(), Gone> {
+    let Opened { mut inlet, mut pipe, client_static, .. } = opened;
+    let Some(client) = Registration::read(data, client_static) else {
+        let failure = NodeBuilder::new("failure").attr("reason", "400").attr("location", "sbx").build();
+        pipe.send_node(&failure).await?;
+        inlet.linger(network, pipe).await;
+        return Ok(());
+    };
+    let (scans, scanned) = mpsc::channel(1);
+    let offer = Offer { serial: Session::new().0.serial, noise: client.noise, identity: client.identity, scans };
+    let _withdrawn_at_the_end = Withdraw { network, serial: offer.serial };
+    pipe.send_node(&show_references(network, &offer)).await?;
+    let linked = serve(network, &client, scanned, (&mut inlet, &mut pipe)).await?;
+    if linked {
+        // Timing rule 2 (protocol brief, section 5): whatsapp-rust expects the 515 only a moment after its signature.
+        tokio::time::sleep(network.timing.restart).await;
+        if let Some(restart) = outlet::farewell(Ending::Restart) {
+            pipe.send_node(&restart).await?;
+        }
+        inlet.linger(network, pipe).await;
+    }
+    Ok(())
+}
+
+struct Withdraw<'n> {
+    network: &'n Network,
+    serial: u64,
+}
+
+impl Drop for Withdraw<'_> {
+    fn drop(&mut self) {
+        self.network.links.withdraw(self.serial);
+    }
+}
+
+impl Registration {
+    fn read(data: &DevicePairingRegistrationData, noise: [u8; 32]) -> Option<Self> {
+        let props = data.device_props.as_deref().and_then(|bytes| DeviceProps::decode_from_slice(bytes).ok());
+        Some(Self {
+            noise,
+            identity: data.e_ident.as_deref()?.try_into().ok()?,
+            registration: u32::from_be_bytes(data.e_regid.as_deref()?.try_into().ok()?),
+            signed_key: SignedKey {
+                id: data.e_skey_id.as_deref()?.try_into().ok()?,
+                public: data.e_skey_val.as_deref()?.try_into().ok()?,
+                signature: data.e_skey_sig.as_deref()?.try_into().ok()?,
+            },
+            platform: props.and_then(|props| props.os).unwrap_or_else(|| "unknown".to_owned()),
+        })
+    }
+}
+
+fn show_references(network: &Network, offer: &Offer) -> Node {
+    let references: Vec<String> =
+        (0..REFERENCES).map(|_| format!("2@{}{}", network.stanza_id(), network.stanza_id())).collect();
+    network.links.offer(&references, offer);
+    let children = references.into_iter().map(|text| NodeBuilder::new("ref").bytes(text.into_bytes()).build());
+    let pair = NodeBuilder::new("pair-device").children(children).build();
+    question(&network.stanza_id(), pair)
+}
+
+fn question(id: &str, child: Node) -> Node {
+    NodeBuilder::new("iq")
+        .attr("from", server_jid())
+        .attr("type", "set")
+        .attr("id", id)
+        .attr("xmlns", "md")
+        .attr("t", unix_seconds())
+        .children([child])
+        .build()
+}
+
+/// Waits for scans and the client's signature; true once a device is linked.
+async fn serve(
+    network: &Network,
+    client: &Registration,
+    mut scanned: mpsc::Receiver<ScanRequest>,
+    (inlet, pipe): (&mut Inlet, &mut Pipe),
+) -> Result<bool, Gone> {
+    let mut attempts: VecDeque<Attempt> = VecDeque::new();
+    loop {
+        tokio::select! {
+            stanza = inlet.next() => {
+                let stanza = stanza?;
+                match attempts.front() {
+                    Some(attempt) if attr_is(stanza.get(), "id", &attempt.question) => {
+                        let attempt = attempts.pop_front().ok_or(Gone::Closed)?;
+                        return Ok(conclude(network, client, attempt, stanza.get()).await);
+                    }
+                    _ => answer_meanwhile(network, pipe, stanza.get()).await?,
+                }
+            }
+            Some(request) = scanned.recv() => {
+                if let Some((attempt, node)) = begin(network, client, request) {
+                    pipe.send_node(&node).await?;
+                    attempts.push_back(attempt);
+                }
+            }
+            () = network.stop.cancelled() => return Ok(false),
+        }
+    }
+}
+
+/// Before it is linked a client may keep the connection alive and say goodbye, nothing else.
+async fn answer_meanwhile(network: &Network, pipe: &mut Pipe, node: &NodeRef<'_>) -> Result<(), Gone> {
+    if &*node.tag == "xmlstreamend" {
+        return Err(Gone::Closed);
+    }
+    let (Some(id), Some(kind)) = (text_attr(node, "id"), text_attr(node, "type")) else { return Ok(()) };
+    if &*node.tag != "iq" || kind == "result" || kind == "error" {
+        return Ok(());
+    }
+    if attr_is(node, "xmlns", "w:p") {
+        return pipe.send_node(&crate::wire::node::result(&id).build()).await;
+    }
+    let child = node.children().and_then(<[_]>::first).map_or("", |child| &*child.tag);
+    network.unhandled.count(format!("unlinked {kind} {}/{child}", text_attr(node, "xmlns").unwrap_or_default()));
+    let refused =
+        NodeBuilder::new("iq").attr("from", server_jid()).attr("type", "error").attr("id", id).children([error(
+            501,
+            "feature-not-implemented",
+        )]);
+    pipe.send_node(&refused.build()).await
+}
+
+fn begin(network: &Network, client: &Registration, request: ScanRequest) -> Option<(Attempt, Node)> {
+    let ScanRequest { account, adv_secret, done } = request;
+    match reserve(network, client, &account) {
+        Ok((device, key_index, signed)) => {
+            let id = network.stanza_id();
+            let node = question(&id, pair_success(&account, device, signed.container(&adv_secret)));
+            Some((Attempt { question: id, account, device, key_index, signed, done }, node))
+        }
+        Err(refused) => {
+            let _scanner_gone = done.send(Err(refused));
+            None
+        }
+    }
+}
+
+/// Takes a device number and a key index for the companion. Both only ever grow.
+fn reserve(
+    network: &Network,
+    client: &Registration,
+    account: &Account,
+) -> Result<(DeviceId, u32, AccountSigned), SandboxError> {
+    let mut state = account.state();
+    if state.devices.len() >= MAX_DEVICES || state.next_device > LAST_DEVICE {
+        return Err(SandboxError::TooManyDevices(account.number.clone()));
+    }
+    let (device, key_index) = (state.next_device, state.next_key_index);
+    state.next_device += 1;
+    state.next_key_index += 1;
+    let mut batch = network.store.batch();
+    account.save(&state, &mut batch);
+    network.store.submit(batch);
+    drop(state);
+    let signed = adv::sign_companion(&account.keys, client.identity, key_index, unix_seconds(), &mut network.rng());
+    Ok((device, key_index, signed.map_err(|failure| SandboxError::Crypto(failure.to_string()))?))
+}
+
+fn pair_success(account: &Account, device: DeviceId, container: Vec<u8>) -> Node {
+    NodeBuilder::new("pair-success")
+        .children([
+            NodeBuilder::new("device-identity").bytes(container).build(),
+            NodeBuilder::new("device")
+                .attr("jid", account.device_jid(Addressing::Number, device))
+                .attr("lid", account.device_jid(Addressing::Lid, device))
+                .build(),
+            NodeBuilder::new("platform").attr("name", "android").build(),
+        ])
+        .build()
+}
+
+/// Checks the client's signature and, if it is right, adds the device; the phone's scan learns how it went.
+async fn conclude(network: &Network, client: &Registration, attempt: Attempt, answer: &NodeRef<'_>) -> bool {
+    let blob = read_signature(&attempt.signed, answer);
+    match blob {
+        Ok(blob) => {
+            add_device(network, client, &attempt, blob).await;
+            let _scanner_gone = attempt.done.send(Ok(attempt.device));
+            true
+        }
+        Err(reason) => {
+            let _scanner_gone = attempt.done.send(Err(SandboxError::LinkRefused(reason)));
+            false
+        }
+    }
+}
+
+fn read_signature(signed: &AccountSigned, answer: &NodeRef<'_>) -> Result<Vec<u8>, String> {
+    if attr_is(answer, "type", "error") {
+        let reason = answer.get_optional_child("error").and_then(|error| text_attr(error, "text"));
+        return Err(reason.unwrap_or_else(|| "no reason given".to_owned()));
+    }
+    let sign = answer.get_optional_child("pair-device-sign").ok_or("no signature")?;
+    let identity = child_bytes(sign, "device-identity").ok_or("no device identity")?;
+    signed.complete(&identity).map_err(str::to_owned)
+}
+
+/// Adds the device and waits until it is durable: the client is told to log in with it next.
+async fn add_device(network: &Network, client: &Registration, attempt: &Attempt, identity_blob: Vec<u8>) {
+    let device = Device {
+        id: attempt.device,
+        key_index: attempt.key_index,
+        noise: client.noise,
+        identity: client.identity,
+        registration: client.registration,
+        signed_key: client.signed_key.clone(),
+        identity_blob,
+        platform: client.platform.clone(),
+        bootstrapped: false,
+        one_time_keys: VecDeque::new(),
+        queue: Queue::default(),
+        session: None,
+    };
+    let ticket = {
+        let mut state = attempt.account.state();
+        let mut batch = network.store.batch();
+        attempt.account.save_device(&device, &mut batch);
+        state.devices.insert(device.id, device);
+        state.key_index_list = None;
+        network.store.submit(batch)
+    };
+    notifications::device_added(network, &attempt.account, attempt.device, attempt.key_index);
+    network.announce(&attempt.account.number, Changed::Devices);
+    network.durable(ticket).await;
+}

@@ -1,0 +1,143 @@
+//! Messages of clients: acknowledged at once, one ciphertext into the queue of each addressed device
+//! (protocol brief, section 9).
+
+use std::sync::Arc;
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node, NodeRef};
+
+use super::directory::participant_hash;
+use super::routing::{self, Envelope};
+use super::{Client, Reply};
+use crate::clock::unix_seconds;
+use crate::model::{DeviceId, LoggedStanza};
+use crate::network::account::{Account, Addressing};
+use crate::store::Ticket;
+use crate::wire::node::{attr_is, children, jid_attr, text_attr};
+
+/// Children every copy carries along.
+const SHARED: [&str; 3] = ["reporting", "meta", "biz"];
+/// Attributes that are passed on.
+const PASSED: [&str; 2] = ["edit", "push_priority"];
+
+/// A ciphertext and the device it is addressed to.
+struct Addressed {
+    account: Arc<Account>,
+    device: DeviceId,
+    sealed: Node,
+}
+
+pub(super) fn accept(client: &Client, node: &NodeRef<'_>) -> Reply {
+    let (Some(id), Some(to)) = (text_attr(node, "id"), jid_attr(node, "to")) else { return Reply::nothing() };
+    let Some(target) = client.network.directory.by_jid(&to) else { return unroutable(client, &id, &to) };
+    let at = unix_seconds();
+    let chat = jid_attr(node, "recipient").unwrap_or_else(|| to.clone()).to_non_ad();
+    let peer = attr_is(node, "category", "peer");
+    let copies = addressed(client, node, &to, &target);
+    let envelope = envelope(client, node, (&id, at), (!peer).then(|| chat.clone()));
+    log(client, &target, &id);
+    let after = deliver_all(client, &envelope, &copies);
+    let mut ack = NodeBuilder::new("ack").attr("class", "message").attr("id", id.as_str()).attr("from", &to).attr("t", at);
+    if let Some(hash) = missing_devices(client, node, &target, &chat, &copies) {
+        ack = ack.attr("phash", hash);
+    }
+    Reply::answer_after(ack.build(), after)
+}
+
+/// The sender learns of it from the acknowledgement. Groups and channels are not imitated and counted.
+fn unroutable(client: &Client, id: &str, to: &Jid) -> Reply {
+    let server = to.server.as_str();
+    if to.server != wacore_binary::Server::Pn && to.server != wacore_binary::Server::Lid {
+        client.network.unhandled.count(format!("message to {server}"));
+    }
+    let ack = NodeBuilder::new("ack")
+        .attr("class", "message")
+        .attr("id", id)
+        .attr("from", to)
+        .attr("t", unix_seconds())
+        .attr("error", "404");
+    Reply::answer(ack.build())
+}
+
+fn envelope<'c>(client: &'c Client, node: &NodeRef<'_>, (id, at): (&str, u64), chat: Option<Jid>) -> Envelope<'c> {
+    let passed = PASSED.iter().filter_map(|&name| text_attr(node, name).map(|value| (name, value)));
+    let shared = children(node).iter().filter(|child| SHARED.contains(&&*child.tag)).map(NodeRef::to_owned);
+    Envelope {
+        sender: &client.account,
+        sender_name: client.account.state().name.clone(),
+        sender_device: client.device,
+        chat,
+        id: id.to_owned(),
+        kind: text_attr(node, "type").unwrap_or_else(|| "text".to_owned()),
+        at,
+        passed: passed.collect(),
+        shared: shared.collect(),
+        device_identity: node.get_optional_child("device-identity").map(NodeRef::to_owned),
+    }
+}
+
+/// The copies of a fan-out, or the single ciphertext of a peer message or a retry.
+fn addressed(client: &Client, node: &NodeRef<'_>, to: &Jid, target: &Arc<Account>) -> Vec<Addressed> {
+    if let Some(participants) = node.get_optional_child("participants") {
+        let copies = children(participants).iter().filter(|child| child.tag == "to");
+        return copies.filter_map(|copy| fanned_out(client, copy, target)).collect();
+    }
+    let sealed = children(node).iter().filter(|child| child.tag == "enc").map(NodeRef::to_owned);
+    sealed.map(|sealed| Addressed { account: Arc::clone(target), device: to.device, sealed }).collect()
+}
+
+/// A copy may go to the other side of the conversation or to the sender's own devices, to nobody else.
+fn fanned_out(client: &Client, copy: &NodeRef<'_>, target: &Arc<Account>) -> Option<Addressed> {
+    let jid = jid_attr(copy, "jid")?;
+    let account = client.network.directory.by_jid(&jid)?;
+    let own = account.number == client.account.number;
+    if !own && account.number != target.number || own && jid.device == client.device {
+        return None;
+    }
+    let sealed = copy.get_optional_child("enc")?.to_owned();
+    Some(Addressed { account, device: jid.device, sealed })
+}
+
+fn log(client: &Client, target: &Account, id: &str) {
+    client.network.stanzas.record(LoggedStanza {
+        from: client.account.number.clone(),
+        from_device: client.device,
+        to: target.number.clone(),
+        id: id.to_owned(),
+    });
+}
+
+fn deliver_all(client: &Client, envelope: &Envelope<'_>, copies: &[Addressed]) -> Ticket {
+    let tickets = copies
+        .iter()
+        .filter_map(|copy| routing::deliver(&client.network, envelope, &copy.account, copy.device, &copy.sealed));
+    tickets.max().unwrap_or_default()
+}
+
+/// The right participant hash when a fan-out left out a device that exists: then the sender's list is stale.
+fn missing_devices(
+    client: &Client,
+    node: &NodeRef<'_>,
+    target: &Arc<Account>,
+    chat: &Jid,
+    copies: &[Addressed],
+) -> Option<String> {
+    node.get_optional_child("participants")?;
+    let addressing = Addressing::of(chat);
+    let mut expected = devices_of(target, addressing);
+    if target.number != client.account.number {
+        expected.extend(devices_of(&client.account, addressing));
+    }
+    let reached = |jid: &Jid| {
+        let own = jid.user == client.account.user_jid(addressing).user;
+        own && jid.device == client.device
+            || copies.iter().any(|copy| copy.device == jid.device && copy.account.user_jid(addressing).user == jid.user)
+    };
+    let complete = expected.iter().all(reached);
+    (!complete).then(|| participant_hash(&expected))
+}
+
+fn devices_of(account: &Account, addressing: Addressing) -> Vec<Jid> {
+    let devices = account.state().device_ids();
+    devices.into_iter().map(|device| account.device_jid(addressing, device)).collect()
+}

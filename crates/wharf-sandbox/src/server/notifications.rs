@@ -1,0 +1,98 @@
+//! What devices are told without having asked: devices that came or went, collections that moved. Only accounts that
+//! asked for a device list hear of its changes; telling everybody would grow with the square of the accounts.
+
+use std::sync::Arc;
+
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+
+use super::directory::{device_hash, signed_devices};
+use crate::clock::unix_seconds;
+use crate::model::DeviceId;
+use crate::network::Network;
+use crate::network::account::{Account, Addressing, Stanza};
+use crate::network::queue::Class;
+use crate::wire::node::encode;
+
+pub(crate) fn device_added(network: &Network, account: &Arc<Account>, device: DeviceId, key_index: u32) {
+    device_changed(network, account, "add", device, key_index);
+}
+
+pub(crate) fn device_removed(network: &Network, account: &Arc<Account>, device: DeviceId, key_index: u32) {
+    device_changed(network, account, "remove", device, key_index);
+}
+
+fn device_changed(network: &Network, account: &Arc<Account>, what: &'static str, device: DeviceId, key_index: u32) {
+    let (watchers, hash, signed) = {
+        let mut state = account.state();
+        let signed = signed_devices(network, account, &mut state);
+        let watchers: Vec<String> = state.watchers.iter().cloned().collect();
+        (watchers, device_hash(account, &state), signed)
+    };
+    let Some(signed) = signed else { return };
+    let changed = NodeBuilder::new("device")
+        .attr("jid", account.device_jid(Addressing::Number, device))
+        .attr("key-index", key_index)
+        .build();
+    let list = NodeBuilder::new("key-index-list").attr("ts", signed.at).bytes(signed.bytes).build();
+    let change = NodeBuilder::new(what).attr("device_hash", hash).children([changed, list]).build();
+    for watcher in watchers.iter().filter_map(|number| network.directory.by_number(number)) {
+        let id = network.stanza_id();
+        let node = notification(account, "devices", &id)
+            .attr("lid", account.user_jid(Addressing::Lid))
+            .children([change.clone()])
+            .build();
+        tell_companions(network, &watcher, None, &id, &node);
+    }
+    tell_own_devices(network, account, device);
+}
+
+/// The account's other companions get the whole list.
+fn tell_own_devices(network: &Network, account: &Arc<Account>, except: DeviceId) {
+    let (hash, signed, devices) = {
+        let mut state = account.state();
+        let signed = signed_devices(network, account, &mut state);
+        let companions = state.devices.values().map(|device| (device.id, device.key_index));
+        let devices: Vec<(DeviceId, u32)> = companions.collect();
+        (device_hash(account, &state), signed, devices)
+    };
+    let Some(signed) = signed else { return };
+    let phone = NodeBuilder::new("device").attr("jid", account.user_jid(Addressing::Number)).build();
+    let companions = devices.into_iter().map(|(device, key_index)| {
+        NodeBuilder::new("device")
+            .attr("jid", account.device_jid(Addressing::Number, device))
+            .attr("key-index", key_index)
+            .build()
+    });
+    let list = NodeBuilder::new("key-index-list").attr("ts", signed.at).bytes(signed.bytes).build();
+    let children = std::iter::once(phone).chain(companions).chain([list]);
+    let devices = NodeBuilder::new("devices").attr("dhash", hash).children(children).build();
+    let id = network.stanza_id();
+    let node = notification(account, "account_sync", &id).children([devices]).build();
+    tell_companions(network, account, Some(except), &id, &node);
+}
+
+/// Tells the other companions that a collection has a new version.
+pub(super) fn collection_moved(network: &Network, account: &Account, author: DeviceId, name: &str, version: usize) {
+    let id = network.stanza_id();
+    let collection = NodeBuilder::new("collection").attr("name", name).attr("version", version.to_string()).build();
+    let node = notification(account, "server_sync", &id).children([collection]).build();
+    tell_companions(network, account, Some(author), &id, &node);
+}
+
+fn notification(account: &Account, kind: &'static str, id: &str) -> NodeBuilder {
+    NodeBuilder::new("notification")
+        .attr("from", account.user_jid(Addressing::Number))
+        .attr("type", kind)
+        .attr("id", id)
+        .attr("t", unix_seconds())
+}
+
+fn tell_companions(network: &Network, account: &Account, except: Option<DeviceId>, id: &str, node: &Node) {
+    let bytes = encode(node);
+    let devices: Vec<DeviceId> = account.state().devices.keys().copied().collect();
+    for device in devices.into_iter().filter(|&device| Some(device) != except) {
+        let stanza = Stanza { class: Class::Notification, id: id.to_owned(), bytes: bytes.clone() };
+        account.deliver(network, device, stanza);
+    }
+}

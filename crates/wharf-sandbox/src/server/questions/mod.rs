@@ -1,0 +1,104 @@
+//! Answers to `<iq>` (protocol brief, section 7). A question that is not imitated gets an error and is counted, never
+//! an empty yes: a client that passes here must not pass because nobody understood it.
+
+mod app_state;
+mod keys;
+mod settings;
+mod usync;
+
+use wacore_binary::{Node, NodeRef};
+
+use super::{Client, Reply, Then, removal};
+use crate::wire::node::{refusal, result, text_attr};
+
+/// A question with its parts at hand.
+struct Question<'q> {
+    id: String,
+    kind: String,
+    xmlns: String,
+    /// The first child, which says what is asked.
+    child: Option<&'q NodeRef<'q>>,
+    node: &'q NodeRef<'q>,
+}
+
+impl Question<'_> {
+    fn is(&self, kind: &str, child: &str) -> bool {
+        self.kind == kind && self.child_tag() == child
+    }
+
+    fn child_tag(&self) -> &str {
+        self.child.map_or("", |child| &*child.tag)
+    }
+
+    fn done(&self) -> Reply {
+        Reply::answer(result(&self.id).build())
+    }
+
+    fn found(&self, child: Node) -> Reply {
+        Reply::answer(result(&self.id).children([child]).build())
+    }
+
+    fn refuse(&self, code: u16, text: &'static str) -> Reply {
+        Reply::answer(refusal(&self.id, code, text))
+    }
+}
+
+pub(super) fn answer(client: &Client, node: &NodeRef<'_>) -> Reply {
+    let (Some(id), Some(kind)) = (text_attr(node, "id"), text_attr(node, "type")) else { return Reply::nothing() };
+    if kind != "get" && kind != "set" {
+        // The server asks a linked client nothing, so there is no answer to wait for.
+        return Reply::nothing();
+    }
+    let child = node.children().and_then(<[_]>::first);
+    let question = Question { id, kind, xmlns: text_attr(node, "xmlns").unwrap_or_default(), child, node };
+    route(client, &question).unwrap_or_else(|| not_imitated(client, &question))
+}
+
+/// `None` when the question is not imitated.
+fn route(client: &Client, question: &Question<'_>) -> Option<Reply> {
+    match question.xmlns.as_str() {
+        "w:p" if question.kind == "get" => Some(question.done()),
+        "passive" => passive(question),
+        "encrypt" => keys::answer(client, question),
+        "usync" => usync::answer(client, question),
+        "w:sync:app:state" => app_state::answer(client, question),
+        "abt" => settings::props(question),
+        "blocklist" => settings::blocklist(client, question),
+        "privacy" => settings::privacy(client, question),
+        "status" => settings::about(client, question),
+        "disappearing_mode" => settings::disappearing_mode(client, question),
+        "md" => linked_devices(client, question),
+        // Nobody here has a picture: that is a true answer.
+        "w:profile:picture" if question.kind == "get" => Some(question.refuse(404, "item-not-found")),
+        // Statistics and "I have seen it" want a receipt, nothing is asked.
+        "w:stats" if question.kind == "set" => Some(question.done()),
+        "urn:xmpp:whatsapp:dirty" if question.is("set", "clean") => Some(question.done()),
+        _ => None,
+    }
+}
+
+fn not_imitated(client: &Client, question: &Question<'_>) -> Reply {
+    client.network.unhandled.count(format!("{} {}/{}", question.kind, question.xmlns, question.child_tag()));
+    question.refuse(501, "feature-not-implemented")
+}
+
+fn passive(question: &Question<'_>) -> Option<Reply> {
+    match question.child_tag() {
+        "active" => Some(Reply { then: Then::Activate, ..question.done() }),
+        "passive" => Some(question.done()),
+        _ => None,
+    }
+}
+
+/// A companion removes itself, or another one of its account.
+fn linked_devices(client: &Client, question: &Question<'_>) -> Option<Reply> {
+    if !question.is("set", "remove-companion-device") {
+        return None;
+    }
+    let jid = question.child.and_then(|child| crate::wire::node::jid_attr(child, "jid"));
+    let device = jid.map_or(client.device, |jid| jid.device);
+    match removal::unlink(&client.network, &client.account, device) {
+        Some(after) => Some(Reply { after, ..question.done() }),
+        None => Some(question.refuse(404, "item-not-found")),
+    }
+}

@@ -1,0 +1,88 @@
+//! Receipts: what they remove from the author's queue, and to whom they are passed on (protocol brief, section 9).
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node, NodeRef};
+
+use crate::clock::unix_seconds;
+use crate::model::DeviceId;
+use crate::network::Network;
+use crate::network::account::{Account, Addressing, Stanza};
+use crate::network::queue::Class;
+use crate::store::Ticket;
+use crate::wire::node::{children, encode, jid_attr, text_attr};
+
+/// A receipt on its way from a device to an account.
+#[derive(Debug, Clone)]
+pub(crate) struct Receipt {
+    pub id: String,
+    pub kind: Option<String>,
+    /// To whom, in the addressing the conversation uses.
+    pub to: Jid,
+    pub recipient: Option<Jid>,
+    pub children: Vec<Node>,
+}
+
+impl Receipt {
+    pub(crate) fn read(node: &NodeRef<'_>) -> Option<Self> {
+        Some(Self {
+            id: text_attr(node, "id")?,
+            kind: text_attr(node, "type"),
+            to: jid_attr(node, "to")?,
+            recipient: jid_attr(node, "recipient"),
+            children: children(node).iter().map(NodeRef::to_owned).collect(),
+        })
+    }
+
+    fn is_retry(&self) -> bool {
+        matches!(self.kind.as_deref(), Some("retry" | "enc_rekey_retry"))
+    }
+
+    /// Every message id the receipt names.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let listed = self.children.iter().filter(|child| child.tag == "list");
+        let items = listed.flat_map(|list| list.children().unwrap_or_default());
+        let more = items.filter_map(|item| item.attrs.get("id").map(|id| id.as_str().into_owned()));
+        std::iter::once(self.id.clone()).chain(more).collect()
+    }
+}
+
+/// Handles a receipt of a device: forget the stanzas it confirms, tell the others.
+pub(crate) fn accept(network: &Network, author: &Account, device: DeviceId, receipt: &Receipt) -> Ticket {
+    let mut ticket = 0;
+    if !receipt.is_retry() {
+        ticket = author.acknowledge(network, device, Class::Message, &receipt.ids());
+    }
+    ticket.max(forward(network, author, device, receipt))
+}
+
+/// Passes a receipt on: a retry to the one device it names, anything else to all devices of the addressee.
+pub(crate) fn forward(network: &Network, author: &Account, device: DeviceId, receipt: &Receipt) -> Ticket {
+    let Some(target) = network.directory.by_jid(&receipt.to) else { return 0 };
+    let targets = if receipt.is_retry() { vec![receipt.to.device] } else { target.state().device_ids() };
+    let own = target.number == author.number;
+    let bytes = encode(&forwarded(author, device, receipt));
+    let mut ticket = 0;
+    for id in targets {
+        if own && id == device {
+            continue;
+        }
+        let stanza = Stanza { class: Class::Receipt, id: receipt.id.clone(), bytes: bytes.clone() };
+        ticket = ticket.max(target.deliver(network, id, stanza).unwrap_or(0));
+    }
+    ticket
+}
+
+fn forwarded(author: &Account, device: DeviceId, receipt: &Receipt) -> Node {
+    let addressing = Addressing::of(&receipt.to);
+    // Baileys takes the raw `from` as the chat, so only a retry, which needs the device, may show it.
+    let from =
+        if receipt.is_retry() { author.device_jid(addressing, device) } else { author.user_jid(addressing) };
+    let mut node = NodeBuilder::new("receipt").attr("id", receipt.id.as_str()).attr("from", from).attr("t", unix_seconds());
+    if let Some(kind) = &receipt.kind {
+        node = node.attr("type", kind.as_str());
+    }
+    if let Some(recipient) = &receipt.recipient {
+        node = node.attr("recipient", recipient);
+    }
+    if receipt.children.is_empty() { node.build() } else { node.children(receipt.children.iter().cloned()).build() }
+}

@@ -1,0 +1,68 @@
+//! The device itself: one sealed row with a version byte in front.
+
+use async_trait::async_trait;
+use wacore::store::Device;
+use wacore::store::error::{Result, StoreError};
+use wacore::store::traits::DeviceStore;
+use wharf_storage::Queue;
+use wharf_storage::wa_state::{self, StateRow};
+
+use super::WaBackend;
+use super::kinds::DEVICE;
+use super::rows::{Extras, from_json, to_json};
+
+/// The form of the value: JSON as the engine of this release writes it.
+const VERSION: u8 = 1;
+
+/// There is one device in a session.
+const ONLY: &[u8] = b"device";
+
+impl WaBackend {
+    fn device_row(&self, device: &Device) -> Result<StateRow> {
+        let mut value = vec![VERSION];
+        value.extend_from_slice(&to_json(device)?);
+        self.seal(DEVICE, self.blind(DEVICE, &[ONLY]), Extras::default(), &value)
+    }
+}
+
+fn read_device(value: &[u8]) -> Result<Device> {
+    match value.split_first() {
+        Some((&VERSION, json)) => from_json(json),
+        _ => Err(StoreError::Validation(
+            "the stored device is of an unknown version".to_owned(),
+        )),
+    }
+}
+
+#[async_trait]
+impl DeviceStore for WaBackend {
+    async fn save(&self, device: &Device) -> Result<()> {
+        self.put(Queue::SignalState, self.device_row(device)?).await
+    }
+
+    async fn load(&self) -> Result<Option<Device>> {
+        let value = self.get(DEVICE, self.blind(DEVICE, &[ONLY])).await?;
+        value.map(|value| read_device(&value)).transpose()
+    }
+
+    async fn exists(&self) -> Result<bool> {
+        Ok(!self
+            .get_many(DEVICE, vec![self.blind(DEVICE, &[ONLY])])
+            .await?
+            .is_empty())
+    }
+
+    /// A session has one device; its number means nothing here.
+    async fn create(&self) -> Result<i32> {
+        let (fence, row) = (self.fence, self.device_row(&Device::new())?);
+        self.write(Queue::SignalState, move |tx| {
+            Box::pin(async move {
+                if wa_state::get(tx, fence.session, DEVICE, &row.key).await?.is_none() {
+                    wa_state::put(tx, &fence, &row).await?;
+                }
+                Ok(1)
+            })
+        })
+        .await
+    }
+}

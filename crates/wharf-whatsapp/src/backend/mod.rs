@@ -1,0 +1,101 @@
+//! Owns the engine's memory: its `Backend` over the sealed rows of `wa_state`.
+//!
+//! Promises: no address stands in a row in plain (keys and owners are keyed hashes, an address that must be given back
+//! stands inside the sealed value); a batch is one unit of work, and so is every read-modify-write; writes of signal
+//! state overtake all others; after one failed write this backend writes nothing more, because what the engine holds
+//! in memory is ahead of what is stored. A message that Wharf sent is not kept a second time: its own row answers
+//! retry receipts.
+
+mod app_sync;
+mod device;
+mod kinds;
+mod msg_secrets;
+mod protocol;
+mod rows;
+mod sent;
+mod signal;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use wharf_model::Clock;
+use wharf_session::port::SessionLease;
+use wharf_storage::sessions::Fence;
+use wharf_storage::{SessionKeys, Storage};
+
+/// How long the engine keeps a message that waits for its commit; its own constant, see its keep-alive loop.
+const PENDING_INBOUND_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// One session's engine state. See the module.
+pub(crate) struct WaBackend {
+    storage: Storage,
+    clock: Arc<dyn Clock>,
+    keys: Arc<SessionKeys>,
+    fence: Fence,
+    sent_ttl: Duration,
+    poisoned: watch::Sender<bool>,
+    /// Messages of Wharf's own that the engine is sending now.
+    outbound: Mutex<HashSet<String>>,
+}
+
+impl WaBackend {
+    /// On the rows of the lease's session, written under the lease's epoch.
+    pub(crate) fn new(
+        storage: Storage,
+        clock: Arc<dyn Clock>,
+        keys: Arc<SessionKeys>,
+        lease: SessionLease,
+        sent_ttl: Duration,
+    ) -> Self {
+        Self {
+            storage,
+            clock,
+            keys,
+            fence: Fence {
+                session: lease.session,
+                epoch: lease.epoch,
+            },
+            sent_ttl,
+            poisoned: watch::Sender::new(false),
+            outbound: Mutex::default(),
+        }
+    }
+
+    /// Whether a write failed; from then on every write is refused.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        *self.poisoned.borrow()
+    }
+
+    /// Waits until a write fails.
+    pub(crate) async fn poisoning(&self) {
+        // The sender is ours: waiting ends with `true` and in no other way.
+        let _ = self.poisoned.subscribe().wait_for(|poisoned| *poisoned).await;
+    }
+
+    /// A message of Wharf's own goes through the engine: its row is its copy for retries.
+    pub(crate) fn note_outbound(&self, whatsapp_id: &str) {
+        self.outbound().insert(whatsapp_id.to_owned());
+    }
+
+    /// The engine is done with it.
+    pub(crate) fn forget_outbound(&self, whatsapp_id: &str) {
+        self.outbound().remove(whatsapp_id);
+    }
+
+    fn outbound(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.outbound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for WaBackend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WaBackend")
+            .field("fence", &self.fence)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,249 @@
+//! Signal state: identities, sessions, pre-keys, sender keys. All of it goes through the writer's first queue: the
+//! engine holds its session map while it waits.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use wacore::store::error::{Result, StoreError};
+use wacore::store::traits::SignalStore;
+use wharf_storage::wa_state::{self, StateRow};
+use wharf_storage::{Queue, StorageError};
+
+use super::WaBackend;
+use super::kinds::{IDENTITY, PRE_KEY, SENDER_KEY, SESSION, SIGNED_PRE_KEY};
+use super::rows::{Extras, failed, open, seal};
+
+const SIGNAL: Queue = Queue::SignalState;
+
+/// Whether WhatsApp has the public half of a pre-key; the first byte of its value.
+const UPLOADED: u8 = 1;
+
+impl WaBackend {
+    /// A row that belongs to an address of the form `user@server` or `user:device@server`.
+    fn address_row(&self, kind: &str, address: &str, value: &[u8]) -> Result<StateRow> {
+        let user = address.split([':', '@']).next().unwrap_or(address);
+        let owner = self.blind("user", &[user.as_bytes()]);
+        self.seal(
+            kind,
+            self.blind(kind, &[address.as_bytes()]),
+            Extras::owner(owner),
+            value,
+        )
+    }
+
+    fn pre_key_row(&self, id: u32, record: &[u8], uploaded: bool) -> Result<StateRow> {
+        let mut value = Vec::with_capacity(record.len() + 1);
+        value.push(if uploaded { UPLOADED } else { 0 });
+        value.extend_from_slice(record);
+        self.seal(PRE_KEY, number(id), Extras::rank(i64::from(id)), &value)
+    }
+
+    fn sender_key_row(&self, address: &str, record: &[u8]) -> Result<StateRow> {
+        self.seal(
+            SENDER_KEY,
+            self.blind(SENDER_KEY, &[address.as_bytes()]),
+            Extras::default(),
+            record,
+        )
+    }
+}
+
+/// A number as a key: it says nothing about anybody.
+fn number(id: u32) -> Vec<u8> {
+    id.to_be_bytes().to_vec()
+}
+
+fn read_number(key: &[u8]) -> Result<u32> {
+    let bytes = key
+        .try_into()
+        .map_err(|_| StoreError::Validation("a stored key id is not a number".to_owned()))?;
+    Ok(u32::from_be_bytes(bytes))
+}
+
+fn pre_key_record(value: Vec<u8>) -> Bytes {
+    let value = Bytes::from(value);
+    if value.is_empty() { value } else { value.slice(1..) }
+}
+
+#[async_trait]
+impl SignalStore for WaBackend {
+    async fn put_identity(&self, address: &str, key: [u8; 32]) -> Result<()> {
+        self.put(SIGNAL, self.address_row(IDENTITY, address, &key)?).await
+    }
+
+    async fn put_identities_batch(&self, identities: &[(Arc<str>, [u8; 32])]) -> Result<()> {
+        let rows = identities
+            .iter()
+            .map(|(address, key)| self.address_row(IDENTITY, address, key));
+        self.put_many(SIGNAL, rows.collect::<Result<_>>()?).await
+    }
+
+    async fn load_identity(&self, address: &str) -> Result<Option<[u8; 32]>> {
+        let value = self.get(IDENTITY, self.blind(IDENTITY, &[address.as_bytes()])).await?;
+        value
+            .map(|value| {
+                value
+                    .try_into()
+                    .map_err(|_| StoreError::Validation("a stored identity is not 32 bytes".to_owned()))
+            })
+            .transpose()
+    }
+
+    async fn delete_identity(&self, address: &str) -> Result<()> {
+        self.delete(SIGNAL, IDENTITY, self.blind(IDENTITY, &[address.as_bytes()]))
+            .await
+    }
+
+    async fn get_session(&self, address: &str) -> Result<Option<Bytes>> {
+        Ok(self
+            .get(SESSION, self.blind(SESSION, &[address.as_bytes()]))
+            .await?
+            .map(Bytes::from))
+    }
+
+    async fn put_session(&self, address: &str, session: &[u8]) -> Result<()> {
+        self.put(SIGNAL, self.address_row(SESSION, address, session)?).await
+    }
+
+    async fn put_sessions_batch(&self, sessions: &[(Arc<str>, Bytes)]) -> Result<()> {
+        let rows = sessions
+            .iter()
+            .map(|(address, session)| self.address_row(SESSION, address, session));
+        self.put_many(SIGNAL, rows.collect::<Result<_>>()?).await
+    }
+
+    async fn delete_session(&self, address: &str) -> Result<()> {
+        self.delete(SIGNAL, SESSION, self.blind(SESSION, &[address.as_bytes()]))
+            .await
+    }
+
+    async fn has_session(&self, address: &str) -> Result<bool> {
+        let key = self.blind(SESSION, &[address.as_bytes()]);
+        Ok(!self.get_many(SESSION, vec![key]).await?.is_empty())
+    }
+
+    async fn has_signal_state_for_user(&self, user: &str) -> Result<bool> {
+        let (session, owner) = (self.fence.session, self.blind("user", &[user.as_bytes()]));
+        self.storage
+            .read(move |tx| {
+                Box::pin(async move {
+                    Ok(wa_state::has_owner(tx, session, SESSION, &owner).await?
+                        || wa_state::has_owner(tx, session, IDENTITY, &owner).await?)
+                })
+            })
+            .await
+            .map_err(failed)
+    }
+
+    async fn store_prekey(&self, id: u32, record: &[u8], uploaded: bool) -> Result<()> {
+        self.put(SIGNAL, self.pre_key_row(id, record, uploaded)?).await
+    }
+
+    async fn store_prekeys_batch(&self, keys: &[(u32, Bytes)], uploaded: bool) -> Result<()> {
+        let rows = keys.iter().map(|(id, record)| self.pre_key_row(*id, record, uploaded));
+        self.put_many(SIGNAL, rows.collect::<Result<_>>()?).await
+    }
+
+    async fn load_prekey(&self, id: u32) -> Result<Option<Bytes>> {
+        Ok(self.get(PRE_KEY, number(id)).await?.map(pre_key_record))
+    }
+
+    async fn load_prekeys_batch(&self, ids: &[u32]) -> Result<Vec<(u32, Bytes)>> {
+        let rows = self
+            .get_many(PRE_KEY, ids.iter().copied().map(number).collect())
+            .await?;
+        rows.iter()
+            .map(|row| Ok((read_number(&row.key)?, pre_key_record(self.open(row)?))))
+            .collect()
+    }
+
+    async fn mark_prekeys_uploaded(&self, ids: &[u32]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let (fence, keys) = (self.fence, self.shared_keys());
+        let ids: Vec<_> = ids.iter().copied().map(number).collect();
+        self.write(SIGNAL, move |tx| {
+            Box::pin(async move {
+                for row in wa_state::get_many(tx, fence.session, PRE_KEY, &ids).await? {
+                    let mut value = open(&keys, &row)?;
+                    let Some(flag) = value.first_mut().filter(|flag| **flag != UPLOADED) else {
+                        continue;
+                    };
+                    *flag = UPLOADED;
+                    let extras = Extras {
+                        owner: None,
+                        rank: row.rank,
+                        expires_at: None,
+                    };
+                    // A key that was used up meanwhile stays deleted.
+                    wa_state::replace(tx, &fence, &seal(&keys, PRE_KEY, row.key, extras, &value)?).await?;
+                }
+                Ok::<(), StorageError>(())
+            })
+        })
+        .await
+    }
+
+    async fn remove_prekey(&self, id: u32) -> Result<()> {
+        self.delete(SIGNAL, PRE_KEY, number(id)).await
+    }
+
+    async fn get_max_prekey_id(&self) -> Result<u32> {
+        let session = self.fence.session;
+        let rank = self
+            .storage
+            .read(move |tx| Box::pin(wa_state::max_rank(tx, session, PRE_KEY)))
+            .await
+            .map_err(failed)?;
+        u32::try_from(rank.unwrap_or(0))
+            .map_err(|_| StoreError::Validation("a stored key id is not a number".to_owned()))
+    }
+
+    async fn store_signed_prekey(&self, id: u32, record: &[u8]) -> Result<()> {
+        let row = self.seal(SIGNED_PRE_KEY, number(id), Extras::rank(i64::from(id)), record)?;
+        self.put(SIGNAL, row).await
+    }
+
+    async fn load_signed_prekey(&self, id: u32) -> Result<Option<Vec<u8>>> {
+        self.get(SIGNED_PRE_KEY, number(id)).await
+    }
+
+    async fn load_all_signed_prekeys(&self) -> Result<Vec<(u32, Vec<u8>)>> {
+        let session = self.fence.session;
+        let rows = self
+            .storage
+            .read(move |tx| Box::pin(wa_state::list(tx, session, SIGNED_PRE_KEY)))
+            .await
+            .map_err(failed)?;
+        rows.iter()
+            .map(|row| Ok((read_number(&row.key)?, self.open(row)?)))
+            .collect()
+    }
+
+    async fn remove_signed_prekey(&self, id: u32) -> Result<()> {
+        self.delete(SIGNAL, SIGNED_PRE_KEY, number(id)).await
+    }
+
+    async fn put_sender_key(&self, address: &str, record: &[u8]) -> Result<()> {
+        self.put(SIGNAL, self.sender_key_row(address, record)?).await
+    }
+
+    async fn put_sender_keys_batch(&self, sender_keys: &[(Arc<str>, Bytes)]) -> Result<()> {
+        let rows = sender_keys
+            .iter()
+            .map(|(address, record)| self.sender_key_row(address, record));
+        self.put_many(SIGNAL, rows.collect::<Result<_>>()?).await
+    }
+
+    async fn get_sender_key(&self, address: &str) -> Result<Option<Vec<u8>>> {
+        self.get(SENDER_KEY, self.blind(SENDER_KEY, &[address.as_bytes()]))
+            .await
+    }
+
+    async fn delete_sender_key(&self, address: &str) -> Result<()> {
+        self.delete(SIGNAL, SENDER_KEY, self.blind(SENDER_KEY, &[address.as_bytes()]))
+            .await
+    }
+}

@@ -1,0 +1,248 @@
+//! What the oracle has no word for.
+
+use bytes::Bytes;
+use wacore::store::Device;
+use wacore::store::traits::{DeviceStore, LidPnMappingEntry, ProtocolStore, SignalStore};
+use waproto::whatsapp as wa;
+use wharf_model::{Content, ContentKind, Lane, MessageId, SystemEdges};
+use wharf_session::content;
+use wharf_storage::messages::{self, OutboundDraft};
+use wharf_storage::{Queue, wa_state};
+
+use super::super::WaBackend;
+use super::super::kinds::SENT_MESSAGE;
+use super::House;
+
+const PHONE: &str = "15557654321";
+
+fn mapping(lid: &str) -> LidPnMappingEntry {
+    LidPnMappingEntry {
+        lid: lid.to_owned(),
+        phone_number: PHONE.to_owned(),
+        created_at: 1,
+        updated_at: 1,
+        learning_source: "usync".to_owned(),
+    }
+}
+
+/// A message row as the session's actor would make it.
+async fn accept(house: &House, backend: &WaBackend, whatsapp_id: &str) {
+    let now = house.storage.clock().now();
+    let draft = OutboundDraft {
+        id: MessageId::generate(&SystemEdges, &SystemEdges),
+        workspace_id: house.workspace,
+        session_id: backend.fence.session,
+        lane: Lane::Interactive,
+        kind: ContentKind::Text,
+        chat: "15557654321@s.whatsapp.net",
+        to: PHONE,
+        body: &content::encode(&Content::text("the words of the message")),
+        secret: &[9; 32],
+        metadata: None,
+        whatsapp_id,
+        due_at: now,
+        expires_at: None,
+        created_at: now,
+    };
+    let row = draft.seal(&backend.keys).unwrap();
+    house
+        .storage
+        .write(Queue::Normal, move |tx| {
+            Box::pin(async move { messages::insert_outbound(tx, &row).await })
+        })
+        .await
+        .unwrap();
+}
+
+async fn stored_copies(house: &House, backend: &WaBackend) -> u64 {
+    let session = backend.fence.session;
+    house
+        .storage
+        .read(move |tx| Box::pin(wa_state::count(tx, session, SENT_MESSAGE)))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_message_of_our_own_is_answered_from_its_row_as_often_as_it_is_asked_for() {
+    let house = House::new().await;
+    let backend = house.backend().await;
+    accept(&house, &backend, "3EB0AA").await;
+    // The engine stores under the LID, whatever the row says.
+    backend
+        .store_sent_message("100000000000001@lid", "3EB0AA", b"plaintext")
+        .await
+        .unwrap();
+    assert_eq!(stored_copies(&house, &backend).await, 0);
+    for _ in 0..2 {
+        let bytes = backend
+            .take_sent_message("100000000000001@lid", "3EB0AA")
+            .await
+            .unwrap()
+            .unwrap();
+        let message: wa::Message = waproto::codec::message_decode(&bytes).unwrap();
+        assert_eq!(message.conversation.as_deref(), Some("the words of the message"));
+        assert_eq!(
+            wacore::reporting_token::extract_message_secret(&message),
+            Some([9; 32].as_slice())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_message_on_its_way_is_not_stored_again() {
+    let house = House::new().await;
+    let backend = house.backend().await;
+    backend.note_outbound("3EB0BB");
+    backend
+        .store_sent_message("15557654321@s.whatsapp.net", "3EB0BB", b"plaintext")
+        .await
+        .unwrap();
+    assert_eq!(stored_copies(&house, &backend).await, 0);
+    backend.forget_outbound("3EB0BB");
+    backend
+        .store_sent_message("15557654321@s.whatsapp.net", "3EB0BB", b"plaintext")
+        .await
+        .unwrap();
+    assert_eq!(stored_copies(&house, &backend).await, 1);
+}
+
+#[tokio::test]
+async fn a_wiped_message_is_not_sent_again() {
+    let house = House::new().await;
+    let backend = house.backend().await;
+    accept(&house, &backend, "3EB0CC").await;
+    let session = backend.fence.session;
+    let since = house.storage.clock().now() - super::SENT_TTL;
+    house
+        .storage
+        .write(Queue::Normal, move |tx| {
+            Box::pin(async move {
+                let row = messages::find_by_whatsapp_id(tx, session, "3EB0CC", since)
+                    .await?
+                    .unwrap();
+                messages::wipe_body(tx, session, row.id).await
+            })
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        backend
+            .take_sent_message("15557654321@s.whatsapp.net", "3EB0CC")
+            .await
+            .unwrap(),
+        None
+    );
+}
+
+#[tokio::test]
+async fn after_a_failed_write_nothing_more_is_written() {
+    let house = House::new().await;
+    let backend = house.backend().await;
+    backend.put_session("15557654321@s.whatsapp.net", b"one").await.unwrap();
+    house.claim(backend.fence.session).await;
+    assert!(!backend.is_poisoned());
+    backend
+        .put_session("15557654321@s.whatsapp.net", b"two")
+        .await
+        .unwrap_err();
+    // Resolves: a client that waits for this ends.
+    backend.poisoning().await;
+    assert!(backend.is_poisoned());
+    let refused = backend.store_pending_inbound("a", "b", "c", b"d").await.unwrap_err();
+    let cause = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(cause.contains("an earlier write"), "{cause}");
+    let stored = backend.get_session("15557654321@s.whatsapp.net").await.unwrap();
+    assert_eq!(stored, Some(Bytes::from_static(b"one")));
+}
+
+#[tokio::test]
+async fn a_new_owner_continues_from_what_is_stored() {
+    let house = House::new().await;
+    let backend = house.backend().await;
+    let device = Device {
+        push_name: "Ann".to_owned(),
+        ..Device::new()
+    };
+    backend.save(&device).await.unwrap();
+    let session = backend.fence.session;
+    let epoch = house.claim(session).await;
+    let next = house.lease(session, epoch).await;
+    let loaded = next.load().await.unwrap().unwrap();
+    assert_eq!(
+        serde_json::to_value(&loaded).unwrap(),
+        serde_json::to_value(&device).unwrap()
+    );
+    next.put_session("15557654321@s.whatsapp.net", b"three").await.unwrap();
+}
+
+/// The oracle forgets a phone's other LIDs when one of them moves to another phone; the trait promises the latest.
+#[tokio::test]
+async fn the_latest_lid_of_a_phone_is_found() {
+    let house = House::new().await;
+    let backend = house.backend().await;
+    for lid in ["100000000000002", "100000000000001"] {
+        backend.put_lid_mapping(&mapping(lid)).await.unwrap();
+    }
+    let latest = async || backend.get_pn_mapping(PHONE).await.unwrap().map(|entry| entry.lid);
+    assert_eq!(latest().await.as_deref(), Some("100000000000001"));
+    let moved = LidPnMappingEntry {
+        phone_number: "15550000009".to_owned(),
+        ..mapping("100000000000001")
+    };
+    backend.put_lid_mapping(&moved).await.unwrap();
+    assert_eq!(latest().await.as_deref(), Some("100000000000002"));
+}
+
+#[tokio::test]
+async fn a_used_pre_key_is_not_brought_back_by_the_upload() {
+    let house = House::new().await;
+    let backend = house.backend().await;
+    backend
+        .store_prekeys_batch(&[(1, Bytes::from_static(b"a")), (2, Bytes::from_static(b"b"))], false)
+        .await
+        .unwrap();
+    backend.remove_prekey(1).await.unwrap();
+    backend.mark_prekeys_uploaded(&[1, 2]).await.unwrap();
+    assert_eq!(backend.load_prekey(1).await.unwrap(), None);
+    assert_eq!(backend.load_prekey(2).await.unwrap(), Some(Bytes::from_static(b"b")));
+}
+
+#[tokio::test]
+async fn no_address_and_no_plaintext_stands_in_the_database() {
+    let house = House::new().await;
+    let backend = house.backend().await;
+    backend.put_lid_mapping(&mapping("123123123123123")).await.unwrap();
+    backend
+        .put_session("15557654321:7@s.whatsapp.net", b"a ratchet in the clear")
+        .await
+        .unwrap();
+    backend
+        .store_pending_inbound("15557654321@s.whatsapp.net", "x", "3EB0DD", b"words in the clear")
+        .await
+        .unwrap();
+    backend
+        .set_sender_key_status("120363000000000001@g.us", &[("15557654321:7@lid", true)])
+        .await
+        .unwrap();
+    backend
+        .store_received_tc_token("123123123123123@lid", b"a token in the clear", 7)
+        .await
+        .unwrap();
+    let needles: [&[u8]; 6] = [
+        PHONE.as_bytes(),
+        b"123123123123123",
+        b"120363000000000001",
+        b"a ratchet in",
+        b"words in the",
+        b"a token in",
+    ];
+    for file in std::fs::read_dir(house.dir.path()).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        for needle in needles {
+            let found = bytes.windows(needle.len()).any(|window| window == needle);
+            assert!(!found, "{} in {}", String::from_utf8_lossy(needle), path.display());
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The port's client: one engine at a time, run after run.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use wharf_model::JidServer;
+use wharf_session::port::{ClientEvent, InboundSink, OutboundMessage, SendError, SessionLease, WhatsAppClient};
+use whatsapp_rust::SendOptions;
+
+use crate::close_reasons::conclude;
+use crate::conversions::{engine_jid, message};
+use crate::engine::{Engine, EngineError};
+use crate::network::Shared;
+use crate::run::drive;
+use crate::send_errors::{contact_error, send_error};
+use crate::watch::{RunWatch, Verdict};
+
+/// See [`WhatsAppClient`].
+pub(crate) struct EngineClient {
+    shared: Arc<Shared>,
+    lease: SessionLease,
+    inbound: Arc<dyn InboundSink>,
+    watch: Arc<RunWatch>,
+    /// The engine of the present run, kept between runs: after linking it remembers to ask for everything once.
+    engine: Mutex<Option<Arc<Engine>>>,
+    /// Held by a run; a second one waits for the first.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl EngineClient {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        lease: SessionLease,
+        events: mpsc::UnboundedSender<ClientEvent>,
+        inbound: Arc<dyn InboundSink>,
+    ) -> Self {
+        let watch = RunWatch::new(Arc::clone(&shared.clock), events);
+        Self {
+            shared,
+            lease,
+            inbound,
+            watch,
+            engine: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
+    fn present(&self) -> Option<Arc<Engine>> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, engine: Option<Arc<Engine>>) {
+        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = engine;
+    }
+
+    /// The engine of the last run, or a new one on what is stored.
+    async fn engine(&self) -> Result<Arc<Engine>, EngineError> {
+        if let Some(engine) = self.present().filter(|engine| !engine.is_spent()) {
+            return Ok(engine);
+        }
+        let engine = Arc::new(Engine::build(&self.shared, self.lease, &self.watch, Arc::clone(&self.inbound)).await?);
+        self.replace(Some(Arc::clone(&engine)));
+        Ok(engine)
+    }
+
+    /// One run up to the reason of its end.
+    async fn run_once(&self) -> Verdict {
+        match self.engine().await {
+            Ok(engine) => {
+                // A shutdown that came while there was no engine yet found nothing to shut down.
+                if self.watch.has_ended() {
+                    engine.shut_down().await;
+                }
+                drive(&engine, &self.shared, &self.watch).await;
+                // An engine that shut itself down refuses to run again; a poisoned one writes nothing any more.
+                if engine.is_spent() {
+                    engine.shut_down().await;
+                    self.replace(None);
+                }
+                conclude(self.watch.seen())
+            }
+            Err(error) => {
+                tracing::error!(
+                    session.id = %self.lease.session,
+                    error = &error as &dyn std::error::Error,
+                    "The protocol engine could not be built"
+                );
+                error.verdict()
+            }
+        }
+    }
+
+    /// Asks once for a number that nothing is known of; the engine itself would send to whatever it is told.
+    async fn check_exists(&self, engine: &Engine, outbound: &OutboundMessage) -> Result<(), SendError> {
+        if outbound.to.server() != JidServer::Phone {
+            return Ok(());
+        }
+        let jid = engine_jid(&outbound.to);
+        let known = engine
+            .client
+            .get_lid_pn_entry(&jid)
+            .await
+            .map_err(|error| SendError::Engine(error.into()))?;
+        if known.is_some() {
+            return Ok(());
+        }
+        let answers = engine
+            .client
+            .contacts()
+            .is_on_whatsapp(&[jid])
+            .await
+            .map_err(contact_error)?;
+        if answers.iter().any(|answer| answer.is_registered) {
+            Ok(())
+        } else {
+            Err(SendError::NotOnWhatsApp)
+        }
+    }
+}
+
+impl fmt::Debug for EngineClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineClient")
+            .field("lease", &self.lease)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl WhatsAppClient for EngineClient {
+    async fn run(&self) {
+        let _turn = self.turn.lock().await;
+        let verdict = if self.watch.begin() {
+            self.run_once().await
+        } else {
+            conclude(self.watch.seen())
+        };
+        self.watch.finish(verdict);
+    }
+
+    async fn send(&self, outbound: OutboundMessage) -> Result<(), SendError> {
+        let engine = self.present().ok_or(SendError::NotConnected)?;
+        if !(engine.client.is_connected() && engine.client.is_logged_in()) {
+            return Err(SendError::NotConnected);
+        }
+        let message = message(&outbound)?;
+        self.check_exists(&engine, &outbound).await?;
+        engine.backend.note_outbound(&outbound.whatsapp_id);
+        let options = SendOptions::default().with_message_id(outbound.whatsapp_id.clone());
+        let sent = engine
+            .client
+            .send_message_with_options(engine_jid(&outbound.to), message, options)
+            .await;
+        engine.backend.forget_outbound(&outbound.whatsapp_id);
+        sent.map(drop).map_err(send_error)
+    }
+
+    async fn logout(&self) {
+        if let Some(engine) = self.present() {
+            self.watch.request_logout();
+            engine.client.logout().await;
+        }
+    }
+
+    async fn shutdown(&self) {
+        self.watch.end();
+        if let Some(engine) = self.present() {
+            engine.shut_down().await;
+        }
+        // The run notices and ends; what it still writes is written when this returns.
+        let _turn = self.turn.lock().await;
+        self.replace(None);
+    }
+
+    fn last_frame_age(&self) -> Option<Duration> {
+        self.watch.last_frame_age()
+    }
+}

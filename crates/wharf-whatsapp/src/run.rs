@@ -1,0 +1,124 @@
+//! One run of an engine, and the questions that its events leave open: the engine tells nobody of a successful login,
+//! of the stream errors 515, 429 and 503, or why a handshake failed.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use futures::channel::oneshot;
+use wacore::store::commands::DeviceCommand;
+use wacore_binary::OwnedNodeRef;
+use wharf_session::port::ClientEvent;
+use whatsapp_rust::handshake::do_handshake;
+use whatsapp_rust::transport::TransportFactory;
+use whatsapp_rust::{NodeFilter, TokioRuntime};
+
+use crate::close_reasons::from_handshake;
+use crate::engine::Engine;
+use crate::network::Shared;
+use crate::transport::WatchedTransportFactory;
+use crate::watch::RunWatch;
+
+/// Stream errors that the engine obeys without a word.
+const SILENT_STREAM_ERRORS: [u16; 3] = [515, 429, 503];
+
+type NodeWaiter = oneshot::Receiver<Arc<OwnedNodeRef>>;
+
+/// Connects and serves until the connection ends; what happened is in `watch` then.
+pub(crate) async fn drive(engine: &Engine, shared: &Shared, watch: &Arc<RunWatch>) {
+    let version = shared.version.current(&*shared.clock).await;
+    engine
+        .manager
+        .process_command(DeviceCommand::SetAppVersion(version.parts()))
+        .await;
+    engine
+        .client
+        .enable_auto_reconnect
+        .store(false, std::sync::atomic::Ordering::Relaxed);
+    let stream_errors = SILENT_STREAM_ERRORS.map(|code| {
+        (
+            code,
+            engine
+                .client
+                .wait_for_node(NodeFilter::tag("stream:error").attr("code", code.to_string())),
+        )
+    });
+    serve(engine, watch).await;
+    for (code, waiter) in stream_errors {
+        if arrived(waiter) {
+            watch.stream_error(code);
+        }
+    }
+    if engine.backend.is_poisoned() {
+        watch.poisoned();
+    } else {
+        save(engine, watch).await;
+    }
+    if watch.seen().handshake_was_refused() {
+        ask_why(engine, shared, watch).await;
+    }
+}
+
+/// The engine's own loop, beside the two things that it does not tell.
+async fn serve(engine: &Engine, watch: &Arc<RunWatch>) {
+    let mut login = engine.client.wait_for_node(NodeFilter::tag("success"));
+    let run = engine.client.run();
+    tokio::pin!(run);
+    let mut logged_in = false;
+    let mut poisoned = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut run => break,
+            answer = &mut login, if !logged_in => {
+                logged_in = true;
+                if answer.is_ok() {
+                    watch.emit(ClientEvent::LoggedIn);
+                }
+            }
+            () = engine.backend.poisoning(), if !poisoned => {
+                // What is in memory is ahead of what is stored: nothing may be acknowledged or sent from it.
+                poisoned = true;
+                watch.poisoned();
+                engine.shut_down().await;
+            }
+        }
+    }
+}
+
+fn arrived(mut waiter: NodeWaiter) -> bool {
+    matches!(waiter.try_recv(), Ok(Some(_)))
+}
+
+/// The saver may be a moment behind; the next run, perhaps of another process, reads what is stored.
+async fn save(engine: &Engine, watch: &Arc<RunWatch>) {
+    if let Err(error) = engine.manager.flush().await {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "The device record could not be saved"
+        );
+        watch.poisoned();
+    }
+}
+
+/// The engine logs why a handshake failed and tells nobody. The handshake is done once more, outside of the engine's
+/// loop, where its error has a type.
+async fn ask_why(engine: &Engine, shared: &Shared, watch: &Arc<RunWatch>) {
+    let factory = WatchedTransportFactory::new(Arc::clone(&shared.dialer), Arc::clone(watch));
+    let Ok((transport, mut events)) = factory.create_transport().await else {
+        return;
+    };
+    let failures = AtomicU32::new(0);
+    let outcome = do_handshake(
+        Arc::new(TokioRuntime),
+        &engine.manager,
+        &failures,
+        Arc::clone(&transport),
+        &mut events,
+        None,
+    )
+    .await;
+    transport.disconnect().await;
+    if let Err(error) = outcome {
+        watch.handshake(from_handshake(&error));
+    }
+}

@@ -1,0 +1,99 @@
+//! Tells which client version to present: the one that the version page names, asked at most once a day and process,
+//! or the pinned one.
+
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use wacore::net::HttpRequest;
+use wacore::version::parse_sw_js;
+use wharf_model::{Clock, Timestamp};
+
+use crate::config::ClientVersion;
+use crate::fetch::{FetchError, Fetcher};
+
+/// How long an answer of the page stands.
+const FRESH: Duration = Duration::from_secs(24 * 3600);
+
+/// How long to leave a page alone that did not answer.
+const PAUSE: Duration = Duration::from_secs(15 * 60);
+
+/// See the module.
+pub(crate) struct VersionSource {
+    pinned: ClientVersion,
+    page: Option<String>,
+    fetcher: Fetcher,
+    known: Mutex<Option<Known>>,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    version: ClientVersion,
+    until: Timestamp,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum PageError {
+    #[error("the version page could not be fetched")]
+    Fetch(#[source] FetchError),
+    #[error("the version page answered with status {0}")]
+    Status(u16),
+    #[error("the version page names no version")]
+    NoVersion,
+}
+
+impl VersionSource {
+    pub(crate) fn new(pinned: ClientVersion, page: Option<String>, fetcher: Fetcher) -> Self {
+        Self {
+            pinned,
+            page,
+            fetcher,
+            known: Mutex::new(None),
+        }
+    }
+
+    /// The version to present now. One caller asks the page, the others wait for its answer.
+    pub(crate) async fn current(&self, clock: &dyn Clock) -> ClientVersion {
+        let Some(page) = &self.page else { return self.pinned };
+        let mut known = self.known.lock().await;
+        if let Some(known) = known.filter(|known| clock.now() < known.until) {
+            return known.version;
+        }
+        let previous = known.map_or(self.pinned, |known| known.version);
+        let (version, fresh) = match self.ask(page).await {
+            Ok(version) => (version, FRESH),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    version.tertiary = previous.tertiary,
+                    "The version page did not tell the client version; the last known one is used"
+                );
+                (previous, PAUSE)
+            }
+        };
+        *known = Some(Known {
+            version,
+            until: clock.now() + fresh,
+        });
+        version
+    }
+
+    async fn ask(&self, page: &str) -> Result<ClientVersion, PageError> {
+        let url = page.parse().map_err(|_| PageError::Fetch(FetchError::BadUrl))?;
+        // The page answers browsers that open it, and nobody else.
+        let request = HttpRequest::get(page).with_header("sec-fetch-site", "none").with_header(
+            "user-agent",
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
+        );
+        let answer = self.fetcher.fetch(url, request).await.map_err(PageError::Fetch)?;
+        if answer.status_code != 200 {
+            return Err(PageError::Status(answer.status_code));
+        }
+        let text = answer.body_string().map_err(|_| PageError::NoVersion)?;
+        let (primary, secondary, tertiary) = parse_sw_js(&text).ok_or(PageError::NoVersion)?;
+        Ok(ClientVersion {
+            primary,
+            secondary,
+            tertiary,
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! Watches one client's runs: collects what the socket, the engine's events and the backend say about the connection,
+//! so that [`crate::close_reasons`] can name one reason at the end, and is the one gate that events leave through.
+//! Promises: nothing leaves outside a run, `Closed` leaves once and last, `LoggedIn` before `Opened`.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use wharf_model::{Clock, CloseReason};
+use wharf_session::port::ClientEvent;
+
+use crate::transport::DialError;
+
+/// No frame has come yet.
+const NEVER: i64 = i64::MIN;
+
+/// A reason and what the log may know beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) reason: CloseReason,
+    pub(crate) detail: Option<String>,
+}
+
+impl Verdict {
+    pub(crate) const fn plain(reason: CloseReason) -> Self {
+        Self { reason, detail: None }
+    }
+
+    pub(crate) fn with(reason: CloseReason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: Some(detail.into()),
+        }
+    }
+}
+
+/// What was seen of one run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Observations {
+    /// A write of protocol state failed.
+    pub(crate) poisoned: bool,
+    /// An operator asked for the logout.
+    pub(crate) logout_requested: bool,
+    /// The client was told to end.
+    pub(crate) shutdown: bool,
+    /// What the engine said in so many words; the first one counts.
+    pub(crate) verdict: Option<Verdict>,
+    /// The code of a `stream:error` that the engine tells nobody about.
+    pub(crate) stream_error: Option<u16>,
+    /// Dialling failed.
+    pub(crate) dial: Option<Verdict>,
+    /// The socket was open.
+    pub(crate) dialled: bool,
+    /// Messages written to the socket.
+    pub(crate) sent: u64,
+    /// Messages read from the socket.
+    pub(crate) received: u64,
+    /// The handshake was tried a second time to learn why the first one failed.
+    pub(crate) handshake: Option<Verdict>,
+    /// How the socket ended, when the server ended it.
+    pub(crate) disconnected: Option<Verdict>,
+    /// The account linked us in this run.
+    pub(crate) linked: bool,
+    /// The engine closed the socket.
+    pub(crate) hung_up: bool,
+}
+
+impl Observations {
+    /// The server answered the engine's hello and the engine then said no more: it did not like the answer.
+    pub(crate) const fn handshake_was_refused(&self) -> bool {
+        self.dialled && self.hung_up && self.sent <= 1 && self.received > 0 && self.verdict.is_none()
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: bool,
+    ended: bool,
+    logged_in: bool,
+    seen: Observations,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct RunWatch {
+    clock: Arc<dyn Clock>,
+    events: mpsc::UnboundedSender<ClientEvent>,
+    last_frame: AtomicI64,
+    state: Mutex<State>,
+}
+
+impl RunWatch {
+    pub(crate) fn new(clock: Arc<dyn Clock>, events: mpsc::UnboundedSender<ClientEvent>) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            events,
+            last_frame: AtomicI64::new(NEVER),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Opens the gate for a run. `false` when the client has ended for good.
+    pub(crate) fn begin(&self) -> bool {
+        let mut state = self.lock();
+        let shutdown = state.ended;
+        *state = State {
+            running: true,
+            ended: shutdown,
+            ..State::default()
+        };
+        state.seen.shutdown = shutdown;
+        !shutdown
+    }
+
+    /// Sends `Closed` and shuts the gate.
+    pub(crate) fn finish(&self, verdict: Verdict) {
+        let mut state = self.lock();
+        self.deliver(ClientEvent::Closed {
+            reason: verdict.reason,
+            detail: verdict.detail,
+        });
+        state.running = false;
+    }
+
+    /// Sends an event, if a run goes on.
+    pub(crate) fn emit(&self, event: ClientEvent) {
+        let mut state = self.lock();
+        if !state.running {
+            return;
+        }
+        match &event {
+            ClientEvent::LoggedIn if state.logged_in => return,
+            ClientEvent::Opened(_) if !state.logged_in => self.deliver(ClientEvent::LoggedIn),
+            ClientEvent::Linked(_) => state.seen.linked = true,
+            _ => {}
+        }
+        state.logged_in |= matches!(event, ClientEvent::LoggedIn | ClientEvent::Opened(_));
+        self.deliver(event);
+    }
+
+    fn deliver(&self, event: ClientEvent) {
+        metrics::counter!("wharf_client_events_total").increment(1);
+        // The actor that listened is gone; the supervisor drops this client next.
+        let _ = self.events.send(event);
+    }
+
+    /// The client ends for good.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        state.ended = true;
+        state.seen.shutdown = true;
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    /// An operator logs out.
+    pub(crate) fn request_logout(&self) {
+        self.lock().seen.logout_requested = true;
+    }
+
+    pub(crate) fn poisoned(&self) {
+        self.lock().seen.poisoned = true;
+    }
+
+    /// What the engine said; only the first word counts, what follows are its consequences.
+    pub(crate) fn conclude(&self, verdict: Verdict) {
+        self.lock().seen.verdict.get_or_insert(verdict);
+    }
+
+    pub(crate) fn stream_error(&self, code: u16) {
+        self.lock().seen.stream_error.get_or_insert(code);
+    }
+
+    pub(crate) fn handshake(&self, verdict: Verdict) {
+        self.lock().seen.handshake = Some(verdict);
+    }
+
+    pub(crate) fn disconnected(&self, verdict: Verdict) {
+        self.lock().seen.disconnected.get_or_insert(verdict);
+    }
+
+    pub(crate) fn dialled(&self) {
+        self.lock().seen.dialled = true;
+    }
+
+    pub(crate) fn dial_failed(&self, error: &DialError) {
+        let reason = if error.is_refused() {
+            CloseReason::AddressRefused
+        } else {
+            CloseReason::ConnectionLost
+        };
+        self.lock().seen.dial = Some(Verdict::with(reason, error.to_string()));
+    }
+
+    pub(crate) fn message_sent(&self) {
+        self.lock().seen.sent += 1;
+    }
+
+    pub(crate) fn message_received(&self) {
+        self.last_frame.store(self.clock.now().as_millis(), Ordering::Relaxed);
+        self.lock().seen.received += 1;
+    }
+
+    pub(crate) fn engine_hung_up(&self) {
+        self.lock().seen.hung_up = true;
+    }
+
+    pub(crate) fn seen(&self) -> Observations {
+        self.lock().seen.clone()
+    }
+
+    pub(crate) fn last_frame_age(&self) -> Option<Duration> {
+        let last = self.last_frame.load(Ordering::Relaxed);
+        (last != NEVER).then(|| self.clock.now().since(wharf_model::Timestamp::from_millis(last)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

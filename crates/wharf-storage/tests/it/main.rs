@@ -1,4 +1,10 @@
 //! Storage on SQLite: the conformance suite, and what only a file on disk can show.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 mod on_disk;
 mod opening;

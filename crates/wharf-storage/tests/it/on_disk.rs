@@ -145,20 +145,17 @@ async fn victim() {
         return;
     };
     let (storage, workspace) = open(Path::new(&dir)).await;
-    let writers: Vec<_> = (0..4)
-        .map(|_| {
-            let storage = storage.clone();
-            tokio::spawn(async move {
-                loop {
-                    let (_, message) = fill(&storage, workspace).await;
-                    println!("acknowledged {message}");
-                }
-            })
-        })
-        .collect();
-    for writer in writers {
-        writer.await.unwrap();
+    let mut writers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let storage = storage.clone();
+        writers.spawn(async move {
+            loop {
+                let (_, message) = fill(&storage, workspace).await;
+                println!("acknowledged {message}");
+            }
+        });
     }
+    writers.join_all().await;
 }
 
 #[tokio::test]

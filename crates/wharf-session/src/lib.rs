@@ -3,4 +3,29 @@
 //! time runs out, and that only an actor writes its session's state. Never names an engine: [`port`] is all it knows of
 //! WhatsApp.
 
+mod actor;
+mod config;
+pub mod content;
+mod context;
+mod error;
+mod events;
+mod failure;
+mod idempotency;
+mod ledger;
+mod live;
+pub mod pacer;
 pub mod port;
+mod registry;
+pub mod sessions;
+mod supervisor;
+mod telemetry;
+
+pub use config::SessionConfig;
+pub use context::SessionDeps;
+pub use error::SessionError;
+pub use failure::FailureCode;
+pub use idempotency::{BoxError, IdempotencyError, Idempotent, Outcome, Render};
+pub use live::{Live, QrCode};
+pub use sessions::{
+    AcceptError, MessageQuery, MessageView, NewMessage, NewSession, SessionPatch, SessionView, Sessions,
+};

@@ -99,7 +99,9 @@ pub struct OutboundMessage {
 /// Logs are written with `Debug`: neither the secret nor the recipient must reach them.
 impl fmt::Debug for OutboundMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OutboundMessage").field("whatsapp_id", &self.whatsapp_id).finish_non_exhaustive()
+        f.debug_struct("OutboundMessage")
+            .field("whatsapp_id", &self.whatsapp_id)
+            .finish_non_exhaustive()
     }
 }
 

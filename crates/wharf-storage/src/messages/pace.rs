@@ -46,7 +46,7 @@ pub async fn chats_opened(
                  and m.seq > coalesce((select seq from messages where session_id = $1 and created_at < $3
                      order by seq desc limit 1), 0)
                  and not exists (select 1 from messages e where e.session_id = $1 and e.chat_index = m.chat_index
-                     and e.seq < m.seq and e.sent_at is not null)",
+                     and e.seq < m.seq and (e.sent_at is not null or e.direction = 'inbound'))",
             params![&session, since, since - ACCEPTED_BEFORE],
         )
         .await?;

@@ -1,0 +1,225 @@
+//! Owns one session while it runs: feeds the state machine, performs what it decides, sends what waits. Promises that
+//! it alone writes the session's state, that every state is stored with its event before anybody sees it, and that
+//! whatever ends it leaves rows from which the next one continues. Never reconnects against a permanent reason.
+
+mod attempts;
+mod dial;
+mod drain;
+mod inbox;
+mod journal;
+mod link;
+mod orders;
+mod outbound;
+mod outbox;
+mod reports;
+mod restore;
+mod state;
+mod watchdog;
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use wharf_model::{SessionState, Timestamp};
+use wharf_storage::StorageError;
+use wharf_storage::sessions::SessionProfile;
+
+use crate::context::Context;
+use crate::ledger::Ledger;
+use crate::live::QrCode;
+use crate::port::ClientEvent;
+use crate::registry::{Command, Slot};
+use crate::telemetry::Share;
+use attempts::Attempts;
+use dial::{Dialled, Dialling};
+use journal::{Change, Journal};
+use link::Link;
+use outbox::{Outbox, Written};
+use reports::Report;
+
+/// How many events of a connection are handled, and stored, together.
+const BATCH: usize = 256;
+
+/// How an actor ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The process stops.
+    Stopped,
+    /// The session was deleted.
+    Deleted,
+    /// Another owner has the session.
+    Fenced,
+}
+
+/// Who starts an actor decides how patient its first dial is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// One of many: a random pause first.
+    Staggered,
+    /// Somebody waits.
+    Prompt,
+}
+
+pub(crate) struct Actor {
+    cx: Arc<Context>,
+    slot: Arc<Slot>,
+    journal: Journal,
+    ledger: Ledger,
+    state: SessionState,
+    since: Timestamp,
+    qr: Option<QrCode>,
+    attempts: Attempts,
+    /// WhatsApp unlinked the device: a connect starts with fresh keys.
+    unlinked: bool,
+    link: Option<Link>,
+    dialling: Option<Dialling>,
+    dial_at: Option<Instant>,
+    stable_at: Option<Instant>,
+    watch_at: Option<Instant>,
+    unsaved: VecDeque<Change>,
+    save_at: Option<Instant>,
+    outbox: Outbox,
+    /// Acks and receipts that are not stored yet.
+    reports: VecDeque<Report>,
+    ready: Share,
+    /// Another owner has the session.
+    fenced: bool,
+    profile: SessionProfile,
+    /// The random pause before the next dial, in a mass start.
+    pause: Duration,
+}
+
+/// What an actor waits for.
+enum Happening {
+    Stop,
+    Order(Option<Command>),
+    Link(Vec<ClientEvent>),
+    Dialled(Dialled),
+    Written(Written),
+    Nudge,
+    Tick,
+}
+
+/// Runs a session's actor until the process stops, the session is deleted or another owner takes it.
+///
+/// # Errors
+/// The database failed while starting.
+pub(crate) async fn run(
+    cx: &Arc<Context>,
+    slot: &Arc<Slot>,
+    inbox: &mut mpsc::Receiver<Command>,
+    start: Start,
+) -> Result<End, StorageError> {
+    let Some(mut actor) = restore::actor(cx, slot, start).await? else {
+        return Ok(End::Deleted);
+    };
+    loop {
+        let happening = actor.next(inbox).await;
+        if let ControlFlow::Break(end) = actor.handle(happening).await {
+            return Ok(end);
+        }
+    }
+}
+
+impl Actor {
+    /// Waits. Every arm can be given up without losing anything.
+    async fn next(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Happening {
+        let wake = self.next_wake();
+        tokio::select! {
+            biased;
+            () = self.cx.stopping.cancelled() => Happening::Stop,
+            command = inbox.recv() => Happening::Order(command),
+            events = happened(&mut self.link) => Happening::Link(events),
+            dialled = dial::finished(&mut self.dialling) => Happening::Dialled(dialled),
+            written = self.outbox.written() => Happening::Written(written),
+            () = self.slot.outbound.notified() => Happening::Nudge,
+            () = until(wake) => Happening::Tick,
+        }
+    }
+
+    async fn handle(&mut self, happening: Happening) -> ControlFlow<End> {
+        match happening {
+            Happening::Stop => {
+                self.drain().await;
+                return ControlFlow::Break(End::Stopped);
+            }
+            // The slot holds the sender: it cannot go while the actor runs.
+            Happening::Order(None) => return ControlFlow::Break(End::Stopped),
+            Happening::Order(Some(command)) => return self.obey(command).await,
+            Happening::Link(events) => self.on_events(events).await,
+            Happening::Dialled(dialled) => self.on_dialled(dialled).await,
+            Happening::Written(written) => self.on_written(written).await,
+            Happening::Nudge => self.outbox.nudge(),
+            Happening::Tick => {}
+        }
+        self.on_due().await;
+        self.pump().await;
+        self.fenced()
+    }
+
+    /// The earliest thing that is due; `None` when nothing is: an idle session sleeps.
+    fn next_wake(&self) -> Option<Instant> {
+        let dues = [
+            self.dial_at,
+            self.stable_at,
+            self.watch_at,
+            self.save_at,
+            self.outbox.due(self.is_ready()),
+        ];
+        dues.into_iter().flatten().min()
+    }
+
+    /// Does what is due by now.
+    async fn on_due(&mut self) {
+        let now = Instant::now();
+        if take_due(&mut self.save_at, now) {
+            self.save().await;
+            self.store_reports().await;
+        }
+        if take_due(&mut self.stable_at, now) {
+            self.attempts.clear();
+        }
+        if take_due(&mut self.dial_at, now) {
+            self.redial_when_due().await;
+        }
+        if take_due(&mut self.watch_at, now) {
+            self.watch().await;
+        }
+    }
+
+    fn complain(&self, error: &(dyn std::error::Error + 'static), sentence: &'static str) {
+        tracing::error!(session.id = %self.slot.session, error, "{sentence}");
+    }
+
+    const fn is_ready(&self) -> bool {
+        matches!(self.state, SessionState::Ready)
+    }
+}
+
+async fn happened(link: &mut Option<Link>) -> Vec<ClientEvent> {
+    match link {
+        Some(link) => link.next(BATCH).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(wake: Option<Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn take_due(due: &mut Option<Instant>, now: Instant) -> bool {
+    let is_due = due.is_some_and(|at| at <= now);
+    if is_due {
+        *due = None;
+    }
+    is_due
+}
+
+/// How long a write that failed waits before it is tried again.
+const SAVE_AGAIN: Duration = Duration::from_secs(1);

@@ -1,0 +1,227 @@
+//! What operators ask of a session.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use wharf_model::{CloseReason, Input, SessionState, SessionStatus};
+use wharf_storage::StorageError;
+use wharf_storage::sessions::{self, SessionProfile, Wanted};
+
+use super::journal::{Change, Journal};
+use super::{Actor, End, Start, restore};
+use crate::error::SessionError;
+use crate::registry::{Command, Order};
+
+/// How long a logout may take to reach WhatsApp before the keys go without it.
+const REACH: Duration = Duration::from_secs(10);
+const UNLINK: Duration = Duration::from_secs(5);
+
+impl Actor {
+    /// Carries an order out and says so.
+    pub(super) async fn obey(&mut self, command: Command) -> ControlFlow<End> {
+        let result = match command.order {
+            Order::Connect => self.start().await,
+            Order::Disconnect => self.stop().await,
+            Order::Restart => self.restart().await,
+            Order::Logout => self.log_out().await,
+            Order::Delete => self.delete().await,
+            Order::Reload => self.reload().await,
+        };
+        let deleted = command.order == Order::Delete && result.is_ok();
+        // A caller that went away has no use for the answer; the order stands.
+        let _ = command.reply.send(result);
+        if deleted {
+            return ControlFlow::Break(End::Deleted);
+        }
+        self.pump().await;
+        self.fenced()
+    }
+
+    async fn start(&mut self) -> Result<(), SessionError> {
+        self.want(Wanted::Connected).await;
+        let on_its_way = self.link_is_up() || self.dialling.is_some();
+        if on_its_way {
+            return Ok(());
+        }
+        self.attempts.clear();
+        self.connect(Start::Prompt).await
+    }
+
+    const fn link_is_up(&self) -> bool {
+        matches!(
+            self.state,
+            SessionState::Pending(_) | SessionState::Authenticated | SessionState::Ready
+        )
+    }
+
+    async fn stop(&mut self) -> Result<(), SessionError> {
+        self.attempts.clear();
+        self.unsaved.push_back(Change::Wanted(Wanted::Stopped));
+        self.feed(Input::Disconnect, None).await;
+        self.stored()
+    }
+
+    /// A new client on what is stored, whatever the old one was at.
+    async fn restart(&mut self) -> Result<(), SessionError> {
+        self.stop().await?;
+        self.start().await
+    }
+
+    async fn log_out(&mut self) -> Result<(), SessionError> {
+        self.reach_whatsapp().await;
+        self.unsaved.push_back(Change::Wanted(Wanted::Stopped));
+        self.feed(Input::Logout, None).await;
+        if self.unlinked {
+            Err(SessionError::NotShredded)
+        } else {
+            self.stored()
+        }
+    }
+
+    /// An unlink needs a connection: one that is off is brought up for it, as far as that is quick.
+    async fn reach_whatsapp(&mut self) {
+        let linked = !self.unlinked && self.cx.network.is_linked(self.lease()).await.unwrap_or(false);
+        if !linked || self.is_logged_in() {
+            return;
+        }
+        if self.start().await.is_err() {
+            return;
+        }
+        let until = Instant::now() + REACH;
+        while !self.is_logged_in() && self.on_its_way() && Instant::now() < until {
+            if tokio::time::timeout_at(until, self.next_of_link()).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    const fn is_logged_in(&self) -> bool {
+        matches!(self.state, SessionState::Ready)
+    }
+
+    const fn on_its_way(&self) -> bool {
+        self.dialling.is_some() || self.link.is_some()
+    }
+
+    /// One step of dialling or of the connection, with no ear for anything else.
+    async fn next_of_link(&mut self) {
+        tokio::select! {
+            dialled = super::dial::finished(&mut self.dialling) => self.on_dialled(dialled).await,
+            events = super::happened(&mut self.link) => self.on_events(events).await,
+        }
+    }
+
+    /// The effect of a logout: tells WhatsApp while there is a connection, then closes it.
+    pub(super) async fn unlink(&mut self) {
+        self.dialling = None;
+        self.dial_at = None;
+        self.outbox.disconnected();
+        let told = match &self.link {
+            Some(link) => tokio::time::timeout(UNLINK, link.client().logout()).await.is_ok(),
+            None => self.state.status() == SessionStatus::NotStarted,
+        };
+        if !told {
+            tracing::warn!(session.id = %self.slot.session, "WhatsApp could not be told of the logout: remove the device on the phone");
+        }
+        if let Some(link) = self.link.take() {
+            link.shut().await;
+        }
+        self.profile = SessionProfile::default();
+        self.unsaved.push_back(Change::Profile(SessionProfile::default()));
+        self.shred_now().await;
+    }
+
+    /// Keys that cannot be shredded now are due at once: the supervisor or the next connect tries again.
+    async fn shred_now(&mut self) {
+        let shredded = self.cx.storage.shred_session_signal_state(self.slot.session).await;
+        self.unlinked = shredded.is_err();
+        let due = self.unlinked.then(|| self.cx.clock.now());
+        self.unsaved.push_back(Change::Unlinked { at: due, shred_at: due });
+        if let Err(error) = shredded {
+            self.complain(&error, "The session's keys could not be shredded; it is tried again");
+        }
+    }
+
+    /// The effect of an unlink by the account: its keys go once the retention time has passed.
+    pub(super) fn shred_later(&mut self) {
+        self.unlinked = true;
+        let now = self.cx.clock.now();
+        let shred_at = now + self.cx.config.retain_after_unlink;
+        self.unsaved.push_back(Change::Unlinked {
+            at: Some(now),
+            shred_at: Some(shred_at),
+        });
+    }
+
+    /// Before a device that was unlinked is linked again: fresh keys, and an epoch that shuts the old ones out.
+    pub(super) async fn start_afresh(&mut self) -> Result<(), SessionError> {
+        if let Some(link) = self.link.take() {
+            link.shut().await;
+        }
+        self.cx.storage.shred_session_signal_state(self.slot.session).await?;
+        self.journal = Journal::claim(&self.cx, self.slot.workspace, self.slot.session).await?;
+        self.unsaved.push_back(Change::Unlinked {
+            at: None,
+            shred_at: None,
+        });
+        self.save().await;
+        self.unlinked = false;
+        Ok(())
+    }
+
+    async fn delete(&mut self) -> Result<(), SessionError> {
+        self.log_out().await?;
+        match self
+            .cx
+            .storage
+            .delete_session(self.slot.workspace, self.slot.session)
+            .await
+        {
+            Ok(()) | Err(StorageError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        tracing::info!(session.id = %self.slot.session, "The session was deleted");
+        self.slot.live.send_modify(|live| live.deleted = true);
+        Ok(())
+    }
+
+    async fn reload(&mut self) -> Result<(), SessionError> {
+        let session = self.slot.session;
+        let row = self
+            .cx
+            .storage
+            .read(move |tx| Box::pin(sessions::load(tx, session)))
+            .await?;
+        let row = row.ok_or(SessionError::NotFound)?;
+        if self.outbox.pacer().policy().unsafe_open {
+            // An open pacer counted nothing: what it let through is read back from the rows.
+            let pacer = restore::pacer(&self.cx, &row).await?;
+            self.outbox.replace_pacer(pacer);
+        } else {
+            let policy = row.pacing.unwrap_or_else(|| self.cx.config.pacing.clone());
+            self.outbox.obey(policy);
+        }
+        Ok(())
+    }
+
+    async fn want(&mut self, wanted: Wanted) {
+        self.unsaved.push_back(Change::Wanted(wanted));
+        self.save().await;
+    }
+
+    /// An order is carried out when its effect is durable.
+    fn stored(&self) -> Result<(), SessionError> {
+        if self.fenced {
+            return Err(SessionError::Restarting);
+        }
+        if self.unsaved.is_empty() {
+            Ok(())
+        } else {
+            Err(SessionError::NotStored)
+        }
+    }
+}
+
+/// A reason to close that is ours.
+pub(super) const DEAF: CloseReason = CloseReason::KeepaliveTimeout;

@@ -1,0 +1,460 @@
+//! The way out: rows are taken in order, asked of the pacer, marked, written, and settled by what the server says.
+//! Promises: at most one message on the wire per chat and `in_flight` per session; a row is marked before it is
+//! written; a message without an ack is sent again under the same id and secret, and never past its time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use wharf_model::{Jid, Lane, MessageStatus, Timestamp};
+use wharf_storage::messages::{self, Message};
+use wharf_storage::{Queue, StorageError};
+
+use super::outbox::{Item, WriteError, Written};
+use super::{Actor, SAVE_AGAIN};
+use crate::content;
+use crate::failure::{self, FailureCode};
+use crate::ledger::Step;
+use crate::pacer::{Ask, Verdict};
+use crate::port::OutboundMessage;
+use crate::telemetry;
+
+/// How many rows a look reads first, and how many when all of those have to wait.
+const LOOKS: [u32; 2] = [64, 1000];
+
+/// A message that the pacer holds back for longer than this is put back in its row, so that it is not read again and
+/// again.
+const SHORT: Duration = Duration::from_secs(60);
+
+/// How many expired messages one unit of work ends.
+const EXPIRED: u32 = 200;
+
+/// What a look at the rows found.
+struct Found {
+    /// With whether anything was ever said in the chat.
+    rows: Vec<(Message, bool)>,
+    next_due: Option<Timestamp>,
+}
+
+/// What the pacer said to the rows that were found.
+#[derive(Default)]
+struct Picked {
+    items: Vec<Item>,
+    /// Held back for long.
+    held: Vec<(Item, Timestamp)>,
+    /// When to look again.
+    again: Option<Timestamp>,
+    /// Cannot be opened.
+    broken: Vec<Message>,
+}
+
+impl Actor {
+    /// Sends what may go now, and notes when to come back.
+    pub(super) async fn pump(&mut self) {
+        let result = self.try_pump().await;
+        if let Err(error) = result {
+            self.on_storage_error(&error, "The session's queue could not be served; it is tried again");
+            self.outbox.look_at(Some(Instant::now() + SAVE_AGAIN));
+        }
+    }
+
+    pub(super) fn on_storage_error(&mut self, error: &StorageError, sentence: &'static str) {
+        if matches!(error, StorageError::StaleEpoch) {
+            self.fenced = true;
+            return;
+        }
+        self.complain(error, sentence);
+    }
+
+    async fn try_pump(&mut self) -> Result<(), StorageError> {
+        let now = Instant::now();
+        if self.outbox.take_expire_due(now) {
+            self.expire().await?;
+        }
+        if !self.is_ready() {
+            return Ok(());
+        }
+        if self.outbox.take_recover_due(now) {
+            self.recover().await?;
+        }
+        self.resend_overdue().await?;
+        while self.is_ready() && self.outbox.wants_look(Instant::now()) {
+            if !self.send_next().await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what ran out of time, and notes when the next message does.
+    async fn expire(&mut self) -> Result<(), StorageError> {
+        let (ledger, session, now) = (self.ledger.clone(), self.slot.session, self.cx.clock.now());
+        let earliest = self
+            .cx
+            .storage
+            .read(move |tx| Box::pin(messages::next_expiry_at(tx, session)))
+            .await?;
+        let Some(earliest) = earliest else { return Ok(()) };
+        if earliest > now {
+            let at = self.instant(earliest);
+            self.outbox.expire_at(Some(at));
+            return Ok(());
+        }
+        let ended = self
+            .cx
+            .storage
+            .write(Queue::Normal, move |tx| {
+                Box::pin(async move { ledger.expire(tx, now, EXPIRED).await })
+            })
+            .await?;
+        telemetry::messages(MessageStatus::Expired, ended);
+        self.outbox.expire_at(Some(Instant::now()));
+        Ok(())
+    }
+
+    /// Reads what was handed to the engine and never acknowledged.
+    async fn recover(&mut self) -> Result<(), StorageError> {
+        let session = self.slot.session;
+        let rows = self
+            .cx
+            .storage
+            .read(move |tx| Box::pin(messages::in_flight(tx, session)))
+            .await?;
+        for row in rows {
+            if self.outbox.knows(&row.whatsapp_id) {
+                continue;
+            }
+            match self.open(&row, false) {
+                Ok(item) => self.outbox.recover([item]),
+                Err(_) => self.fail(&row.whatsapp_id, row.id, FailureCode::Unreadable).await?,
+            }
+        }
+        self.outbox.look();
+        Ok(())
+    }
+
+    /// Sends the next messages, as many as may go. `false`: nothing more may go now.
+    async fn send_next(&mut self) -> Result<bool, StorageError> {
+        let free = self.cx.config.in_flight.saturating_sub(self.outbox.len());
+        if free == 0 {
+            // The next ack looks again.
+            self.outbox.look_at(None);
+            return Ok(false);
+        }
+        let now = self.cx.clock.now();
+        if let Some(at) = self.outbox.pacer().session_waits(now) {
+            let at = self.instant(at);
+            self.outbox.look_at(Some(at));
+            return Ok(false);
+        }
+        if let Some((place, item)) = self.outbox.next_recovered() {
+            let ended = item.expires_at.is_some_and(|at| at <= now);
+            return self.send_recovered(place, ended).await;
+        }
+        for limit in LOOKS {
+            let found = self.find(now, limit).await?;
+            let all = found.rows.len() < limit as usize;
+            let picked = self.pick(found, now, free);
+            let (some, again) = (!picked.items.is_empty() || !picked.broken.is_empty(), picked.again);
+            self.take(picked, now).await?;
+            if some {
+                return Ok(true);
+            }
+            if all || limit == LOOKS[1] {
+                let again = again.map(|at| self.instant(at));
+                self.outbox.look_at(again);
+                return Ok(false);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn send_recovered(&mut self, place: usize, ended: bool) -> Result<bool, StorageError> {
+        let Some(item) = self.outbox.take_recovered(place) else {
+            return Ok(true);
+        };
+        if ended {
+            self.expire_one(&item).await?;
+            return Ok(true);
+        }
+        let ask = Ask {
+            chat: &item.message.to,
+            lane: item.lane,
+            opens_chat: false,
+        };
+        self.outbox.pacer().record(self.cx.clock.now(), ask, &*self.cx.random);
+        self.note_resent(&item).await?;
+        telemetry::resent();
+        self.put_on_wire(item);
+        Ok(true)
+    }
+
+    async fn find(&self, now: Timestamp, limit: u32) -> Result<Found, StorageError> {
+        let session = self.slot.session;
+        self.cx
+            .storage
+            .read(move |tx| {
+                Box::pin(async move {
+                    let mut rows = Vec::new();
+                    for row in messages::next_outbound(tx, session, now, limit).await? {
+                        let known = messages::chat_is_known(tx, session, &row.chat_index).await?;
+                        rows.push((row, known));
+                    }
+                    Ok(Found {
+                        rows,
+                        next_due: messages::next_due_at(tx, session, now).await?,
+                    })
+                })
+            })
+            .await
+    }
+
+    /// Asks the pacer for each row in turn, at most one in a chat.
+    fn pick(&mut self, found: Found, now: Timestamp, free: usize) -> Picked {
+        let mut picked = Picked {
+            again: found.next_due,
+            ..Picked::default()
+        };
+        let mut chats: Vec<Jid> = Vec::new();
+        for (row, known) in found.rows {
+            if picked.items.len() >= free {
+                break;
+            }
+            let Ok(item) = self.open(&row, !known) else {
+                picked.broken.push(row);
+                continue;
+            };
+            let chat = item.message.to.clone();
+            if chats.contains(&chat) || self.outbox.has_chat(&chat) {
+                continue;
+            }
+            let ask = Ask {
+                chat: &chat,
+                lane: item.lane,
+                opens_chat: item.opens_chat,
+            };
+            match self.outbox.pacer().ask(now, ask) {
+                Verdict::Go => {
+                    self.outbox.pacer().record(now, ask, &*self.cx.random);
+                    picked.items.push(item);
+                }
+                Verdict::SessionWaits(at) => {
+                    picked.again = earlier(picked.again, at);
+                    break;
+                }
+                Verdict::MessageWaits(at) if at.since(now) > SHORT => picked.held.push((item, at)),
+                Verdict::MessageWaits(at) => picked.again = earlier(picked.again, at),
+            }
+            // Whatever was said to the first message of a chat holds for those behind it.
+            chats.push(chat);
+        }
+        picked
+    }
+
+    /// Marks the rows in one unit of work, then writes the messages.
+    async fn take(&mut self, picked: Picked, now: Timestamp) -> Result<(), StorageError> {
+        for row in &picked.broken {
+            self.fail(&row.whatsapp_id, row.id, FailureCode::Unreadable).await?;
+        }
+        if picked.items.is_empty() && picked.held.is_empty() {
+            return Ok(());
+        }
+        let fence = self.journal.fence();
+        let ids: Vec<_> = picked.items.iter().map(|item| item.id).collect();
+        let held: Vec<_> = picked.held.iter().map(|(item, at)| (item.id, *at)).collect();
+        let marked = self
+            .cx
+            .storage
+            .write(Queue::Normal, move |tx| {
+                Box::pin(async move {
+                    for (id, at) in held {
+                        let code = FailureCode::NewChatCap.to_string();
+                        messages::postpone(tx, fence.session, id, at, &code, now).await?;
+                    }
+                    let mut marked = Vec::with_capacity(ids.len());
+                    for id in ids {
+                        marked.push(messages::mark_sending(tx, &fence, id, now).await?);
+                    }
+                    Ok(marked)
+                })
+            })
+            .await?;
+        for (item, marked) in picked.items.into_iter().zip(marked) {
+            // Not marked: it was taken back, or its time ran out, in between.
+            if marked {
+                self.put_on_wire(item);
+            }
+        }
+        Ok(())
+    }
+
+    fn put_on_wire(&mut self, item: Item) {
+        if let Some(client) = self.link.as_ref().map(|link| link.client().clone()) {
+            self.outbox.send(item, &client);
+        }
+    }
+
+    fn open(&self, row: &Message, opens_chat: bool) -> Result<Item, Unreadable> {
+        let open = row.open(&self.ledger.keys).map_err(|_| Unreadable)?;
+        let body = open.body.ok_or(Unreadable)?;
+        let message = OutboundMessage {
+            whatsapp_id: row.whatsapp_id.clone(),
+            secret: open.secret.ok_or(Unreadable)?,
+            to: open.chat.parse().map_err(|_| Unreadable)?,
+            content: content::decode(&body).map_err(|_| Unreadable)?,
+        };
+        Ok(Item {
+            id: row.id,
+            lane: row.lane.unwrap_or(Lane::Interactive),
+            message,
+            attempts: row.attempts,
+            expires_at: row.expires_at,
+            opens_chat,
+        })
+    }
+
+    /// Sends again what the server did not acknowledge in time, or closes a connection that acknowledges nothing.
+    async fn resend_overdue(&mut self) -> Result<(), StorageError> {
+        let now = Instant::now();
+        if let Some(silent) = self.outbox.deaf_for(now) {
+            self.close_deaf("acks", silent).await;
+            return Ok(());
+        }
+        for item in self.outbox.overdue(now) {
+            let id = item.message.whatsapp_id.clone();
+            if item.expires_at.is_some_and(|at| at <= self.cx.clock.now()) {
+                self.outbox.forget(&id);
+                self.expire_one(&item).await?;
+                continue;
+            }
+            self.note_resent(&item).await?;
+            if let Some(client) = self.link.as_ref().map(|link| link.client().clone()) {
+                tracing::info!(session.id = %self.slot.session, message.id = %item.id, "No ack came; the message is sent again under the same id");
+                self.outbox.send_again(&id, &client);
+            }
+        }
+        Ok(())
+    }
+
+    async fn note_resent(&self, item: &Item) -> Result<(), StorageError> {
+        let (fence, id, now) = (self.journal.fence(), item.id, self.cx.clock.now());
+        self.cx
+            .storage
+            .write(Queue::Normal, move |tx| {
+                Box::pin(async move { messages::note_resent(tx, &fence, id, now).await })
+            })
+            .await
+    }
+
+    /// A write ended. The ack may have come first: then there is nothing left to do.
+    pub(super) async fn on_written(&mut self, written: Written) {
+        let Written {
+            whatsapp_id, result, ..
+        } = written;
+        let error = match result {
+            Ok(()) => return self.outbox.await_ack(&whatsapp_id, self.cx.config.ack_timeout),
+            // It may have been written: as if it had been.
+            Err(WriteError::TimedOut) => return self.outbox.await_ack(&whatsapp_id, self.cx.config.ack_timeout),
+            Err(WriteError::Send(error)) => error,
+            Err(WriteError::Panicked) => return self.refuse(&whatsapp_id, FailureCode::EngineFailed).await,
+        };
+        match failure::of_send_error(&error) {
+            Some(code) => {
+                tracing::warn!(session.id = %self.slot.session, message.code = %code, "A message could not be written: {error}");
+                self.refuse(&whatsapp_id, code).await;
+            }
+            None => {
+                // The row stays `sending`; if no word of the connection's end follows, it is looked at again.
+                self.outbox.forget(&whatsapp_id);
+                self.outbox.look_at(None);
+                self.outbox.recover_at(Instant::now() + SAVE_AGAIN);
+            }
+        }
+    }
+
+    /// A message was refused, here or by the server: it waits, if that can help and its time allows, or fails.
+    async fn refuse(&mut self, whatsapp_id: &str, code: FailureCode) {
+        let Some((item, _)) = self.outbox.settle(whatsapp_id) else {
+            return;
+        };
+        let now = self.cx.clock.now();
+        let wait = code.wait(item.attempts).map(|wait| now + wait);
+        let waits = wait.filter(|at| item.expires_at.is_none_or(|end| *at < end));
+        let result = match waits {
+            Some(at) => self.postpone(&item, at, code).await,
+            None => self.fail(whatsapp_id, item.id, code).await,
+        };
+        if let Err(error) = result {
+            self.on_storage_error(
+                &error,
+                "A refused message could not be stored as such; it is sent again",
+            );
+            self.outbox.recover_at(Instant::now() + SAVE_AGAIN);
+        }
+    }
+
+    async fn postpone(&self, item: &Item, at: Timestamp, code: FailureCode) -> Result<(), StorageError> {
+        let (session, id, now) = (self.slot.session, item.id, self.cx.clock.now());
+        self.cx
+            .storage
+            .write(Queue::Normal, move |tx| {
+                Box::pin(async move {
+                    messages::postpone(tx, session, id, at, &code.to_string(), now)
+                        .await
+                        .map(drop)
+                })
+            })
+            .await
+    }
+
+    async fn fail(
+        &mut self,
+        whatsapp_id: &str,
+        id: wharf_model::MessageId,
+        code: FailureCode,
+    ) -> Result<(), StorageError> {
+        self.outbox.forget(whatsapp_id);
+        let step = Step {
+            to: MessageStatus::Failed,
+            at: self.cx.clock.now(),
+            code: Some(code.to_string()),
+        };
+        self.step(id, step).await
+    }
+
+    async fn expire_one(&mut self, item: &Item) -> Result<(), StorageError> {
+        let code = FailureCode::Expired.to_string();
+        let step = Step {
+            to: MessageStatus::Expired,
+            at: self.cx.clock.now(),
+            code: Some(code),
+        };
+        self.step(item.id, step).await
+    }
+
+    async fn step(&self, id: wharf_model::MessageId, step: Step) -> Result<(), StorageError> {
+        let (ledger, status) = (self.ledger.clone(), step.to);
+        let taken = self
+            .cx
+            .storage
+            .write(Queue::Normal, move |tx| {
+                Box::pin(async move { ledger.advance(tx, id, &step).await })
+            })
+            .await?;
+        telemetry::messages(status, usize::from(taken));
+        Ok(())
+    }
+
+    /// A server's refusal of a message that is on the wire.
+    pub(super) async fn on_refused(&mut self, whatsapp_id: &str, error: u16) {
+        let code = FailureCode::from_ack(error);
+        tracing::warn!(session.id = %self.slot.session, message.code = %code, "WhatsApp refused a message");
+        self.refuse(whatsapp_id, code).await;
+    }
+}
+
+/// A row that cannot be opened, or holds nothing to send.
+struct Unreadable;
+
+fn earlier(known: Option<Timestamp>, at: Timestamp) -> Option<Timestamp> {
+    Some(known.map_or(at, |known| known.min(at)))
+}

@@ -1,0 +1,62 @@
+//! Why a call on a session came to nothing.
+
+use wharf_model::PacingError;
+use wharf_storage::StorageError;
+
+use crate::port::ClientError;
+
+/// What can be wrong with a call on a session.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The workspace has no such session.
+    #[error("no such session")]
+    NotFound,
+    /// There is no QR to show now.
+    #[error("the session does not wait for a QR to be scanned")]
+    NotPending,
+    /// The name is empty or longer than [`crate::sessions::MAX_NAME`].
+    #[error("a session's name has 1 to 100 characters")]
+    Name,
+    /// The metadata is larger than [`crate::sessions::MAX_METADATA`].
+    #[error("metadata is an object of at most 16 KiB")]
+    Metadata,
+    /// The pacing contradicts itself.
+    #[error(transparent)]
+    Pacing(#[from] PacingError),
+    /// The idempotency key was used with another request, or is being used right now.
+    #[error(transparent)]
+    Idempotency(#[from] crate::IdempotencyError),
+    /// The process is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+    /// The protocol client could not be built.
+    #[error("the session could not be started")]
+    Client(#[source] ClientError),
+    /// The actor ended before it answered; the supervisor starts it again.
+    #[error("the session is being restarted")]
+    Restarting,
+    /// The order was carried out and could not be stored; it is stored as soon as that is possible.
+    #[error("the session's new state could not be stored yet")]
+    NotStored,
+    /// The device was unlinked and its keys could not be shredded; it is tried again.
+    #[error("the session's keys could not be shredded yet")]
+    NotShredded,
+    /// The database failed, or a cursor was wrong.
+    #[error("storage failed")]
+    Storage(#[source] StorageError),
+}
+
+impl From<StorageError> for SessionError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::NotFound(_) => Self::NotFound,
+            other => Self::Storage(other),
+        }
+    }
+}
+
+impl From<ClientError> for SessionError {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}

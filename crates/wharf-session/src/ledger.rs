@@ -1,0 +1,136 @@
+//! Steps of messages with their events, inside a unit of work. An event is sealed where its step is taken, because only
+//! there it is known whether the step is taken at all.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use wharf_model::{
+    Clock, EventId, EventKind, Lane, MessageId, MessageStatus, Random, SessionId, Timestamp, WorkspaceId,
+};
+use wharf_storage::events::{self as log, Event};
+use wharf_storage::messages::{self, Advance, Message};
+use wharf_storage::{SessionKeys, StorageError, Tx};
+
+use crate::context::Context;
+use crate::events::{self, MessageFacts};
+
+/// What is needed to tell of a session's messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    pub workspace: WorkspaceId,
+    pub session: SessionId,
+    pub keys: Arc<SessionKeys>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+/// A step that is to be taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub to: MessageStatus,
+    pub at: Timestamp,
+    pub code: Option<String>,
+}
+
+impl Ledger {
+    pub(crate) fn new(cx: &Context, workspace: WorkspaceId, keys: Arc<SessionKeys>) -> Self {
+        let session = keys.session();
+        Self {
+            workspace,
+            session,
+            keys,
+            clock: Arc::clone(&cx.clock),
+            random: Arc::clone(&cx.random),
+        }
+    }
+
+    /// Takes a step and tells of it. `false`: the message was there already, or past it.
+    pub(crate) async fn advance(&self, tx: &mut Tx, id: MessageId, step: &Step) -> Result<bool, StorageError> {
+        let code = step.code.as_deref();
+        let advance = messages::advance(tx, self.session, id, step.to, step.at, code).await?;
+        self.told(tx, advance, step).await
+    }
+
+    /// As [`Ledger::advance`], for a message that WhatsApp names.
+    pub(crate) async fn advance_named(
+        &self,
+        tx: &mut Tx,
+        whatsapp_id: &str,
+        step: &Step,
+    ) -> Result<bool, StorageError> {
+        let advance = messages::advance_by_whatsapp_id(tx, self.session, whatsapp_id, None, step.to, step.at).await?;
+        self.told(tx, advance, step).await
+    }
+
+    /// Tells of a step that was taken, if it was.
+    pub(crate) async fn told(&self, tx: &mut Tx, advance: Option<Advance>, step: &Step) -> Result<bool, StorageError> {
+        let Some(advance) = advance else { return Ok(false) };
+        let message = messages::get(tx, self.workspace, advance.id).await?;
+        let message = message.ok_or(StorageError::NotFound("message"))?;
+        self.tell(tx, &message, step).await?;
+        if message.lane == Some(Lane::Otp) && is_end_of_otp(step.to) {
+            messages::wipe_body(tx, self.session, advance.id).await?;
+        }
+        Ok(true)
+    }
+
+    async fn tell(&self, tx: &mut Tx, message: &Message, step: &Step) -> Result<(), StorageError> {
+        let Some(kind) = events::kind_of(step.to) else {
+            return Ok(());
+        };
+        let open = message.open(&self.keys)?;
+        let metadata: Option<Value> = open.metadata.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let facts = MessageFacts {
+            id: message.id,
+            session: self.session,
+            lane: message.lane,
+            chat: &open.chat,
+            whatsapp_id: &message.whatsapp_id,
+            metadata: metadata.as_ref(),
+        };
+        let data = events::message_status(&facts, step.to, step.at, step.code.as_deref());
+        let event = self.event(kind, &data)?;
+        log::append(tx, &event).await
+    }
+
+    /// Seals an event of this session, to be appended.
+    pub(crate) fn event(&self, kind: EventKind, data: &Value) -> Result<Event, StorageError> {
+        let id = EventId::generate(&*self.clock, &*self.random);
+        Ok(Event {
+            id,
+            workspace_id: self.workspace,
+            session_id: Some(self.session),
+            kind,
+            data: self.keys.seal_event(id, data.to_string().as_bytes())?,
+            created_at: self.clock.now(),
+        })
+    }
+
+    /// Ends queued messages whose time ran out, at most `limit`. Says how many.
+    pub(crate) async fn expire(&self, tx: &mut Tx, now: Timestamp, limit: u32) -> Result<usize, StorageError> {
+        let code = crate::FailureCode::Expired.to_string();
+        let step = Step {
+            to: MessageStatus::Expired,
+            at: now,
+            code: Some(code),
+        };
+        let ended = messages::expire_due(tx, self.session, now, limit).await?;
+        for advance in &ended {
+            self.told(tx, Some(*advance), &step).await?;
+        }
+        Ok(ended.len())
+    }
+}
+
+/// From here on nobody needs an OTP's digits: no retry receipt will ask for them.
+const fn is_end_of_otp(status: MessageStatus) -> bool {
+    matches!(
+        status,
+        MessageStatus::Delivered
+            | MessageStatus::Read
+            | MessageStatus::Played
+            | MessageStatus::Failed
+            | MessageStatus::Expired
+            | MessageStatus::Cancelled
+    )
+}

@@ -1,0 +1,36 @@
+//! What a session is right now, secrets included: held in memory, read through a `watch`, never stored or logged.
+
+use std::fmt;
+
+use wharf_model::{SessionState, Timestamp};
+
+/// A QR that a person is to scan.
+#[derive(Clone, PartialEq, Eq)]
+pub struct QrCode {
+    /// What the QR holds; it contains the link's secret.
+    pub text: String,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}
+
+/// Logs are written with `Debug`: the text must not reach them.
+impl fmt::Debug for QrCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QrCode")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The state of one session as its actor knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Where the session is.
+    pub state: SessionState,
+    /// Since when.
+    pub since: Timestamp,
+    /// The QR to scan, while there is one.
+    pub qr: Option<QrCode>,
+    /// The session was deleted; nothing follows.
+    pub deleted: bool,
+}

@@ -1,0 +1,103 @@
+//! The sessions that have an actor in this process, and the way to each: an inbox of orders, a watch of what it is.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use wharf_model::{SessionId, WorkspaceId};
+
+use crate::error::SessionError;
+use crate::live::Live;
+
+/// What an operator asks of an actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Be connected.
+    Connect,
+    /// Be off; keep the keys.
+    Disconnect,
+    /// Close and connect anew.
+    Restart,
+    /// Unlink the device and shred its keys.
+    Logout,
+    /// Log out, then cease to be.
+    Delete,
+    /// Read the pacing policy again.
+    Reload,
+}
+
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub order: Order,
+    pub reply: oneshot::Sender<Result<(), SessionError>>,
+}
+
+/// One session's place. It outlives crashes of its actor: orders that wait are served by the next one.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub session: SessionId,
+    pub workspace: WorkspaceId,
+    pub live: watch::Sender<Live>,
+    /// There may be something to send.
+    pub outbound: Notify,
+    commands: mpsc::Sender<Command>,
+}
+
+/// How many orders may wait for one actor.
+const INBOX: usize = 64;
+
+impl Slot {
+    pub(crate) fn new(session: SessionId, workspace: WorkspaceId, live: Live) -> (Self, mpsc::Receiver<Command>) {
+        let (commands, inbox) = mpsc::channel(INBOX);
+        let slot = Self {
+            session,
+            workspace,
+            live: watch::Sender::new(live),
+            outbound: Notify::new(),
+            commands,
+        };
+        (slot, inbox)
+    }
+
+    /// Gives an order and waits until the actor has carried it out.
+    pub(crate) async fn order(&self, order: Order) -> Result<(), SessionError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(Command { order, reply })
+            .await
+            .map_err(|_| SessionError::Stopping)?;
+        answer.await.map_err(|_| SessionError::Restarting)?
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Registry(Mutex<HashMap<SessionId, Arc<Slot>>>);
+
+impl Registry {
+    pub(crate) fn get(&self, session: SessionId) -> Option<Arc<Slot>> {
+        self.lock().get(&session).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Slot>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// The session's slot, made by `make` when there is none. `true` when it was made.
+    pub(crate) fn get_or_insert(&self, session: SessionId, make: impl FnOnce() -> Slot) -> (Arc<Slot>, bool) {
+        let mut slots = self.lock();
+        if let Some(slot) = slots.get(&session) {
+            return (Arc::clone(slot), false);
+        }
+        let slot = Arc::new(make());
+        slots.insert(session, Arc::clone(&slot));
+        (slot, true)
+    }
+
+    pub(crate) fn remove(&self, session: SessionId) {
+        self.lock().remove(&session);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Slot>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

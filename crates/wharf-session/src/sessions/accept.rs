@@ -1,0 +1,217 @@
+//! Accepting messages: the row, its event and the idempotency key are one unit of work; the actor hears of it after the
+//! commit. The row is the job: there is no second queue to disagree with it.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use wharf_model::{SessionId, WorkspaceId};
+use wharf_storage::{Queue, SessionKeys, StorageError, Tx, events, messages, sessions};
+
+use super::prepare::{self, NewMessage, PreparedMessage};
+use super::{MessageView, Sessions};
+use crate::error::SessionError;
+use crate::idempotency::{self, IdempotencyError, Idempotent, Outcome, Prepared, Refused};
+use crate::telemetry;
+
+/// Why a message was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The workspace has no such session.
+    #[error("no such session")]
+    NoSession,
+    /// A text without a character.
+    #[error("a text must not be empty")]
+    EmptyText,
+    /// A text longer than WhatsApp carries.
+    #[error("a text has at most 65536 characters")]
+    TextTooLong,
+    /// Content that can only come in.
+    #[error("this kind of content cannot be sent")]
+    Unsendable,
+    /// `send_at` is too far away.
+    #[error("a message waits at most a year")]
+    SendAt,
+    /// `expires_in` is zero or longer than a year.
+    #[error("a message expires after 1 second to 366 days")]
+    ExpiresIn,
+    /// The metadata is no object, or too large.
+    #[error("metadata is an object of at most 16 KiB")]
+    Metadata,
+    /// The idempotency key was refused.
+    #[error(transparent)]
+    Idempotency(#[from] IdempotencyError),
+    /// The process is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+    /// The database failed.
+    #[error("storage failed")]
+    Storage(#[source] StorageError),
+}
+
+impl From<StorageError> for AcceptError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::NotFound(_) => Self::NoSession,
+            other => Self::Storage(other),
+        }
+    }
+}
+
+impl Sessions {
+    /// Accepts a message. When this returns it is durable, and will be sent however often the process dies.
+    ///
+    /// # Errors
+    /// What is wrong with the message, or with storage; nothing is stored then.
+    pub async fn accept(
+        &self,
+        workspace: WorkspaceId,
+        new: NewMessage,
+        idempotent: Option<Idempotent<MessageView>>,
+    ) -> Result<Outcome<MessageView>, AcceptError> {
+        let PreparedMessage {
+            row,
+            event,
+            session,
+            lane,
+            view,
+        } = self.prepare(workspace, new).await?;
+        let claim = self.claim(idempotent, &view).await?;
+        let claimed = claim.clone();
+        let written = self
+            .storage()
+            .write(Queue::Normal, move |tx| {
+                Box::pin(async move {
+                    if let Some(claim) = &claimed {
+                        claim.claim(tx).await?;
+                    }
+                    store(tx, workspace, session, &row, &event).await
+                })
+            })
+            .await;
+        let outcome = idempotency::outcome::<_, AcceptError>(claim.as_ref(), written.map(|()| view))?;
+        if matches!(outcome, Outcome::New(_)) {
+            telemetry::accepted(lane);
+        }
+        Ok(outcome)
+    }
+
+    /// Accepts many messages in one commit. Each is answered for itself, in the order of the request; what is wrong
+    /// with one does not stop the others.
+    ///
+    /// # Errors
+    /// Storage failed, or the idempotency key was refused: nothing of the batch is stored then.
+    pub async fn accept_batch(
+        &self,
+        workspace: WorkspaceId,
+        batch: Vec<NewMessage>,
+        idempotent: Option<Idempotent<Vec<Result<MessageView, AcceptError>>>>,
+    ) -> Result<Outcome<Vec<Result<MessageView, AcceptError>>>, AcceptError> {
+        let mut known = HashMap::new();
+        let mut rows = Vec::new();
+        let mut answers = Vec::with_capacity(batch.len());
+        for new in batch {
+            answers.push(match self.prepare_known(workspace, new, &mut known).await {
+                Ok(PreparedMessage {
+                    row,
+                    event,
+                    session,
+                    lane,
+                    view,
+                }) => {
+                    rows.push((session, row, event, lane));
+                    Ok(view)
+                }
+                Err(AcceptError::Storage(error)) => return Err(AcceptError::Storage(error)),
+                Err(error) => Err(error),
+            });
+        }
+        let claim = self.claim(idempotent, &answers).await?;
+        let claimed = claim.clone();
+        let lanes: Vec<_> = rows.iter().map(|(.., lane)| *lane).collect();
+        let written = self
+            .storage()
+            .write(Queue::Normal, move |tx| {
+                Box::pin(async move {
+                    if let Some(claim) = &claimed {
+                        claim.claim(tx).await?;
+                    }
+                    for (session, row, event, _) in &rows {
+                        store(tx, workspace, *session, row, event).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await;
+        let outcome = idempotency::outcome::<_, AcceptError>(claim.as_ref(), written.map(|()| answers))?;
+        if matches!(outcome, Outcome::New(_)) {
+            lanes.into_iter().for_each(telemetry::accepted);
+        }
+        Ok(outcome)
+    }
+
+    async fn prepare(&self, workspace: WorkspaceId, new: NewMessage) -> Result<PreparedMessage, AcceptError> {
+        let now = self.cx.clock.now();
+        prepare::check(&new, now)?;
+        let keys = self.sender(new.session_id).await?;
+        Ok(prepare::prepare(&self.cx, workspace, new, &keys, now)?)
+    }
+
+    /// As [`Sessions::prepare`], and sure that the session is the workspace's own: a batch must not fail as a whole
+    /// because one of its sessions does not exist.
+    async fn prepare_known(
+        &self,
+        workspace: WorkspaceId,
+        new: NewMessage,
+        known: &mut HashMap<SessionId, bool>,
+    ) -> Result<PreparedMessage, AcceptError> {
+        let id = new.session_id;
+        if let Entry::Vacant(place) = known.entry(id) {
+            let found = self
+                .storage()
+                .read(move |tx| Box::pin(sessions::get(tx, workspace, id)))
+                .await?;
+            place.insert(found.is_some());
+        }
+        if known.get(&id) != Some(&true) {
+            return Err(AcceptError::NoSession);
+        }
+        self.prepare(workspace, new).await
+    }
+
+    async fn sender(&self, id: SessionId) -> Result<Arc<SessionKeys>, AcceptError> {
+        if self.cx.stopping.is_cancelled() {
+            return Err(AcceptError::Stopping);
+        }
+        match self.keys(id).await {
+            Ok(keys) => Ok(keys),
+            Err(SessionError::Storage(error)) => Err(error.into()),
+            Err(_) => Err(AcceptError::NoSession),
+        }
+    }
+
+    async fn claim<V>(&self, idempotent: Option<Idempotent<V>>, view: &V) -> Result<Option<Prepared>, AcceptError> {
+        match idempotent {
+            None => Ok(None),
+            Some(request) => {
+                let prepared = Prepared::new(self.storage(), request, view).await;
+                prepared.map(Some).map_err(Refused::into_error)
+            }
+        }
+    }
+}
+
+/// The effect: a message row and its event, if the session is (still) the workspace's.
+async fn store(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    session: SessionId,
+    row: &messages::NewOutbound,
+    event: &events::Event,
+) -> Result<(), StorageError> {
+    sessions::get(tx, workspace, session)
+        .await?
+        .ok_or(StorageError::NotFound("session"))?;
+    messages::insert_outbound(tx, row).await?;
+    events::append(tx, event).await
+}

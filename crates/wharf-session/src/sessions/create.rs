@@ -1,0 +1,273 @@
+//! Making, reading and changing sessions.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use wharf_model::{PacingPolicy, SessionId, WorkspaceId};
+use wharf_storage::sessions::{self as rows, HistoryEntry, Session};
+use wharf_storage::{Page, PageRequest, Place, Queue, Sealed, SessionKeys, StorageError};
+
+use super::{SessionView, Sessions};
+use crate::error::SessionError;
+use crate::idempotency::{self, Idempotent, Outcome, Prepared};
+use crate::registry::Order;
+
+/// The longest name, in characters.
+pub const MAX_NAME: usize = 100;
+
+/// The largest metadata, in bytes of JSON.
+pub const MAX_METADATA: usize = 16 * 1024;
+
+/// A session to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewSession {
+    /// What people call it.
+    pub name: String,
+    /// The caller's own JSON object.
+    pub metadata: Option<Value>,
+    /// Limits of its own; `None` follows the configuration.
+    pub pacing: Option<PacingPolicy>,
+    /// Who makes it.
+    pub created_by: Option<String>,
+}
+
+/// What a person may change; `None` leaves a field as it is, `Some(None)` empties it.
+#[derive(Clone, Debug, Default)]
+pub struct SessionPatch {
+    /// The name.
+    pub name: Option<String>,
+    /// The caller's own JSON object.
+    pub metadata: Option<Option<Value>>,
+    /// The limits.
+    pub pacing: Option<Option<PacingPolicy>>,
+}
+
+impl Sessions {
+    /// Makes a session. It stays `not_started` until somebody connects it.
+    ///
+    /// # Errors
+    /// What is wrong with the request, or with storage.
+    pub async fn create(
+        &self,
+        workspace: WorkspaceId,
+        new: NewSession,
+        idempotent: Option<Idempotent<SessionView>>,
+    ) -> Result<Outcome<SessionView>, SessionError> {
+        check_name(&new.name)?;
+        check_pacing(new.pacing.as_ref())?;
+        let id = SessionId::generate(&*self.cx.clock, &*self.cx.random);
+        let (keys, rows_of_keys) = self.storage().new_session_keys(id)?;
+        let metadata = seal_metadata(id, &keys, new.metadata.as_ref())?;
+        let row = rows::NewSession {
+            id,
+            workspace_id: workspace,
+            name: new.name,
+            network: self.cx.network_kind,
+            device: None,
+            pacing: new.pacing,
+            metadata,
+            proxy: None,
+            keys: rows_of_keys,
+            created_by: new.created_by,
+            created_at: self.cx.clock.now(),
+        };
+        let view = SessionView::new(as_stored(&row), None, &keys, &self.cx.config.pacing)?;
+        self.store(row, view, idempotent).await
+    }
+
+    async fn store(
+        &self,
+        row: rows::NewSession,
+        view: SessionView,
+        idempotent: Option<Idempotent<SessionView>>,
+    ) -> Result<Outcome<SessionView>, SessionError> {
+        let prepared = match idempotent {
+            Some(request) => {
+                let prepared = Prepared::new(self.storage(), request, &view).await;
+                Some(prepared.map_err(idempotency::Refused::into_error::<SessionError>)?)
+            }
+            None => None,
+        };
+        let claim = prepared.clone();
+        let written = self
+            .storage()
+            .write(Queue::Normal, move |tx| {
+                Box::pin(async move {
+                    if let Some(claim) = &claim {
+                        claim.claim(tx).await?;
+                    }
+                    rows::create(tx, &row).await
+                })
+            })
+            .await;
+        idempotency::outcome(prepared.as_ref(), written.map(|()| view))
+    }
+
+    /// One session.
+    ///
+    /// # Errors
+    /// [`SessionError::NotFound`], or storage failed.
+    pub async fn get(&self, workspace: WorkspaceId, id: SessionId) -> Result<SessionView, SessionError> {
+        let row = self.row(workspace, id).await?;
+        self.view(row).await
+    }
+
+    /// The sessions of a workspace, newest first.
+    ///
+    /// # Errors
+    /// Storage failed, or the cursor is none of this list.
+    pub async fn list(&self, workspace: WorkspaceId, page: PageRequest) -> Result<Page<SessionView>, SessionError> {
+        let found = self
+            .storage()
+            .read(move |tx| Box::pin(async move { rows::list(tx, workspace, &page).await }))
+            .await?;
+        let mut views = Vec::with_capacity(found.rows.len());
+        for row in found.rows {
+            match self.view(row).await {
+                Ok(view) => views.push(view),
+                // Deleted while the page was being made.
+                Err(SessionError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Page {
+            rows: views,
+            next: found.next,
+        })
+    }
+
+    /// Changes what a person may change. New limits hold from the next message on.
+    ///
+    /// # Errors
+    /// What is wrong with the request, [`SessionError::NotFound`], or storage failed.
+    pub async fn patch(
+        &self,
+        workspace: WorkspaceId,
+        id: SessionId,
+        patch: SessionPatch,
+    ) -> Result<SessionView, SessionError> {
+        if let Some(name) = &patch.name {
+            check_name(name)?;
+        }
+        check_pacing(patch.pacing.as_ref().and_then(Option::as_ref))?;
+        let keys = self.keys(id).await?;
+        let metadata = patch
+            .metadata
+            .map(|value| seal_metadata(id, &keys, value.as_ref()))
+            .transpose()?;
+        let stored = rows::SessionPatch {
+            name: patch.name,
+            metadata,
+            proxy: None,
+            pacing: patch.pacing,
+        };
+        let now = self.cx.clock.now();
+        self.storage()
+            .write(Queue::Normal, move |tx| {
+                Box::pin(async move { rows::patch(tx, workspace, id, &stored, now).await })
+            })
+            .await?;
+        if let Some(slot) = self.supervisor.running(id) {
+            slot.order(Order::Reload).await?;
+        }
+        self.get(workspace, id).await
+    }
+
+    /// The changes of a session's state, newest first.
+    ///
+    /// # Errors
+    /// [`SessionError::NotFound`], storage failed, or the cursor is none of this list.
+    pub async fn history(
+        &self,
+        workspace: WorkspaceId,
+        id: SessionId,
+        page: PageRequest,
+    ) -> Result<Page<HistoryEntry>, SessionError> {
+        self.row(workspace, id).await?;
+        let read = self
+            .storage()
+            .read(move |tx| Box::pin(async move { rows::history(tx, workspace, id, &page).await }));
+        Ok(read.await?)
+    }
+
+    pub(super) async fn row(&self, workspace: WorkspaceId, id: SessionId) -> Result<Session, SessionError> {
+        let found = self
+            .storage()
+            .read(move |tx| Box::pin(rows::get(tx, workspace, id)))
+            .await?;
+        found.ok_or(SessionError::NotFound)
+    }
+
+    pub(super) async fn keys(&self, id: SessionId) -> Result<Arc<SessionKeys>, SessionError> {
+        match self.storage().session_keys(id).await {
+            Err(StorageError::Seal(wharf_storage::SealError::Shredded)) => Err(SessionError::NotFound),
+            keys => Ok(keys?),
+        }
+    }
+
+    /// What is stored, opened, under what is true right now.
+    pub(super) async fn view(&self, row: Session) -> Result<SessionView, SessionError> {
+        let keys = self.keys(row.id).await?;
+        let live = self.supervisor.running(row.id).map(|slot| slot.live.borrow().clone());
+        Ok(SessionView::new(row, live, &keys, &self.cx.config.pacing)?)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), SessionError> {
+    let length = name.chars().count();
+    if name.trim().is_empty() || length > MAX_NAME {
+        Err(SessionError::Name)
+    } else {
+        Ok(())
+    }
+}
+
+fn check_pacing(pacing: Option<&PacingPolicy>) -> Result<(), SessionError> {
+    Ok(pacing.map_or(Ok(()), PacingPolicy::check)?)
+}
+
+fn seal_metadata(id: SessionId, keys: &SessionKeys, metadata: Option<&Value>) -> Result<Option<Sealed>, SessionError> {
+    let Some(metadata) = metadata else { return Ok(None) };
+    let bytes = metadata.to_string().into_bytes();
+    if !metadata.is_object() || bytes.len() > MAX_METADATA {
+        return Err(SessionError::Metadata);
+    }
+    let sealed = keys
+        .seal(&Place::session(id, "metadata"), &bytes)
+        .map_err(StorageError::from)?;
+    Ok(Some(sealed))
+}
+
+/// A new session as its row will read.
+fn as_stored(new: &rows::NewSession) -> Session {
+    Session {
+        id: new.id,
+        workspace_id: new.workspace_id,
+        name: new.name.clone(),
+        network: new.network,
+        wanted: rows::Wanted::Stopped,
+        status: wharf_model::SessionStatus::NotStarted,
+        status_since: new.created_at,
+        last_qr_at: None,
+        authenticated_at: None,
+        ready_at: None,
+        auth_failed_at: None,
+        disconnected_at: None,
+        error: None,
+        disconnect_reason: None,
+        next_attempt_at: None,
+        device: new.device.clone(),
+        pacing: new.pacing.clone(),
+        profile: None,
+        metadata: new.metadata.clone(),
+        proxy: new.proxy.clone(),
+        owner: None,
+        epoch: 0,
+        lease_until: None,
+        unlinked_at: None,
+        keys_shred_at: None,
+        created_by: new.created_by.clone(),
+        created_at: new.created_at,
+        updated_at: new.created_at,
+    }
+}

@@ -1,0 +1,3 @@
+//! The actor's own logic, against real storage and a scripted network.
+
+mod script;

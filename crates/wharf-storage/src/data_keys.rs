@@ -108,9 +108,11 @@ impl Storage {
     /// # Errors
     /// The old key stays in force.
     pub async fn rotate_master_key(&self, new: MasterKey) -> Result<(), StorageError> {
+        let _alone = self.inner().rotation.lock().await;
         let next_file = self.write_next_key_file(&new)?;
         let (old, random) = (self.inner().keyring.master(), Arc::clone(self.random()));
         let replacement = new.clone();
+        self.inner().keyring.expect_master(new.clone());
         self.write(Queue::Normal, move |tx| {
             Box::pin(async move { rewrap_all(tx, &old, &new, &*random).await })
         })
@@ -128,14 +130,15 @@ impl Storage {
         )?)
     }
 
+    /// During a rotation a row may be wrapped by the key that was or by the one that will be.
     fn unwrap_key(&self, row: Option<(KeyId, Sealed)>) -> Result<DataKey, StorageError> {
         let (id, wrapped) = row.ok_or(SealError::Shredded)?;
-        Ok(DataKey::unwrap(
-            &self.inner().keyring.master(),
-            self.random(),
-            id,
-            &wrapped,
-        )?)
+        let (current, coming) = self.inner().keyring.masters();
+        let unwrap = |master: &MasterKey| DataKey::unwrap(master, self.random(), id, &wrapped);
+        match (unwrap(&current), coming) {
+            (Err(SealError::OtherKey), Some(coming)) => Ok(unwrap(&coming)?),
+            (unwrapped, _) => Ok(unwrapped?),
+        }
     }
 
     fn write_next_key_file(&self, new: &MasterKey) -> Result<Option<std::path::PathBuf>, StorageError> {

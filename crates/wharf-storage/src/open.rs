@@ -121,8 +121,8 @@ fn create(config: &StorageConfig, path: &Path) -> Result<MasterKey, OpenError> {
         path: unfinished.clone(),
         source,
     };
-    remove_if_there(&unfinished).map_err(io)?;
-    remove_if_there(&path.with_extension("db.new-journal")).map_err(io)?;
+    key_file::remove_if_there(&unfinished).map_err(io)?;
+    key_file::remove_if_there(&path.with_extension("db.new-journal")).map_err(io)?;
     key_file::private_file(&unfinished).map_err(io)?;
     fill_new(config, &unfinished, &master)?;
     fs::rename(&unfinished, path)
@@ -147,13 +147,6 @@ fn fill_new(config: &StorageConfig, path: &Path, master: &MasterKey) -> Result<(
             .map_err(database)?;
     }
     Ok(())
-}
-
-fn remove_if_there(path: &Path) -> std::io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// Finds out whether this database can be used, without writing a byte.
@@ -202,7 +195,7 @@ fn end_rotation(config: &StorageConfig, place: &KeyPlace) -> Result<(), OpenErro
     let next = key_file::next_key_path(&config.dir);
     let done = match place {
         KeyPlace::Configuration => Ok(()),
-        KeyPlace::File => remove_if_there(&next),
+        KeyPlace::File => key_file::remove_if_there(&next),
         KeyPlace::NextFile => fs::rename(&next, key_file::key_path(&config.dir)),
     };
     done.map_err(|source| OpenError::Io { path: next, source })

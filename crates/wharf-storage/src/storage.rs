@@ -35,8 +35,13 @@ pub(crate) struct Inner {
     reads: Arc<Queues<ReadTx>>,
     changes: watch::Sender<u64>,
     nudges: broadcast::Sender<SessionId>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    readers: Threads,
+    writer: Threads,
+    /// One rotation at a time: two would exchange their key files.
+    pub(crate) rotation: tokio::sync::Mutex<()>,
 }
+
+type Threads = Mutex<Vec<JoinHandle<()>>>;
 
 /// How much waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,13 +93,15 @@ impl Storage {
             reads,
             changes,
             nudges,
-            threads: Mutex::new(Vec::new()),
+            readers: Mutex::new(Vec::new()),
+            writer: Mutex::new(Vec::new()),
+            rotation: tokio::sync::Mutex::new(()),
         };
         let writer = Writer::new(writer, Arc::clone(&inner.writes), publisher);
-        inner.spawn("wharf-writer", &lock, move || writer.run())?;
+        inner.spawn(&inner.writer, "wharf-writer", &lock, move || writer.run())?;
         for reader in readers {
             let reader = Reader::new(reader, Arc::clone(&inner.reads));
-            inner.spawn("wharf-reader", &lock, move || reader.run())?;
+            inner.spawn(&inner.readers, "wharf-reader", &lock, move || reader.run())?;
         }
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -202,7 +209,13 @@ where
 
 impl Inner {
     /// Every thread holds the lock, so that it is given back when the last connection is closed and not before.
-    fn spawn(&self, name: &str, lock: &Arc<OwnerLock>, run: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
+    fn spawn(
+        &self,
+        threads: &Threads,
+        name: &str,
+        lock: &Arc<OwnerLock>,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), OpenError> {
         let lock = Arc::clone(lock);
         let body = move || {
             run();
@@ -215,19 +228,25 @@ impl Inner {
                 path: self.config.dir.clone(),
                 source,
             })?;
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
+        threads.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
         Ok(())
     }
 
+    /// The writer closes last: only a connection that may write clears its log away.
     fn shut_down(&self) {
-        self.writes.close();
         self.reads.close();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for handle in threads {
-            // A unit may own the last clone; its thread cannot wait for itself.
-            if handle.thread().id() != thread::current().id() && handle.join().is_err() {
-                tracing::error!("a storage thread ended in a panic");
-            }
+        join(&self.readers);
+        self.writes.close();
+        join(&self.writer);
+    }
+}
+
+fn join(threads: &Threads) {
+    let threads = std::mem::take(&mut *threads.lock().unwrap_or_else(PoisonError::into_inner));
+    for handle in threads {
+        // A unit may own the last clone; its thread cannot wait for itself.
+        if handle.thread().id() != thread::current().id() && handle.join().is_err() {
+            tracing::error!("a storage thread ended in a panic");
         }
     }
 }

@@ -95,7 +95,7 @@ pub async fn list_by_owner(
     let sql = concat!(
         "select ",
         columns!(),
-        " from wa_state where session_id = $1 and kind = $2 and owner = $3 order by rank desc, key"
+        " from wa_state where session_id = $1 and kind = $2 and owner = $3 order by rank desc"
     );
     read_all(tx.query(sql, params![&session, kind, owner]).await?)
 }

@@ -181,6 +181,6 @@ create table wa_state (
     primary key (session_id, kind, key)
 ) strict;
 
-create index wa_state_owner on wa_state (session_id, kind, owner) where owner is not null;
+create index wa_state_owner on wa_state (session_id, kind, owner, rank) where owner is not null;
 create index wa_state_rank on wa_state (session_id, kind, rank) where rank is not null;
 create index wa_state_expiry on wa_state (session_id, kind, expires_at) where expires_at is not null;

@@ -4,6 +4,8 @@
 //! There are to be two dialects. SQLite is here; PostgreSQL takes the second variant of [`Connection`], and the
 //! callers' `async` is there for it: on SQLite every future of a statement is ready at its first poll.
 
+#[cfg(test)]
+pub(crate) mod plans;
 pub(crate) mod sqlite;
 pub(crate) mod value;
 

@@ -121,6 +121,8 @@ impl SqliteConnection {
     }
 
     fn prepare(&self, sql: &str, params: &[Param<'_>]) -> Result<CachedStatement<'_>, StorageError> {
+        #[cfg(test)]
+        super::plans::SEEN.lock().unwrap().insert(sql.to_owned());
         let mut statement = self.inner.prepare_cached(sql).map_err(from_sqlite)?;
         bind(&mut statement, params)?;
         Ok(statement)
@@ -204,8 +206,17 @@ pub(crate) fn from_sqlite(error: rusqlite::Error) -> StorageError {
         ErrorCode::ConstraintViolation if is_unique(&error) => StorageError::Conflict {
             constraint: columns(&error),
         },
+        ErrorCode::ConstraintViolation if is_foreign_key(&error) => {
+            StorageError::NotFound("row that this one belongs to")
+        }
         _ => StorageError::Internal(Arc::new(error)),
     }
+}
+
+fn is_foreign_key(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|code| code.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
 }
 
 fn is_unique(error: &rusqlite::Error) -> bool {

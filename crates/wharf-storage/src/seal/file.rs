@@ -36,11 +36,27 @@ pub(crate) fn read(path: &Path) -> Result<Option<MasterKey>, OpenError> {
     }
 }
 
-/// A new key in a new file; never overwrites one.
+/// A new key in a new file, whole or not there at all; only called when there is none.
 pub(crate) fn create(path: &Path, random: &dyn Random) -> Result<MasterKey, OpenError> {
     let key = MasterKey::generate(random);
-    write_new(path, &key)?;
+    let unfinished = path.with_extension("key.new");
+    let io = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    remove_if_there(&unfinished).map_err(io)?;
+    write_new(&unfinished, &key)?;
+    fs::rename(&unfinished, path)
+        .and_then(|()| sync_parent(path))
+        .map_err(io)?;
     Ok(key)
+}
+
+pub(crate) fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a key to a file that must not exist, and makes sure that it is on the disk.

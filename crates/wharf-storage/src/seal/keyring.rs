@@ -17,6 +17,8 @@ pub(crate) struct Keyring(Mutex<Inner>);
 #[derive(Debug)]
 struct Inner {
     master: MasterKey,
+    /// The master key of a rotation that has begun.
+    coming: Option<MasterKey>,
     sessions: Recent<SessionId, SessionKeys>,
     workspaces: Recent<WorkspaceId, WorkspaceKeys>,
     /// Counts what was forgotten: keys read before a shredding must not come back after it.
@@ -27,6 +29,7 @@ impl Keyring {
     pub(crate) fn new(master: MasterKey) -> Self {
         Self(Mutex::new(Inner {
             master,
+            coming: None,
             sessions: Recent::new(),
             workspaces: Recent::new(),
             forgotten: 0,
@@ -37,8 +40,20 @@ impl Keyring {
         self.lock().master.clone()
     }
 
+    /// The master key in force, and the one that a rotation may have put in force since.
+    pub(crate) fn masters(&self) -> (MasterKey, Option<MasterKey>) {
+        let inner = self.lock();
+        (inner.master.clone(), inner.coming.clone())
+    }
+
+    pub(crate) fn expect_master(&self, master: MasterKey) {
+        self.lock().coming = Some(master);
+    }
+
     pub(crate) fn replace_master(&self, master: MasterKey) {
-        self.lock().master = master;
+        let mut inner = self.lock();
+        inner.master = master;
+        inner.coming = None;
     }
 
     /// To be asked before the rows are read, and given back with the keys.

@@ -107,7 +107,7 @@ impl<C: Committed> Writer<C> {
 
     fn commit(&mut self, mut group: Group) {
         if let Err(error) = self.connection().batch("commit") {
-            return self.give_up(group, &error);
+            return self.give_up(group, &commit_failed(error));
         }
         let notes = std::mem::take(&mut group.notes);
         for job in group.jobs.drain(..) {
@@ -138,6 +138,14 @@ impl<C: Committed> Writer<C> {
 impl Group {
     fn may_grow(&self, started: Instant) -> bool {
         self.jobs.len() < GROUP && !(self.signal && started.elapsed() >= SIGNAL_LINGER)
+    }
+}
+
+/// A constraint that is checked at the commit is one unit's fault; to the others it would be a riddle.
+fn commit_failed(error: StorageError) -> StorageError {
+    match error {
+        StorageError::Conflict { .. } | StorageError::NotFound(_) => StorageError::Internal(Arc::new(error)),
+        other => other,
     }
 }
 

@@ -1,0 +1,106 @@
+//! Proof that no statement reads a whole table: every text that the conformance cases run is explained by SQLite.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use wharf_model::Network;
+
+use crate::StorageConfig;
+use crate::conformance::{Subject, api_keys, events, idempotency, messages, receipts, seals, sessions, wa_state};
+
+/// What was run in this process.
+pub(crate) static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Statements that may read everything, because there is little of it or because everything is the question.
+const MAY_SCAN: [(&str, &str); 6] = [
+    ("schema_migrations", "a handful of rows, at the start"),
+    (
+        "delete from idempotency where state = 'in_progress'",
+        "once, at the start",
+    ),
+    ("from workspaces order by", "at the start; tenants are few"),
+    ("select id, wrapped from data_keys", "a rotation rewraps every key"),
+    (
+        "from sessions where wanted = 'connected'",
+        "the partial index holds nothing else",
+    ),
+    ("from events order by seq limit", "the first rows, as many as asked for"),
+];
+
+macro_rules! run {
+    ($($module:ident :: $case:ident),+ $(,)?) => {$({
+        let dir = tempfile::tempdir().unwrap();
+        let subject = Subject::open(StorageConfig::new(dir.path(), Network::Sandbox), dir).await;
+        $module::$case(&subject).await;
+    })+};
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_statement_reads_a_whole_table() {
+    run!(
+        api_keys::a_key_is_found_by_its_hash,
+        api_keys::usage_is_added_up,
+        api_keys::a_revoked_key_keeps_its_first_time,
+        events::a_reader_gets_every_event_once_and_in_order,
+        events::a_cursor_survives_pruning,
+        idempotency::the_first_call_has_the_effect_and_the_second_its_answer,
+        idempotency::a_call_in_progress_is_said_to_be_and_can_be_released,
+        idempotency::an_expired_key_is_fresh_again,
+        messages::lanes_go_in_order_and_then_by_time,
+        messages::a_chat_in_flight_holds_its_next_message_back,
+        messages::a_message_is_not_sent_before_it_is_due,
+        messages::an_expired_message_is_never_sent,
+        messages::a_message_can_be_cancelled_only_while_it_is_queued,
+        messages::what_was_in_flight_is_found_after_a_crash,
+        messages::a_postponed_message_waits_and_says_why,
+        messages::an_inbound_message_is_stored_once,
+        messages::lists_follow_their_filters_and_cursors,
+        messages::a_wiped_body_is_gone,
+        messages::a_retry_receipt_finds_its_message_for_thirty_days,
+        messages::a_nudge_comes_after_the_commit,
+        receipts::a_read_receipt_implies_the_delivery,
+        seals::a_new_master_key_opens_everything_old,
+        sessions::another_workspace_sees_nothing,
+        sessions::a_patch_changes_what_it_names,
+        sessions::wanted_sessions_are_listed_in_order_of_age,
+        sessions::a_deleted_session_is_gone_and_its_rows_follow,
+        sessions::signal_state_can_be_shredded_and_messages_stay,
+        sessions::history_is_newest_first,
+        wa_state::replace_never_brings_a_deleted_row_back,
+        wa_state::one_of_two_takers_gets_the_row,
+        wa_state::owners_ranks_and_expiry_find_their_rows,
+        wa_state::a_batch_is_all_or_nothing,
+    );
+    let schema = rusqlite::Connection::open_in_memory().unwrap();
+    for migration in crate::migrate::MIGRATIONS {
+        schema.execute_batch(migration.sqlite).unwrap();
+    }
+    let seen = SEEN.lock().unwrap().clone();
+    let explained = seen
+        .iter()
+        .filter(|sql| is_work(sql) && !MAY_SCAN.iter().any(|(text, _)| sql.contains(text)));
+    let scans: Vec<_> = explained.clone().flat_map(|sql| scans(&schema, sql)).collect();
+    assert!(explained.count() > 60, "the cases ran few statements");
+    assert!(scans.is_empty(), "{}", scans.join("\n"));
+}
+
+fn is_work(sql: &str) -> bool {
+    ["select", "insert", "update", "delete"]
+        .iter()
+        .any(|verb| sql.trim_start().starts_with(verb))
+}
+
+/// Steps that read a whole table or sort what they read.
+fn scans(schema: &rusqlite::Connection, sql: &str) -> Vec<String> {
+    let mut statement = schema.prepare(&format!("explain query plan {sql}")).unwrap();
+    let mut rows = statement.raw_query();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        let step: String = row.get("detail").unwrap();
+        let constant = step.contains("CONSTANT ROW") || step.contains("VIRTUAL TABLE");
+        if (step.starts_with("SCAN") && !constant) || step.contains("TEMP B-TREE") {
+            found.push(format!("{step}: {sql}"));
+        }
+    }
+    found
+}

@@ -1,0 +1,140 @@
+//! The command line: what can be asked, and the words that explain it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed; one sentence on stderr says why
+  2    the command line was not understood
+  3    no server answered
+  4    the server refused; its code stands in the sentence
+  5    waiting took too long, or the link failed
+  130  stopped by a second signal";
+
+/// A self-hosted WhatsApp gateway.
+#[derive(Debug, Parser)]
+#[command(name = "wharf", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    /// Configuration file; `wharf config --default` prints the manual
+    #[arg(long, global = true, value_name = "FILE", env = "WHARF_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Data directory (setting storage.dir)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server
+    Serve(Serve),
+    /// Run the server, a simulated WhatsApp network and a page to try both
+    #[cfg(feature = "sandbox")]
+    Demo(Serve),
+    /// Link a WhatsApp account: draws the QR here and waits until the session is ready
+    Link(Link),
+    /// Send a text
+    Send(Send),
+    /// List sessions
+    Sessions(Remote),
+    /// Make, list and revoke API keys
+    Keys {
+        /// What to do with them
+        #[command(subcommand)]
+        command: Keys,
+    },
+    /// Print the effective configuration, secrets hidden
+    Config {
+        /// Print the defaults with their explanations instead
+        #[arg(long)]
+        default: bool,
+    },
+}
+
+/// Options of a server.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Print one line of JSON to stdout when ready: url, api_key (when made now), sandbox_url
+    #[arg(long)]
+    pub json: bool,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long)]
+    pub port: Option<u16>,
+}
+
+/// How to reach a running server. Not given: what `DIR/cli.json` says.
+#[derive(Clone, Debug, Args)]
+pub struct Remote {
+    /// Address of the server, such as http://127.0.0.1:8000
+    #[arg(long, env = "WHARF_URL")]
+    pub url: Option<String>,
+    /// API key
+    #[arg(long, env = "WHARF_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+}
+
+/// Options of `link`.
+#[derive(Debug, Args)]
+pub struct Link {
+    /// Name of the session; made when there is none
+    #[arg(long, default_value = "main")]
+    pub name: String,
+    /// Give up after this many seconds
+    #[arg(long, default_value_t = 300)]
+    pub timeout: u64,
+    /// Where
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+/// Options of `send`.
+#[derive(Debug, Args)]
+pub struct Send {
+    /// Name or id of the session that sends
+    #[arg(long)]
+    pub session: String,
+    /// Phone number with country code, such as +15551234567, or a jid
+    #[arg(long)]
+    pub to: String,
+    /// The text
+    pub text: String,
+    /// Where
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a key; it is shown once
+    Create {
+        /// What it is for
+        label: String,
+        /// What it may do, such as messages:send; repeat for more
+        #[arg(long = "scope", default_values_t = [String::from("admin")])]
+        scopes: Vec<String>,
+        /// Where
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// List keys
+    List {
+        /// Where
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Revoke a key for good
+    Revoke {
+        /// Its id, such as key_…
+        id: String,
+        /// Where
+        #[command(flatten)]
+        remote: Remote,
+    },
+}

@@ -1,0 +1,75 @@
+//! What commands read out of the API's answers: only the fields they show.
+
+use serde::Deserialize;
+
+/// A list answer.
+#[derive(Debug, Deserialize)]
+pub struct Page<T> {
+    /// The entries of this page.
+    pub data: Vec<T>,
+    /// Where the next page starts.
+    pub next_cursor: Option<String>,
+}
+
+/// A session, as far as commands show it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SessionView {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub status: String,
+    /// What a person has to do while it is pending.
+    pub connection_step: Option<String>,
+    /// Since when.
+    pub status_since: Option<String>,
+    /// The linked account.
+    pub phone_number: Option<String>,
+    /// Why it is not connected.
+    pub disconnect_reason: Option<String>,
+    /// When it tries again.
+    pub next_attempt_at: Option<String>,
+}
+
+/// A QR that can be scanned now.
+#[derive(Deserialize)]
+pub struct QrView {
+    /// What it holds: the secret of the link.
+    pub qr: String,
+}
+
+/// An accepted message.
+#[derive(Debug, Deserialize)]
+pub struct MessageView {
+    /// Its id.
+    pub id: String,
+    /// How far it has come.
+    pub status: String,
+}
+
+/// An API key without its secret.
+#[derive(Debug, Deserialize)]
+pub struct KeyView {
+    /// Its id.
+    pub id: String,
+    /// What it is for.
+    pub label: String,
+    /// Its first characters.
+    pub prefix: String,
+    /// `active` or `revoked`.
+    pub status: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// When it was last used.
+    pub last_used_at: Option<String>,
+}
+
+/// A key that was just made.
+#[derive(Deserialize)]
+pub struct NewKeyView {
+    /// Its id.
+    pub id: String,
+    /// The secret, shown once.
+    pub key: String,
+}

@@ -1,0 +1,189 @@
+//! Reads each crate's section and hands it over in that crate's own words.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use wharf_api::{AddressRange, ApiConfig, RatePolicy};
+use wharf_model::PacingPolicy;
+use wharf_session::SessionConfig;
+use wharf_storage::Durability;
+use wharf_whatsapp::EngineConfig;
+
+use super::reader::Reader;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How to write the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Readable on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Section `log`.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// Level or directives.
+    pub filter: String,
+    /// How to write it.
+    pub format: LogFormat,
+}
+
+impl LogSettings {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let formats = [
+            ("auto", LogFormat::Auto),
+            ("json", LogFormat::Json),
+            ("text", LogFormat::Text),
+        ];
+        let filter = reader.text("log.filter").to_owned();
+        if filter.parse::<tracing_subscriber::EnvFilter>().is_err() {
+            reader.faults.add(
+                "log.filter",
+                "expected a level (trace, debug, info, warn, error) or directives",
+            );
+        }
+        Self {
+            filter,
+            format: reader.choice("log.format", &formats).unwrap_or(LogFormat::Auto),
+        }
+    }
+
+    /// For commands whose words a log would drown: warnings only, unless more was asked for.
+    pub fn quiet(&self) -> Self {
+        let filter = if self.filter == "info" {
+            "warn".to_owned()
+        } else {
+            self.filter.clone()
+        };
+        Self {
+            filter,
+            format: self.format,
+        }
+    }
+}
+
+/// Section `storage`, without the directory: that is the server's own.
+#[derive(Clone, Debug)]
+pub struct StorageSection {
+    /// A database server instead of the file.
+    pub url: Option<String>,
+    /// The master key as text; storage reads it.
+    pub master_key: Option<SecretString>,
+    /// What a commit survives.
+    pub durability: Durability,
+    /// Reader threads.
+    pub readers: usize,
+    /// Length of the writer's queues.
+    pub queue_capacity: usize,
+}
+
+/// What the other crates were told.
+#[derive(Clone, Debug)]
+pub struct Sections {
+    /// For `wharf-storage`.
+    pub storage: StorageSection,
+    /// For `wharf-session`, the pacing included.
+    pub session: SessionConfig,
+    /// For `wharf-api`.
+    pub api: ApiConfig,
+    /// For `wharf-whatsapp`.
+    pub engine: EngineConfig,
+}
+
+impl Sections {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            storage: storage(reader),
+            session: session(reader),
+            api: api(reader),
+            engine: engine(reader),
+        }
+    }
+}
+
+fn storage(reader: &mut Reader<'_>) -> StorageSection {
+    let durabilities = [("power", Durability::Power), ("process", Durability::Process)];
+    StorageSection {
+        url: reader.optional("storage.url").map(str::to_owned),
+        master_key: reader.secret("storage.master_key"),
+        durability: reader.choice("storage.durability", &durabilities).unwrap_or_default(),
+        readers: reader.number::<u16>("storage.readers", 1..=8).into(),
+        queue_capacity: reader.number::<u32>("storage.queue_capacity", 16..=1_000_000) as usize,
+    }
+}
+
+fn session(reader: &mut Reader<'_>) -> SessionConfig {
+    SessionConfig {
+        start_concurrency: reader.number::<u16>("session.concurrent_dials", 1..=1000).into(),
+        retain_after_unlink: reader.duration("session.retain_after_unlink", Duration::ZERO..=365 * DAY),
+        ack_timeout: reader.duration("session.ack_timeout", SECOND..=DAY),
+        drain_timeout: reader.duration("session.drain_timeout", Duration::ZERO..=Duration::from_secs(600)),
+        pacing: pacing(reader),
+        ..SessionConfig::default()
+    }
+}
+
+fn pacing(reader: &mut Reader<'_>) -> PacingPolicy {
+    let policy = PacingPolicy {
+        per_minute: reader.number("pacing.per_minute", 0..=60_000),
+        gap_min: reader.duration("pacing.gap_min", Duration::ZERO..=DAY),
+        gap_max: reader.duration("pacing.gap_max", Duration::ZERO..=DAY),
+        per_recipient: reader.duration("pacing.per_recipient", Duration::ZERO..=DAY),
+        new_chats_per_day: reader.number("pacing.new_chats_per_day", 0..=1_000_000),
+        unsafe_open: reader.flag("pacing.unsafe_open"),
+    };
+    if let Err(error) = policy.check() {
+        reader.faults.add("pacing", &error.to_string());
+    }
+    policy
+}
+
+fn api(reader: &mut Reader<'_>) -> ApiConfig {
+    let a_minute = |requests| RatePolicy::new(requests, 60);
+    ApiConfig {
+        rate_per_key: a_minute(reader.number("api.rate_per_key", 0..=100_000_000)),
+        rate_per_address: a_minute(reader.number("api.rate_per_address", 0..=100_000_000)),
+        failed_auth_per_address: a_minute(reader.number("api.failed_sign_ins_per_address", 0..=100_000_000)),
+        max_body_bytes: reader.number::<u32>("api.max_body_bytes", 1024..=1_073_741_824) as usize,
+        request_timeout_seconds: reader
+            .duration("api.request_timeout", SECOND..=Duration::from_secs(3600))
+            .as_secs(),
+        stream_keep_alive_seconds: reader
+            .duration("api.stream_keep_alive", SECOND..=Duration::from_secs(300))
+            .as_secs(),
+        trusted_proxies: trusted_proxies(reader),
+    }
+}
+
+fn trusted_proxies(reader: &mut Reader<'_>) -> Vec<AddressRange> {
+    let mut ranges = Vec::new();
+    for text in reader.list("api.trusted_proxies") {
+        match text.parse() {
+            Ok(range) => ranges.push(range),
+            Err(_) => reader.faults.add(
+                "api.trusted_proxies",
+                "expected addresses or networks such as 10.0.0.0/8",
+            ),
+        }
+    }
+    ranges
+}
+
+fn engine(reader: &mut Reader<'_>) -> EngineConfig {
+    let default = EngineConfig::default();
+    EngineConfig {
+        chat_url: reader
+            .optional("whatsapp.chat_url")
+            .map_or(default.chat_url, str::to_owned),
+        version_page: reader.optional("whatsapp.version_page").map(str::to_owned),
+        os: reader.optional("whatsapp.os").map_or(default.os, str::to_owned),
+        connect_timeout: reader.duration("whatsapp.connect_timeout", SECOND..=Duration::from_secs(300)),
+        ..EngineConfig::default()
+    }
+}

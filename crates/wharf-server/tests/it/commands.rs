@@ -1,0 +1,206 @@
+//! The commands that talk to a running server, and those that work without one.
+
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use wharf_sandbox::{Sandbox, SandboxConfig};
+
+use crate::process::{Wharf, finish, wharf};
+use crate::remote::{Remote, link, message_is, phones, session_id};
+
+#[tokio::test]
+async fn sessions_and_send_find_the_server_by_its_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = Wharf::demo(dir.path()).await;
+    let (api, sandbox) = (Remote::api(&demo), Remote::sandbox(&demo));
+    let session = session_id(&api).await;
+    let both = phones(&sandbox).await;
+    link(&api, &sandbox, &session, &both[0]).await;
+    let dir = dir.path().to_str().unwrap();
+
+    let listed = finish(wharf(&["sessions", "--data-dir", dir])).await;
+    assert!(listed.status.success(), "{}", listed.stderr);
+    assert!(
+        listed.stdout.contains(&session) && listed.stdout.contains("ready"),
+        "{}",
+        listed.stdout
+    );
+
+    let to = format!("+{}", both[1]);
+    let sent = finish(wharf(&[
+        "send",
+        "--data-dir",
+        dir,
+        "--session",
+        "demo",
+        "--to",
+        &to,
+        "from a terminal",
+    ]))
+    .await;
+    assert!(sent.status.success(), "{}", sent.stderr);
+    message_is(&api, sent.stdout.trim(), "delivered").await;
+
+    let refused = finish(wharf(&[
+        "send",
+        "--data-dir",
+        dir,
+        "--session",
+        "nobody",
+        "--to",
+        &to,
+        "x",
+    ]))
+    .await;
+    assert_eq!(refused.status.code(), Some(4), "{}", refused.stderr);
+    let wrong = finish(wharf(&[
+        "send",
+        "--data-dir",
+        dir,
+        "--session",
+        "demo",
+        "--to",
+        "12",
+        "x",
+    ]))
+    .await;
+    assert_eq!(wrong.status.code(), Some(4), "{}", wrong.stderr);
+}
+
+#[tokio::test]
+async fn no_server_is_a_plain_sentence_with_a_code_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().to_str().unwrap();
+    let unknown = finish(wharf(&["sessions", "--data-dir", dir])).await;
+    assert_eq!(unknown.status.code(), Some(3), "{}", unknown.stderr);
+    let gone = finish(wharf(&[
+        "sessions",
+        "--data-dir",
+        dir,
+        "--url",
+        "http://127.0.0.1:9",
+        "--key",
+        "k",
+    ]))
+    .await;
+    assert_eq!(gone.status.code(), Some(3), "{}", gone.stderr);
+    assert!(gone.stderr.contains("does not answer"), "{}", gone.stderr);
+}
+
+#[tokio::test]
+async fn keys_work_with_a_server_and_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let made = finish(wharf(&[
+        "keys",
+        "create",
+        "shop",
+        "--scope",
+        "messages:send",
+        "--data-dir",
+        path,
+    ]))
+    .await;
+    assert!(
+        made.status.success() && made.stdout.starts_with("wharf_test_"),
+        "{}",
+        made.stderr
+    );
+
+    let server = Wharf::serve(dir.path()).await;
+    assert_eq!(server.api_key, None, "a directory with keys gets no first key");
+    let key = finish(wharf(&[
+        "keys",
+        "list",
+        "--data-dir",
+        path,
+        "--key",
+        made.stdout.trim(),
+    ]))
+    .await;
+    assert_eq!(
+        key.status.code(),
+        Some(4),
+        "a key that may only send cannot list keys: {}",
+        key.stderr
+    );
+    server.signal("TERM").await;
+    server.ended().await;
+
+    let admin = finish(wharf(&["keys", "create", "admin", "--data-dir", path])).await;
+    let _server = Wharf::serve(dir.path()).await;
+    let with_admin = |arguments: &[&str]| {
+        let mut command = wharf(arguments);
+        command.args(["--data-dir", path, "--key", admin.stdout.trim()]);
+        finish(command)
+    };
+    let listed = with_admin(&["keys", "list"]).await;
+    let id = listed
+        .stdout
+        .lines()
+        .find(|line| line.contains("shop"))
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
+    assert!(with_admin(&["keys", "revoke", &id]).await.status.success());
+    let listed = with_admin(&["keys", "list"]).await;
+    let line = listed
+        .stdout
+        .lines()
+        .find(|line| line.contains(&id))
+        .unwrap()
+        .to_owned();
+    assert!(line.contains("revoked"), "{line}");
+}
+
+#[tokio::test]
+async fn link_draws_a_qr_and_ends_when_the_session_is_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = Wharf::demo(dir.path()).await;
+    let (api, sandbox) = (Remote::api(&demo), Remote::sandbox(&demo));
+    let phone = phones(&sandbox).await.remove(0);
+    let mut command = wharf(&["link", "--name", "shop", "--data-dir", dir.path().to_str().unwrap()]);
+    let mut child = command.stderr(Stdio::inherit()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let drawn = async {
+        loop {
+            let line = lines.next_line().await.unwrap().expect("no QR was drawn");
+            if line.contains('█') {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(crate::process::PATIENCE, drawn).await.unwrap();
+    let sessions = api.all("/api/sessions").await;
+    let shop = sessions.iter().find(|session| session["name"] == "shop").unwrap();
+    let id = shop["id"].as_str().unwrap().to_owned();
+    let qr = api.get(&format!("/api/sessions/{id}/qr")).await;
+    sandbox
+        .post(
+            &format!("/sandbox/api/phones/{phone}/scan"),
+            serde_json::json!({ "qr": qr["qr"] }),
+        )
+        .await;
+    let mut last = String::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if !line.is_empty() {
+            last = line;
+        }
+    }
+    assert!(child.wait().await.unwrap().success());
+    assert_eq!(last, id);
+}
+
+#[tokio::test]
+async fn link_runs_without_a_server_and_says_when_nobody_scanned() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = Sandbox::start(SandboxConfig::default()).await.unwrap();
+    let mut command = wharf(&["link", "--timeout", "3", "--data-dir", dir.path().to_str().unwrap()]);
+    command.env("WHARF_WHATSAPP__CHAT_URL", network.chat_url());
+    let finished = finish(command).await;
+    assert_eq!(finished.status.code(), Some(5), "{}", finished.stderr);
+    assert!(finished.stderr.contains("not ready within 3 s"), "{}", finished.stderr);
+}

@@ -1,0 +1,112 @@
+//! What must not lie about: after an end-to-end run, Wharf's own files, logs and metrics are searched byte for byte.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use serde_json::json;
+
+use crate::process::{Wharf, demo_command};
+use crate::remote::{Remote, link, message_is, phones, session_id, text_message, until};
+
+const OUT: &str = "plaintext-going-out-4711";
+const IN: &str = "plaintext-coming-in-0815";
+
+/// Where a byte string was found.
+fn finds(haystack: &[u8], needle: &str) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+}
+
+/// Wharf's own database, its log included. Not the sandbox's file, which is the phones' memory.
+fn database_bytes(dir: &Path) -> Vec<u8> {
+    let files = ["wharf.db", "wharf.db-wal", "wharf.db-shm"];
+    files
+        .iter()
+        .filter_map(|name| fs::read(dir.join(name)).ok())
+        .flatten()
+        .collect()
+}
+
+#[tokio::test]
+async fn nothing_readable_is_left_in_database_log_or_metrics() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = demo_command(dir.path());
+    command.env("WHARF_LOG__FILTER", "trace");
+    let demo = Wharf::start(command).await;
+    let (api, sandbox) = (Remote::api(&demo), Remote::sandbox(&demo));
+    let session = session_id(&api).await;
+    let both = phones(&sandbox).await;
+    let qr = link(&api, &sandbox, &session, &both[0]).await;
+    let message = api.post("/api/messages", text_message(&session, &both[1], OUT)).await;
+    message_is(&api, message["id"].as_str().unwrap(), "delivered").await;
+    sandbox
+        .post(
+            &format!("/sandbox/api/phones/{}/send", both[1]),
+            json!({ "to": both[0], "text": IN }),
+        )
+        .await;
+    until("the answer is received", || async {
+        let inbound = api.all("/api/messages?direction=inbound").await;
+        (!inbound.is_empty()).then_some(())
+    })
+    .await;
+    let metrics = api.text("/metrics").await;
+    let key = demo.api_key.clone().unwrap();
+    let log = demo.kill().await;
+
+    let database = database_bytes(dir.path());
+    assert!(finds(&database, "SQLite format 3"));
+    let mut secrets = vec![OUT.to_owned(), IN.to_owned(), key, qr.clone()];
+    secrets.extend(qr.split(',').map(str::to_owned).filter(|part| part.len() > 20));
+    for secret in &secrets {
+        assert!(!finds(&database, secret), "the database holds {secret}");
+        assert!(!finds(log.as_bytes(), secret), "the log holds {secret}");
+        assert!(!finds(metrics.as_bytes(), secret), "the metrics hold {secret}");
+    }
+    for phone in &both {
+        assert!(
+            !finds(log.as_bytes(), phone),
+            "the log holds a phone number:\n{}",
+            line_with(&log, phone)
+        );
+        assert!(!finds(metrics.as_bytes(), phone), "the metrics hold a phone number");
+        assert!(!finds(&database, phone), "the database file holds a phone number");
+    }
+    no_column_holds(&dir.path().join("wharf.db"), &both);
+}
+
+fn line_with<'a>(log: &'a str, needle: &str) -> &'a str {
+    log.lines().find(|line| line.contains(needle)).unwrap_or_default()
+}
+
+/// Asks every column of every table, whatever its type.
+fn no_column_holds(path: &Path, needles: &[String]) {
+    let database = Connection::open(path).unwrap();
+    let mut names = database
+        .prepare("select name from sqlite_schema where type = 'table'")
+        .unwrap();
+    let tables: Vec<String> = names
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert!(tables.iter().any(|table| table == "messages"));
+    for table in tables {
+        let mut statement = database.prepare(&format!("select * from \"{table}\"")).unwrap();
+        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            for (at, column) in columns.iter().enumerate() {
+                let bytes = match row.get_ref(at).unwrap() {
+                    ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.to_vec(),
+                    ValueRef::Integer(number) => number.to_string().into_bytes(),
+                    ValueRef::Null | ValueRef::Real(_) => Vec::new(),
+                };
+                for needle in needles {
+                    assert!(!finds(&bytes, needle), "{table}.{column} holds a phone number");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Who calls and what he may do.
+
+use wharf_model::{ApiKeyId, SessionId, WorkspaceId};
+
+use crate::error::ApiError;
+use crate::scope::Scope;
+
+/// An authenticated caller.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    workspace: WorkspaceId,
+    key: Option<ApiKeyId>,
+    scopes: Vec<Scope>,
+    sessions: Option<Vec<SessionId>>,
+}
+
+impl Caller {
+    /// A person at a signed-in page.
+    pub const fn page(workspace: WorkspaceId, scopes: Vec<Scope>) -> Self {
+        Self {
+            workspace,
+            key: None,
+            scopes,
+            sessions: None,
+        }
+    }
+
+    /// A program with a key; `sessions` limits it to those.
+    pub(crate) const fn key(
+        workspace: WorkspaceId,
+        key: ApiKeyId,
+        scopes: Vec<Scope>,
+        sessions: Option<Vec<SessionId>>,
+    ) -> Self {
+        Self {
+            workspace,
+            key: Some(key),
+            scopes,
+            sessions,
+        }
+    }
+
+    /// The tenant: all that this caller can see is in it.
+    pub const fn workspace(&self) -> WorkspaceId {
+        self.workspace
+    }
+
+    /// The key, where one was used.
+    pub const fn key_id(&self) -> Option<ApiKeyId> {
+        self.key
+    }
+
+    /// What `created_by` says of things that he makes.
+    pub(crate) fn name(&self) -> String {
+        self.key.map_or_else(|| "page".to_owned(), |key| key.to_string())
+    }
+
+    /// # Errors
+    /// [`ApiError::InsufficientScope`].
+    pub(crate) fn require(&self, scope: Scope) -> Result<(), ApiError> {
+        if scope.is_granted_by(&self.scopes) {
+            Ok(())
+        } else {
+            Err(ApiError::InsufficientScope(scope))
+        }
+    }
+
+    /// Whether a session exists for this caller.
+    pub(crate) fn sees(&self, session: SessionId) -> bool {
+        self.sessions.as_ref().is_none_or(|allowed| allowed.contains(&session))
+    }
+
+    /// # Errors
+    /// [`ApiError::SessionNotFound`] for a session that the key is not for: it must not learn that it exists.
+    pub(crate) fn require_session(&self, session: SessionId) -> Result<(), ApiError> {
+        if self.sees(session) {
+            Ok(())
+        } else {
+            Err(ApiError::SessionNotFound)
+        }
+    }
+
+    /// # Errors
+    /// [`ApiError::KeyRestricted`] for keys that are limited to named sessions.
+    pub(crate) const fn require_unrestricted(&self) -> Result<(), ApiError> {
+        if self.sessions.is_none() {
+            Ok(())
+        } else {
+            Err(ApiError::KeyRestricted)
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The one error that handlers and extractors answer with.
+
+use std::error::Error;
+use std::time::Duration;
+
+use http::StatusCode;
+use wharf_model::MessageStatus;
+
+use super::{ErrorCode, FieldProblem};
+use crate::scope::Scope;
+
+/// A cause that only the log may see.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// Everything that a call can be refused for. `Display` is the `detail` that the client reads; sources are private.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The body is no JSON.
+    #[error("The body stops being JSON at line {line}, column {column}.")]
+    MalformedJson {
+        /// Where, counted from 1.
+        line: usize,
+        /// Where, counted from 1.
+        column: usize,
+    },
+    /// A header or the transfer is broken.
+    #[error("{0}")]
+    MalformedRequest(&'static str),
+    /// Query parameters that cannot be used.
+    #[error("{}", count(.0, "query parameter"))]
+    InvalidQuery(Vec<FieldProblem>),
+    /// A cursor of another list, or none at all.
+    #[error("The cursor was not given by this list.")]
+    InvalidCursor,
+    /// An idempotency key that cannot be used.
+    #[error("Idempotency-Key must be sent once and be 1 to 255 printable ASCII characters.")]
+    IdempotencyKeyInvalid,
+    /// No credentials at all.
+    #[error("Send an API key as `Authorization: Bearer <key>` or `X-Api-Key: <key>`.")]
+    Unauthenticated,
+    /// Refused by its checksum.
+    #[error("The API key is cut or mistyped.")]
+    ApiKeyMalformed,
+    /// A test key in a release build, or the reverse.
+    #[error("The API key belongs to the other network.")]
+    ApiKeyWrongNetwork,
+    /// Well-formed and not ours.
+    #[error("The API key is not known here.")]
+    ApiKeyUnknown,
+    /// Revoked.
+    #[error("The API key was revoked.")]
+    ApiKeyRevoked,
+    /// Past its expiry.
+    #[error("The API key has expired.")]
+    ApiKeyExpired,
+    /// The caller lacks a scope.
+    #[error("This needs the scope `{0}`.")]
+    InsufficientScope(Scope),
+    /// The key's address list does not hold the caller's address.
+    #[error("The API key may not be used from this address.")]
+    AddressNotAllowed,
+    /// The key is limited to named sessions.
+    #[error("The API key is limited to named sessions and cannot do this.")]
+    KeyRestricted,
+    /// A change that another site asked a signed-in browser for.
+    #[error("A signed-in page may send changes to its own origin only.")]
+    CrossSiteRefused,
+    /// No such path.
+    #[error("Nothing lives at this path.")]
+    RouteNotFound,
+    /// No such session in this workspace.
+    #[error("No session of this workspace has this id.")]
+    SessionNotFound,
+    /// No such message in this workspace.
+    #[error("No message of this workspace has this id.")]
+    MessageNotFound,
+    /// No such key in this workspace.
+    #[error("No API key of this workspace has this id.")]
+    ApiKeyNotFound,
+    /// The path takes other methods.
+    #[error("The path does not take this method.")]
+    MethodNotAllowed,
+    /// The answer exists in other media types.
+    #[error("The answer exists as {}.", .0.join(", "))]
+    NotAcceptable(&'static [&'static str]),
+    /// There is no QR to show.
+    #[error("The session shows no QR now.")]
+    NotPending,
+    /// The session is in a state that does not allow this.
+    #[error("{0}")]
+    SessionConflict(String),
+    /// The message has left, or ended.
+    #[error("The message is {0} and can no longer be cancelled.")]
+    MessageNotCancellable(MessageStatus),
+    /// A unique value is taken.
+    #[error("Something with the same unique value exists already.")]
+    Conflict,
+    /// The first call with this key runs still.
+    #[error("The first call with this idempotency key has not ended.")]
+    IdempotencyInProgress,
+    /// The first answer held a secret and is not repeated.
+    #[error("The first call with this idempotency key succeeded; its secret is shown only once.")]
+    SecretAlreadyShown,
+    /// Too many bytes.
+    #[error("The body is larger than {limit} bytes.")]
+    BodyTooLarge {
+        /// How many are taken.
+        limit: usize,
+    },
+    /// Not JSON by its own word.
+    #[error("Send the body as application/json.")]
+    UnsupportedMediaType,
+    /// Fields that cannot be used.
+    #[error("{}", count(.0, "field"))]
+    ValidationFailed(Vec<FieldProblem>),
+    /// The idempotency key came with another request before.
+    #[error("This idempotency key came with another path or body before.")]
+    IdempotencyMismatch,
+    /// A link method of a later version.
+    #[error("Linking by pairing code is not in this version; use method `qr`.")]
+    MethodUnavailable,
+    /// No account to send from.
+    #[error("The session is not linked to an account.")]
+    SessionNotLinked,
+    /// The rate is used up.
+    #[error("Too many requests; try again in {} s.", seconds(.retry_after))]
+    RateLimited {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// Too many wrong keys.
+    #[error("Too many failed sign-ins from this address; try again in {} s.", seconds(.retry_after))]
+    AuthRateLimited {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// The session holds as many waiting messages as it may.
+    #[error("The session has as many waiting messages as it may hold.")]
+    QueueFull,
+    /// A fault of ours.
+    #[error("A fault in Wharf; the request id finds it in the log.")]
+    Internal(#[source] Cause),
+    /// No room.
+    #[error("The server has no room to store this. Nothing was changed.")]
+    StorageFull(#[source] Cause),
+    /// No writes.
+    #[error("The server cannot write now. Nothing was changed.")]
+    StorageUnavailable(#[source] Cause),
+    /// Done, but not durable yet.
+    #[error("{0}")]
+    NotStored(&'static str),
+    /// Cannot serve.
+    #[error("{0}")]
+    NotReady(String),
+    /// Took too long.
+    #[error("The request took longer than {} s.", .0.as_secs())]
+    RequestTimeout(Duration),
+}
+
+/// The header counts whole seconds, and zero would invite to try at once.
+pub(crate) fn seconds(wait: &Duration) -> u64 {
+    wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1)
+}
+
+fn count(problems: &[FieldProblem], what: &str) -> String {
+    match problems {
+        [one] => format!("1 {what} is invalid: {}", one.detail),
+        many => format!("{} {what}s are invalid.", many.len()),
+    }
+}
+
+impl ApiError {
+    /// A fault of ours with its cause.
+    pub fn internal(cause: impl Into<Cause>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    /// One invalid field.
+    pub fn invalid_field(pointer: &str, code: &str, detail: impl Into<String>) -> Self {
+        Self::ValidationFailed(vec![FieldProblem::new(pointer, code, detail)])
+    }
+
+    /// Its stable code. No `_` arm: a new variant must choose.
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::MalformedJson { .. } => ErrorCode::MalformedJson,
+            Self::MalformedRequest(_) => ErrorCode::MalformedRequest,
+            Self::InvalidQuery(_) => ErrorCode::InvalidQuery,
+            Self::InvalidCursor => ErrorCode::InvalidCursor,
+            Self::IdempotencyKeyInvalid => ErrorCode::IdempotencyKeyInvalid,
+            Self::Unauthenticated => ErrorCode::Unauthenticated,
+            Self::ApiKeyMalformed => ErrorCode::ApiKeyMalformed,
+            Self::ApiKeyWrongNetwork => ErrorCode::ApiKeyWrongNetwork,
+            Self::ApiKeyUnknown => ErrorCode::ApiKeyUnknown,
+            Self::ApiKeyRevoked => ErrorCode::ApiKeyRevoked,
+            Self::ApiKeyExpired => ErrorCode::ApiKeyExpired,
+            Self::InsufficientScope(_) => ErrorCode::InsufficientScope,
+            Self::AddressNotAllowed => ErrorCode::AddressNotAllowed,
+            Self::KeyRestricted => ErrorCode::KeyRestricted,
+            Self::CrossSiteRefused => ErrorCode::CrossSiteRefused,
+            Self::RouteNotFound => ErrorCode::RouteNotFound,
+            Self::SessionNotFound => ErrorCode::SessionNotFound,
+            Self::MessageNotFound => ErrorCode::MessageNotFound,
+            Self::ApiKeyNotFound => ErrorCode::ApiKeyNotFound,
+            Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
+            Self::NotAcceptable(_) => ErrorCode::NotAcceptable,
+            Self::NotPending => ErrorCode::NotPending,
+            Self::SessionConflict(_) => ErrorCode::SessionConflict,
+            Self::MessageNotCancellable(_) => ErrorCode::MessageNotCancellable,
+            Self::Conflict => ErrorCode::Conflict,
+            Self::IdempotencyInProgress => ErrorCode::IdempotencyInProgress,
+            Self::SecretAlreadyShown => ErrorCode::SecretAlreadyShown,
+            Self::BodyTooLarge { .. } => ErrorCode::BodyTooLarge,
+            Self::UnsupportedMediaType => ErrorCode::UnsupportedMediaType,
+            Self::ValidationFailed(_) => ErrorCode::ValidationFailed,
+            Self::IdempotencyMismatch => ErrorCode::IdempotencyMismatch,
+            Self::MethodUnavailable => ErrorCode::MethodUnavailable,
+            Self::SessionNotLinked => ErrorCode::SessionNotLinked,
+            Self::RateLimited { .. } => ErrorCode::RateLimited,
+            Self::AuthRateLimited { .. } => ErrorCode::AuthRateLimited,
+            Self::QueueFull => ErrorCode::QueueFull,
+            Self::Internal(_) => ErrorCode::Internal,
+            Self::StorageFull(_) => ErrorCode::StorageFull,
+            Self::StorageUnavailable(_) => ErrorCode::StorageUnavailable,
+            Self::NotStored(_) => ErrorCode::NotStored,
+            Self::NotReady(_) => ErrorCode::NotReady,
+            Self::RequestTimeout(_) => ErrorCode::RequestTimeout,
+        }
+    }
+
+    /// Its status.
+    pub const fn status(&self) -> StatusCode {
+        self.code().entry().status
+    }
+
+    /// Every code with its status and meaning, for the docs.
+    pub fn catalogue() -> Vec<super::CatalogueEntry> {
+        super::catalogue()
+    }
+
+    /// How long the client should wait, where that is known.
+    pub(crate) const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } | Self::AuthRateLimited { retry_after } => Some(*retry_after),
+            Self::IdempotencyInProgress => Some(Duration::from_secs(1)),
+            Self::QueueFull
+            | Self::StorageFull(_)
+            | Self::StorageUnavailable(_)
+            | Self::NotStored(_)
+            | Self::NotReady(_)
+            | Self::RequestTimeout(_) => Some(Duration::from_secs(5)),
+            _ => None,
+        }
+    }
+
+    /// The single faults that the document lists.
+    pub(crate) fn fields(&self) -> Option<&[FieldProblem]> {
+        match self {
+            Self::InvalidQuery(fields) | Self::ValidationFailed(fields) => Some(fields),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Every stable error code with its status and its words, in one table.
+
+use http::StatusCode;
+
+/// One row of the table, for the docs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CatalogueEntry {
+    /// The stable code.
+    pub code: &'static str,
+    /// The HTTP status that it comes with.
+    pub status: StatusCode,
+    /// The short name of the problem; the same at every occurrence.
+    pub title: &'static str,
+    /// What it means and what helps.
+    pub meaning: &'static str,
+}
+
+macro_rules! codes {
+    ($($variant:ident => $code:literal, $status:ident, $title:literal, $meaning:literal;)*) => {
+        /// A stable error code. Codes never change their meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum ErrorCode {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl ErrorCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its row.
+            pub const fn entry(self) -> CatalogueEntry {
+                match self {
+                    $(Self::$variant => CatalogueEntry {
+                        code: $code,
+                        status: StatusCode::$status,
+                        title: $title,
+                        meaning: $meaning,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    MalformedJson => "malformed_json", BAD_REQUEST, "Malformed JSON",
+        "The body is not JSON; the detail says where it breaks.";
+    MalformedRequest => "malformed_request", BAD_REQUEST, "Malformed request",
+        "A header or the transfer of the body is broken.";
+    InvalidQuery => "invalid_query", BAD_REQUEST, "Invalid query",
+        "A query parameter is unknown, repeated or out of range.";
+    InvalidCursor => "invalid_cursor", BAD_REQUEST, "Invalid cursor",
+        "The cursor was not given by this list. Start again without one.";
+    IdempotencyKeyInvalid => "idempotency_key_invalid", BAD_REQUEST, "Invalid idempotency key",
+        "Idempotency-Key must be 1 to 255 printable ASCII characters.";
+    Unauthenticated => "unauthenticated", UNAUTHORIZED, "Not authenticated",
+        "Send an API key as `Authorization: Bearer` or `X-Api-Key`.";
+    ApiKeyMalformed => "api_key_malformed", UNAUTHORIZED, "Malformed API key",
+        "The form or the checksum of the key is wrong: it was cut or mistyped.";
+    ApiKeyWrongNetwork => "api_key_wrong_network", UNAUTHORIZED, "Key of the other network",
+        "Sandbox builds accept wharf_test_ keys only, release builds wharf_live_ keys only.";
+    ApiKeyUnknown => "api_key_unknown", UNAUTHORIZED, "Unknown API key",
+        "This server never made the key.";
+    ApiKeyRevoked => "api_key_revoked", UNAUTHORIZED, "Revoked API key",
+        "The key was revoked.";
+    ApiKeyExpired => "api_key_expired", UNAUTHORIZED, "Expired API key",
+        "The key has passed its expiry.";
+    InsufficientScope => "insufficient_scope", FORBIDDEN, "Insufficient scope",
+        "The caller lacks the scope that the detail names.";
+    AddressNotAllowed => "address_not_allowed", FORBIDDEN, "Address not allowed",
+        "The key may not be used from this address.";
+    KeyRestricted => "key_restricted", FORBIDDEN, "Restricted key",
+        "The key is limited to named sessions and cannot do this.";
+    CrossSiteRefused => "cross_site_refused", FORBIDDEN, "Cross-site request refused",
+        "A signed-in page may send changes to its own origin only.";
+    RouteNotFound => "route_not_found", NOT_FOUND, "No such route",
+        "Nothing lives at this path.";
+    SessionNotFound => "session_not_found", NOT_FOUND, "No such session",
+        "No session of this workspace has the id.";
+    MessageNotFound => "message_not_found", NOT_FOUND, "No such message",
+        "No message of this workspace has the id.";
+    ApiKeyNotFound => "api_key_not_found", NOT_FOUND, "No such API key",
+        "No API key of this workspace has the id.";
+    MethodNotAllowed => "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed",
+        "The path exists but does not take this method; the Allow header lists those that it takes.";
+    NotAcceptable => "not_acceptable", NOT_ACCEPTABLE, "Not acceptable",
+        "The answer exists in other media types than the Accept header names.";
+    NotPending => "not_pending", CONFLICT, "Nothing to scan",
+        "The session shows no QR now: it is linked, not connecting, or between two QRs.";
+    SessionConflict => "session_conflict", CONFLICT, "Session in another state",
+        "The session cannot do this in its present state.";
+    MessageNotCancellable => "message_not_cancellable", CONFLICT, "Too late to cancel",
+        "Only a message that is still queued can be cancelled.";
+    Conflict => "conflict", CONFLICT, "Conflict",
+        "Something with the same unique value exists already.";
+    IdempotencyInProgress => "idempotency_in_progress", CONFLICT, "Still in progress",
+        "The first call with this idempotency key has not ended. Try again shortly.";
+    SecretAlreadyShown => "secret_already_shown", CONFLICT, "Secret already shown",
+        "The first call with this idempotency key succeeded and its secret is shown only once.";
+    BodyTooLarge => "body_too_large", PAYLOAD_TOO_LARGE, "Body too large",
+        "The body is larger than this server takes.";
+    UnsupportedMediaType => "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type",
+        "Send the body as application/json.";
+    ValidationFailed => "validation_failed", UNPROCESSABLE_ENTITY, "Validation failed",
+        "Fields of the body are missing, unknown or out of range; `errors` points at each.";
+    IdempotencyMismatch => "idempotency_mismatch", UNPROCESSABLE_ENTITY, "Idempotency key used for another request",
+        "The same idempotency key came with another path or body before.";
+    MethodUnavailable => "method_unavailable", UNPROCESSABLE_ENTITY, "Link method not available",
+        "This version links by QR only.";
+    SessionNotLinked => "session_not_linked", UNPROCESSABLE_ENTITY, "Session not linked",
+        "The session has no account to send from. Link it first.";
+    RateLimited => "rate_limited", TOO_MANY_REQUESTS, "Too many requests",
+        "The rate of this key or address is used up. Wait for Retry-After seconds.";
+    AuthRateLimited => "auth_rate_limited", TOO_MANY_REQUESTS, "Too many failed sign-ins",
+        "Too many wrong keys came from this address. Wait for Retry-After seconds.";
+    QueueFull => "queue_full", TOO_MANY_REQUESTS, "Queue full",
+        "The session has as many waiting messages as it may hold.";
+    Internal => "internal_error", INTERNAL_SERVER_ERROR, "Internal error",
+        "A fault in Wharf. The log holds the cause under the request id.";
+    StorageFull => "storage_full", SERVICE_UNAVAILABLE, "Storage full",
+        "The server has no room to store anything. Nothing was changed.";
+    StorageUnavailable => "storage_unavailable", SERVICE_UNAVAILABLE, "Storage unavailable",
+        "The server cannot write now. Nothing was changed.";
+    NotStored => "not_stored", SERVICE_UNAVAILABLE, "Done, but not stored yet",
+        "It was carried out and could not be stored; the server tries again until it can.";
+    NotReady => "not_ready", SERVICE_UNAVAILABLE, "Not ready",
+        "The server cannot serve now; the detail says why.";
+    RequestTimeout => "request_timeout", SERVICE_UNAVAILABLE, "Request timed out",
+        "The request took too long. It may have taken effect: repeat it with the same idempotency key.";
+}
+
+/// Every code, for the docs and for the test that guards them.
+pub fn catalogue() -> Vec<CatalogueEntry> {
+    ErrorCode::ALL.iter().map(|code| code.entry()).collect()
+}

@@ -1,0 +1,26 @@
+//! What other crates' errors mean to a client.
+
+use wharf_storage::StorageError;
+
+use super::ApiError;
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::BadCursor => Self::InvalidCursor,
+            StorageError::Conflict { .. } => Self::Conflict,
+            StorageError::Full(_) => Self::StorageFull(Box::new(error)),
+            StorageError::ReadOnly(_) | StorageError::Closed => Self::StorageUnavailable(Box::new(error)),
+            StorageError::NotFound(_)
+            | StorageError::Corrupt(_)
+            | StorageError::UnitPanicked
+            | StorageError::AwaitedOutside
+            | StorageError::StaleEpoch
+            | StorageError::WrongParameterCount { .. }
+            | StorageError::Unreadable(_)
+            | StorageError::Seal(_)
+            | StorageError::Rejected(_)
+            | StorageError::Internal(_) => Self::internal(error),
+        }
+    }
+}

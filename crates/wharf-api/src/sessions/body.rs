@@ -1,0 +1,140 @@
+//! A session as answers show it.
+
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use wharf_model::SessionStatus;
+use wharf_session::SessionView;
+
+use super::pacing::Pacing;
+use crate::wire::{SessionIdText, Time};
+
+/// Where a session is.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = SessionStatus)]
+pub(crate) enum StatusText {
+    /// Never connected, or logged out.
+    NotStarted,
+    /// Waits for a person; `connection_step` says what for.
+    Pending,
+    /// The account knows us; the connection is being set up.
+    Authenticated,
+    /// Messages flow.
+    Ready,
+    /// The account refuses us.
+    AuthFailed,
+    /// Not connected; `disconnect_reason` says why.
+    Disconnected,
+}
+
+impl From<SessionStatus> for StatusText {
+    fn from(status: SessionStatus) -> Self {
+        match status {
+            SessionStatus::NotStarted => Self::NotStarted,
+            SessionStatus::Pending => Self::Pending,
+            SessionStatus::Authenticated => Self::Authenticated,
+            SessionStatus::Ready => Self::Ready,
+            SessionStatus::AuthFailed => Self::AuthFailed,
+            SessionStatus::Disconnected => Self::Disconnected,
+        }
+    }
+}
+
+/// A linked WhatsApp account, or one to be linked.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
+pub(crate) struct SessionBody {
+    id: SessionIdText,
+    name: String,
+    status: StatusText,
+    /// What a person must do now, while pending: `connecting` (nothing yet) or `scan_qr`.
+    #[schema(required)]
+    connection_step: Option<&'static str>,
+    status_since: Time,
+    /// When the QR that is shown stops working.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    qr_expires_at: Option<Time>,
+    #[schema(required)]
+    last_qr_at: Option<Time>,
+    #[schema(required)]
+    authenticated_at: Option<Time>,
+    #[schema(required)]
+    ready_at: Option<Time>,
+    #[schema(required)]
+    auth_failed_at: Option<Time>,
+    #[schema(required)]
+    disconnected_at: Option<Time>,
+    /// One sentence about what is wrong.
+    #[schema(required)]
+    error: Option<String>,
+    /// The stable code of why it is not connected.
+    #[schema(required, example = "connection_lost")]
+    disconnect_reason: Option<&'static str>,
+    /// When it connects again on its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_attempt_at: Option<Time>,
+    /// The account's number, E.164.
+    #[schema(required)]
+    phone_number: Option<String>,
+    #[schema(required)]
+    whatsapp_id: Option<String>,
+    #[schema(required)]
+    lid: Option<String>,
+    #[schema(required)]
+    profile_name: Option<String>,
+    #[schema(required)]
+    platform: Option<String>,
+    #[schema(required)]
+    profile_picture_url: Option<String>,
+    #[schema(required)]
+    status_message: Option<String>,
+    #[schema(required)]
+    last_seen: Option<Time>,
+    /// What it was created with.
+    #[schema(required, value_type = Option<Object>)]
+    metadata: Option<Value>,
+    pacing: Pacing,
+    /// The key or page that made it.
+    #[schema(required)]
+    created_by: Option<String>,
+    created_at: Time,
+    updated_at: Time,
+}
+
+impl From<SessionView> for SessionBody {
+    fn from(view: SessionView) -> Self {
+        let profile = view.profile.clone();
+        Self {
+            id: SessionIdText(view.id),
+            status: view.status().into(),
+            connection_step: view.connection_step().map(|step| step.as_str()),
+            status_since: Time(view.since),
+            qr_expires_at: view.qr_expires_at().map(Time),
+            last_qr_at: view.last_qr_at.map(Time),
+            authenticated_at: view.authenticated_at.map(Time),
+            ready_at: view.ready_at.map(Time),
+            auth_failed_at: view.auth_failed_at.map(Time),
+            disconnected_at: view.disconnected_at.map(Time),
+            disconnect_reason: view.state.reason().map(|reason| reason.code()),
+            next_attempt_at: view.state.next_attempt_at().map(Time),
+            phone_number: profile.phone_number,
+            whatsapp_id: profile.whatsapp_id,
+            lid: profile.lid,
+            profile_name: profile.profile_name,
+            platform: profile.platform,
+            profile_picture_url: profile.profile_picture_url,
+            status_message: profile.status_message,
+            last_seen: profile.last_seen.map(Time),
+            name: view.name,
+            error: view.error,
+            metadata: view.metadata,
+            pacing: view.pacing.into(),
+            created_by: view.created_by,
+            created_at: Time(view.created_at),
+            updated_at: Time(view.updated_at),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! `POST /api/sessions`
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use garde::Validate;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use wharf_session::{NewSession, Outcome, SessionView};
+
+use super::body::SessionBody;
+use super::pacing::Pacing;
+use crate::auth::Allowed;
+use crate::error::ApiError;
+use crate::extract::Valid;
+use crate::idempotency::{Answer, Once};
+use crate::rules;
+use crate::scope::WriteSessions;
+use crate::state::ApiState;
+
+/// A session to be made.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateSession {
+    /// What people call it.
+    #[garde(custom(rules::text(1, rules::MAX_NAME)))]
+    #[schema(min_length = 1, max_length = 100, pattern = "^[^\\u0000]*$", example = "support")]
+    name: String,
+    /// Any JSON object of yours, at most 16 KiB; it comes back in answers.
+    #[garde(skip)]
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+    /// Limits of its own; without it those of the configuration.
+    #[garde(dive)]
+    pacing: Option<Pacing>,
+}
+
+/// Make a session
+///
+/// It stays `not_started` until it is connected.
+#[utoipa::path(post, path = "/api/sessions", tag = "Sessions", security(("bearer" = ["sessions:write"])),
+    request_body = CreateSession,
+    responses((status = 201, description = "The session", body = SessionBody)))]
+pub(crate) async fn create_session(
+    caller: Allowed<WriteSessions>,
+    State(state): State<ApiState>,
+    once: Once,
+    request: Valid<CreateSession>,
+) -> Result<Response, ApiError> {
+    caller.require_unrestricted()?;
+    let Valid { body, raw } = request;
+    let new = NewSession {
+        name: body.name,
+        metadata: body.metadata.map(Value::Object),
+        pacing: body.pacing.map(Into::into),
+        created_by: Some(caller.name()),
+    };
+    let idempotent = once.with_effect(caller.workspace(), &raw, |view: &SessionView| {
+        Answer::json(StatusCode::CREATED, &SessionBody::from(view.clone()))
+    });
+    match state.sessions.create(caller.workspace(), new, idempotent).await? {
+        Outcome::New(view) => Ok(Answer::json(StatusCode::CREATED, &SessionBody::from(view))?.into_response()),
+        Outcome::Replayed(stored) => Ok(Answer::from_stored(&stored)?.replayed()),
+    }
+}

@@ -1,0 +1,39 @@
+//! What the facade's refusals mean to a client.
+
+use wharf_session::{IdempotencyError, SessionError};
+
+use crate::error::ApiError;
+
+impl From<SessionError> for ApiError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::NotFound => Self::SessionNotFound,
+            SessionError::NotPending => Self::NotPending,
+            SessionError::Name => Self::invalid_field("/name", "invalid_length", "Must have 1 to 100 characters."),
+            SessionError::Metadata => metadata_too_large(),
+            SessionError::Pacing(error) => Self::invalid_field("/pacing", "contradiction", error.to_string()),
+            SessionError::Idempotency(error) => error.into(),
+            SessionError::Stopping => Self::NotReady("The server is stopping.".to_owned()),
+            SessionError::Restarting => Self::NotReady("The session is being restarted.".to_owned()),
+            SessionError::NotStored => Self::NotStored("The order was carried out; its outcome is not stored yet."),
+            SessionError::NotShredded => Self::NotStored("The device was unlinked; its keys are not shredded yet."),
+            SessionError::Client(error) => Self::internal(error),
+            SessionError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<IdempotencyError> for ApiError {
+    fn from(error: IdempotencyError) -> Self {
+        match error {
+            IdempotencyError::InProgress => Self::IdempotencyInProgress,
+            IdempotencyError::Mismatch => Self::IdempotencyMismatch,
+            IdempotencyError::SecretShown => Self::SecretAlreadyShown,
+            IdempotencyError::Render(error) => Self::Internal(error),
+        }
+    }
+}
+
+pub(crate) fn metadata_too_large() -> ApiError {
+    ApiError::invalid_field("/metadata", "too_large", "Must be an object of at most 16 KiB.")
+}

@@ -1,0 +1,38 @@
+//! `POST /api/sessions/{id}/logout`
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use wharf_model::SessionId;
+
+use super::body::SessionBody;
+use crate::auth::Allowed;
+use crate::error::ApiError;
+use crate::extract::{Id, OptionalBody};
+use crate::idempotency::{Answer, Keep, Once};
+use crate::scope::WriteSessions;
+use crate::state::ApiState;
+use crate::wire::{Nothing, SessionIdText};
+
+/// Log a session out
+///
+/// Unlinks the device at WhatsApp and shreds its keys. Messages stay; connecting again needs a new QR.
+#[utoipa::path(post, path = "/api/sessions/{id}/logout", tag = "Sessions",
+    security(("bearer" = ["sessions:write"])),
+    params(("id" = SessionIdText, Path, description = "The session")),
+    responses((status = 202, description = "It is logged out", body = SessionBody)))]
+pub(crate) async fn logout_session(
+    caller: Allowed<WriteSessions>,
+    State(state): State<ApiState>,
+    Id(id): Id<SessionId>,
+    once: Once,
+    request: OptionalBody<Nothing>,
+) -> Result<Response, ApiError> {
+    caller.require_session(id)?;
+    let (sessions, workspace) = (state.sessions.clone(), caller.workspace());
+    let effect = async move {
+        let session = sessions.logout(workspace, id).await?;
+        Answer::json(StatusCode::ACCEPTED, &SessionBody::from(session))
+    };
+    once.run(&state, &caller, &request.raw, Keep::Answer, effect).await
+}

@@ -1,0 +1,41 @@
+//! Sessions: linked WhatsApp accounts. Promises that a QR's text is in answers of its own route and the session's own
+//! stream only.
+
+mod body;
+mod connect;
+mod create;
+mod delete;
+mod disconnect;
+mod errors;
+mod get;
+mod history;
+mod list;
+mod logout;
+mod pacing;
+mod qr;
+mod restart;
+mod stream;
+mod update;
+
+pub(crate) use errors::metadata_too_large;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::state::ApiState;
+
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create_session, list::list_sessions))
+        .routes(routes!(
+            get::get_session,
+            update::update_session,
+            delete::delete_session
+        ))
+        .routes(routes!(connect::connect_session))
+        .routes(routes!(qr::get_session_qr))
+        .routes(routes!(disconnect::disconnect_session))
+        .routes(routes!(restart::restart_session))
+        .routes(routes!(logout::logout_session))
+        .routes(routes!(history::get_session_history))
+        .routes(routes!(stream::stream_session_events))
+}

@@ -1,0 +1,151 @@
+//! What the routes work on: the parts that the composition root gives, and what the API keeps beside them.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+use wharf_model::{Clock, Network, Random};
+use wharf_session::Sessions;
+use wharf_storage::{Queue, Storage, idempotency};
+
+use crate::auth::{Authenticator, CookieLogin};
+use crate::config::ApiConfig;
+use crate::limit::Limits;
+use crate::readiness::{CachedReadiness, Readiness};
+
+/// How often use of keys is written and idle limits are forgotten.
+const MAINTENANCE: Duration = Duration::from_secs(10);
+/// How many expired idempotency keys one unit of work deletes.
+const PRUNED_AT_ONCE: u32 = 1000;
+
+/// What the composition root gives.
+pub struct ApiParts {
+    /// Sessions and messages.
+    pub sessions: Sessions,
+    /// Keys, events and idempotency.
+    pub storage: Storage,
+    /// The API's section of the configuration.
+    pub config: ApiConfig,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Keys and request ids.
+    pub random: Arc<dyn Random>,
+    /// Which keys this build makes and accepts.
+    pub network: Network,
+    /// What `/metrics` shows.
+    pub metrics: PrometheusHandle,
+    /// Whether the server can serve.
+    pub readiness: Arc<dyn Readiness>,
+    /// The version that the OpenAPI document and the docs name.
+    pub version: String,
+    /// Signs a page in by a cookie, where the server has such a page.
+    pub cookie_login: Option<Arc<dyn CookieLogin>>,
+    /// Ends streams when the server stops.
+    pub shutdown: CancellationToken,
+}
+
+/// The state of every route. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    inner: Arc<Inner>,
+}
+
+/// The parts and what is made from them.
+pub struct Inner {
+    pub(crate) parts: ApiParts,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) limits: Limits,
+    pub(crate) ready: CachedReadiness,
+}
+
+impl fmt::Debug for ApiParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiParts")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.parts, f)
+    }
+}
+
+impl fmt::Debug for ApiState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.inner.parts, f)
+    }
+}
+
+impl Deref for ApiState {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl Deref for Inner {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.parts
+    }
+}
+
+impl ApiState {
+    /// The state made from the given parts.
+    pub fn new(parts: ApiParts) -> Self {
+        let authenticator = Authenticator::new(parts.storage.clone(), Arc::clone(&parts.clock), parts.network);
+        let limits = Limits::new(&parts.config);
+        let ready = CachedReadiness::new(Arc::clone(&parts.readiness));
+        let inner = Inner {
+            parts,
+            authenticator,
+            limits,
+            ready,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Writes use of keys in batches, deletes expired idempotency keys and forgets idle limits, until `stop`; then writes
+    /// once more. The composition root runs this as a task beside the server.
+    pub async fn maintain(self, stop: CancellationToken) {
+        let mut interval = tokio::time::interval(MAINTENANCE);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = interval.tick() => {}
+            }
+            self.limits.forget_idle();
+            self.flush_usage().await;
+            self.prune_idempotency().await;
+        }
+        self.flush_usage().await;
+    }
+
+    async fn prune_idempotency(&self) {
+        let now = self.clock.now();
+        let pruned = self
+            .storage
+            .write(Queue::Normal, move |tx| {
+                Box::pin(idempotency::prune(tx, now, PRUNED_AT_ONCE))
+            })
+            .await;
+        if let Err(error) = pruned {
+            tracing::warn!(error.cause = %error, "expired idempotency keys could not be deleted; it is tried again");
+        }
+    }
+
+    /// Writes what keys were used for since the last time. A failed write is kept for the next.
+    pub async fn flush_usage(&self) {
+        if let Err(error) = self.authenticator.flush_usage().await {
+            tracing::warn!(error.cause = %error, "use of API keys could not be written; it is tried again");
+        }
+    }
+}

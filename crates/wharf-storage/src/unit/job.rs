@@ -51,9 +51,11 @@ where
     }
 
     fn settle(self: Box<Self>, commit: Result<(), StorageError>) {
-        let answer = self.result.and_then(|value| commit.map(|()| value));
-        // A caller that went away has no use for the answer; its unit stands all the same.
-        let _ = self.reply.send(answer);
+        let Self { result, reply, .. } = *self;
+        let answer = result.and_then(|value| commit.map(|()| value));
+        // A caller that went away has no use for the answer; its unit stands all the same. The answer is dropped here
+        // then, and should that panic, it is not the writer's end.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(reply.send(answer))));
     }
 }
 

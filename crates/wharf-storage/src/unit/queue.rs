@@ -121,6 +121,16 @@ impl<X> Queues<X> {
         self.wake.notify_all();
     }
 
+    /// Takes nothing more and gives up what waits; its callers hear that storage is closed.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        let mut waiting = self.lock();
+        let abandoned = (std::mem::take(&mut waiting.signal), std::mem::take(&mut waiting.normal));
+        // Closures may hold anything, this very storage included: they are dropped outside the lock.
+        drop(waiting);
+        drop(abandoned);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting<X>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

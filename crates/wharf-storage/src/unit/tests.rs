@@ -198,3 +198,36 @@ async fn a_unit_that_holds_the_last_handle_ends_storage_cleanly() {
         tokio::task::yield_now().await;
     }
 }
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "an answer that panics when nobody wants it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_panics_does_not_end_the_writer() {
+    let (storage, _dir) = open(10).await;
+    let release = hold(&storage).await;
+    let caller = storage.clone();
+    let caller = tokio::spawn(async move {
+        let unit = caller.write(Queue::Normal, |tx| {
+            Box::pin(async move {
+                put(tx, "test bomb", b"").await?;
+                Ok(Bomb)
+            })
+        });
+        unit.await.map(std::mem::forget)
+    });
+    until_queued(&storage, 1).await;
+    caller.abort();
+    assert!(caller.await.is_err());
+    drop(release);
+    storage
+        .write(Queue::Normal, |tx| Box::pin(put(tx, "test next", b"")))
+        .await
+        .unwrap();
+    assert_eq!(keys(&storage).await, ["test bomb", "test next"]);
+}

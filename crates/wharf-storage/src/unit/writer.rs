@@ -51,6 +51,7 @@ impl<C: Committed> Writer<C> {
 
     /// Serves until the queues are closed and empty. Linger is 0: a group is what waited during the last commit.
     pub(crate) fn run(mut self) {
+        let _abandon = AbandonOnExit(Arc::clone(&self.queues));
         while let Some(task) = self.queues.wait() {
             match task {
                 Task::Job(queue, job, place) => self.run_group(queue, job, place),
@@ -109,11 +110,11 @@ impl<C: Committed> Writer<C> {
         if let Err(error) = self.connection().batch("commit") {
             return self.give_up(group, &commit_failed(error));
         }
-        let notes = std::mem::take(&mut group.notes);
-        for job in group.jobs.drain(..) {
+        // Before the callers go on: a key that one of them shredded must be out of memory by then.
+        self.committed.committed(std::mem::take(&mut group.notes));
+        for job in group.jobs {
             job.settle(Ok(()));
         }
-        self.committed.committed(notes);
     }
 
     /// Nothing of the group is kept, and each of its callers hears why.
@@ -132,6 +133,15 @@ impl<C: Committed> Writer<C> {
         match self.tx.connection() {
             Connection::Sqlite(connection) => connection,
         }
+    }
+}
+
+/// However this thread ends, nobody waits for it any more.
+struct AbandonOnExit(Arc<Queues<Tx>>);
+
+impl Drop for AbandonOnExit {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 

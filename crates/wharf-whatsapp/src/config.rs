@@ -82,7 +82,8 @@ impl Default for EngineConfig {
         Self {
             chat_url: wacore::net::WHATSAPP_WEB_WS_URL.to_owned(),
             version: ClientVersion::PINNED,
-            version_page: Some("https://web.whatsapp.com/sw.js".to_owned()),
+            // The real page is out of reach of a sandbox build.
+            version_page: (!cfg!(feature = "sandbox")).then(|| "https://web.whatsapp.com/sw.js".to_owned()),
             os: "Mac OS".to_owned(),
             browser: Browser::Chrome,
             // What WhatsApp Web itself uploads; a simulated network has no use for that many.

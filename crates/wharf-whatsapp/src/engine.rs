@@ -101,6 +101,13 @@ impl Engine {
     }
 }
 
+/// The engine's tasks hold it: without a word they would outlive a client that was dropped in the middle of a run.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.client.signal_shutdown_sync();
+    }
+}
+
 async fn build_client(
     shared: &Shared,
     watch: &Arc<RunWatch>,

@@ -28,6 +28,9 @@ pub(crate) enum FetchError {
     /// Neither GET nor POST.
     #[error("unknown HTTP method")]
     Method,
+    /// TLS cannot be set up.
+    #[error("TLS could not be set up")]
+    Tls(#[source] rustls::Error),
     /// The exchange failed. The URL is left out: it holds the media's token.
     #[error("the HTTP exchange failed")]
     Exchange(#[source] reqwest::Error),
@@ -51,10 +54,10 @@ pub(crate) struct Fetcher {
 
 impl Fetcher {
     /// # Errors
-    /// [`FetchError::Exchange`] when TLS cannot be set up.
+    /// [`FetchError::Tls`] or [`FetchError::Exchange`] when the client cannot be set up.
     pub(crate) fn new(reach: Reach, timeout: Duration, body_limit: usize) -> Result<Self, FetchError> {
         let client = Client::builder()
-            .tls_backend_preconfigured(tls())
+            .tls_backend_preconfigured(tls()?)
             .dns_resolver(GuardedResolver(reach))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -112,24 +115,15 @@ impl Fetcher {
 }
 
 /// TLS with the web's roots. The provider is named, so that no process-wide default is needed.
-fn tls() -> rustls::ClientConfig {
+fn tls() -> Result<rustls::ClientConfig, FetchError> {
     let mut roots = rustls::RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = rustls::DEFAULT_VERSIONS;
-    match rustls::ClientConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions) {
-        Ok(builder) => builder.with_root_certificates(roots).with_no_client_auth(),
-        // The ring provider has suites for every version that rustls knows.
-        Err(error) => unreachable_provider(&error),
-    }
-}
-
-#[expect(
-    clippy::panic,
-    reason = "the constant provider and the constant versions fit; a test builds them"
-)]
-fn unreachable_provider(error: &rustls::Error) -> rustls::ClientConfig {
-    panic!("rustls refuses its own defaults: {error}")
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    Ok(builder
+        .map_err(FetchError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
 }
 
 /// Looks names up and gives out checked addresses only.

@@ -28,6 +28,6 @@ mod transport;
 mod version;
 mod watch;
 
-pub use config::{ClientVersion, EngineConfig};
+pub use config::{Browser, ClientVersion, EngineConfig};
 pub use logs::log_filter_directives;
 pub use network::EngineNetwork;

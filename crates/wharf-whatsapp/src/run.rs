@@ -61,10 +61,10 @@ pub(crate) async fn drive(engine: &Engine, shared: &Shared, watch: &Arc<RunWatch
 /// The engine's own loop, beside the two things that it does not tell.
 async fn serve(engine: &Engine, watch: &Arc<RunWatch>) {
     let mut login = engine.client.wait_for_node(NodeFilter::tag("success"));
-    let run = engine.client.run();
-    tokio::pin!(run);
     let mut logged_in = false;
-    let mut poisoned = false;
+    let run = engine.client.run();
+    let ending = end_when_poisoned(engine, watch);
+    tokio::pin!(run, ending);
     loop {
         tokio::select! {
             biased;
@@ -75,14 +75,18 @@ async fn serve(engine: &Engine, watch: &Arc<RunWatch>) {
                     watch.emit(ClientEvent::LoggedIn);
                 }
             }
-            () = engine.backend.poisoning(), if !poisoned => {
-                // What is in memory is ahead of what is stored: nothing may be acknowledged or sent from it.
-                poisoned = true;
-                watch.poisoned();
-                engine.shut_down().await;
-            }
+            () = &mut ending => break,
         }
     }
+}
+
+/// After a failed write what is in memory is ahead of what is stored: nothing may be acknowledged or sent from it.
+async fn end_when_poisoned(engine: &Engine, watch: &Arc<RunWatch>) {
+    engine.backend.poisoning().await;
+    watch.poisoned();
+    engine.shut_down().await;
+    // The loop returns on its own now; what it still does must not be cut off.
+    std::future::pending().await
 }
 
 fn arrived(mut waiter: NodeWaiter) -> bool {

@@ -97,3 +97,64 @@ impl VersionSource {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use wharf_model::SystemEdges;
+
+    use super::*;
+    use crate::guard::Reach;
+
+    /// Serves one answer and counts how often it was asked for.
+    async fn serve(answer: &'static str) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let page = format!("http://{}/sw.js", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let mut request = [0; 2048];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (page, asked)
+    }
+
+    fn source(page: Option<String>) -> VersionSource {
+        let fetcher = Fetcher::new(Reach::LoopbackOnly, Duration::from_secs(10), 1000).unwrap();
+        VersionSource::new(ClientVersion::PINNED, page, fetcher)
+    }
+
+    #[tokio::test]
+    async fn the_page_is_asked_once_a_day() {
+        let body = "HTTP/1.1 200 OK\r\ncontent-length: 26\r\nconnection: close\r\n\r\n{\"client_revision\":424242}";
+        let (page, asked) = serve(body).await;
+        let source = source(Some(page));
+        for _ in 0..3 {
+            assert_eq!(source.current(&SystemEdges).await.tertiary, 424_242);
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_page_that_fails_leaves_the_pinned_version_and_is_left_alone() {
+        let (page, asked) = serve("HTTP/1.1 503 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+        let source = source(Some(page));
+        for _ in 0..2 {
+            assert_eq!(source.current(&SystemEdges).await, ClientVersion::PINNED);
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn without_a_page_the_pinned_version_is_presented() {
+        assert_eq!(source(None).current(&SystemEdges).await, ClientVersion::PINNED);
+    }
+}

@@ -1,5 +1,6 @@
 //! What comes in.
 
+use serde_json::Value;
 use wacore::proto_helpers::MessageExt;
 use wacore::types::events::InboundMessage as EngineMessage;
 use wacore::types::message::{MessageCategory, MessageInfo};
@@ -10,11 +11,10 @@ use wharf_session::port::InboundMessage;
 use super::address::{chat_jid, person_jid};
 
 /// Fields of a message that say nothing by themselves.
-const WRAPPING: [&str; 4] = [
-    "messageContextInfo",
-    "senderKeyDistributionMessage",
-    "fastRatchetKeySenderKeyDistributionMessage",
+const WRAPPING: [&str; 3] = [
     "message_context_info",
+    "sender_key_distribution_message",
+    "fast_ratchet_key_sender_key_distribution_message",
 ];
 
 /// The message in Wharf's words; `None` for what is no message of a chat: talk between our own devices, broadcasts,
@@ -53,13 +53,33 @@ fn content(message: &wa::Message) -> Option<Content> {
     }
 }
 
-/// The name of the field that is set, from the protobuf's own JSON form.
+/// The name of the field that is set, as WhatsApp's own protocol files write it: `imageMessage`.
 fn field_name(message: &wa::Message) -> Option<String> {
-    let json = serde_json::to_value(message).ok()?;
-    json.as_object()?
+    let fields = serde_json::to_value(message).ok()?;
+    fields
+        .as_object()?
         .iter()
-        .find(|(name, value)| !value.is_null() && !WRAPPING.contains(&name.as_str()))
-        .map(|(name, _)| name.clone())
+        .find(|(name, value)| !is_unset(value) && !WRAPPING.contains(&name.as_str()))
+        .map(|(name, _)| camel_case(name))
+}
+
+fn is_unset(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |mut camel, word| {
+        let mut characters = word.chars();
+        camel.extend(characters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(characters.as_str());
+        camel
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,92 @@
+//! How connections end.
+
+use wharf_model::CloseReason;
+use wharf_sandbox::{Sandbox, SandboxConfig};
+
+use crate::fixture::{World, text};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_removes_the_device_from_the_account() {
+    let world = World::new().await;
+    let (ann, lease) = (world.phone("Ann").await, world.session().await);
+    let mut client = world.linked(lease, &ann).await;
+    client.client.logout().await;
+    client.closed(CloseReason::LogoutRequested).await;
+    assert!(world.sandbox.phone(&ann.phone).await.unwrap().devices.is_empty());
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_on_the_phone_is_told_from_other_logouts() {
+    let world = World::new().await;
+    let (ann, lease) = (world.phone("Ann").await, world.session().await);
+    let mut client = world.linked(lease, &ann).await;
+    let device = world.sandbox.phone(&ann.phone).await.unwrap().devices[0].device;
+    world.sandbox.unlink(&ann.phone, device).await.unwrap();
+    client.closed(CloseReason::DeviceRemoved).await;
+    // The account does not know the device any more: the next login is refused.
+    client.start();
+    client.closed(CloseReason::LoggedOut).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_login_replaces_the_first() {
+    let world = World::new().await;
+    let (ann, lease) = (world.phone("Ann").await, world.session().await);
+    let mut first = world.linked(lease, &ann).await;
+    let mut second = world.client(lease).await;
+    second.open().await;
+    first.closed(CloseReason::Replaced).await;
+    second.client.shutdown().await;
+    second.closed(CloseReason::Shutdown).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_cannot_store_its_ratchet_ends() {
+    let world = World::new().await;
+    let (ann, bob, lease) = (
+        world.phone("Ann").await,
+        world.phone("Bob").await,
+        world.session().await,
+    );
+    let mut client = world.linked(lease, &ann).await;
+    // Another owner: every write of this one is refused from now on.
+    world.claim(lease.session).await;
+    client
+        .client
+        .send(text("3EB0000000000000B1", &bob.phone, "never stored"))
+        .await
+        .unwrap_err();
+    client.closed(CloseReason::StorageFailed).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_goes_away_is_a_lost_connection() {
+    let world = World::new().await;
+    let (ann, lease) = (world.phone("Ann").await, world.session().await);
+    let mut client = world.linked(lease, &ann).await;
+    world.sandbox.stop().await;
+    client.closed(CloseReason::ConnectionLost).await;
+    client.start();
+    client.closed(CloseReason::ConnectionLost).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_but_loopback_is_dialled() {
+    for address in [
+        "ws://192.0.2.1:9/ws/chat",
+        "wss://[2001:db8::1]:9/ws/chat",
+        "http://127.0.0.1:9/",
+    ] {
+        let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
+        let world = World::with_chat_url(address.to_owned(), sandbox).await;
+        let lease = world.session().await;
+        let mut client = world.client(lease).await;
+        client.start();
+        client.closed(CloseReason::AddressRefused).await;
+        world.finish().await;
+    }
+}

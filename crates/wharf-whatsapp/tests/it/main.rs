@@ -1,0 +1,14 @@
+//! The client against the simulated network: over real sockets, with real cryptography, on a real database.
+//!
+//! Builds with the feature `sandbox` speak to it; a build without must refuse it, see `verified_build`.
+
+mod fixture;
+
+#[cfg(feature = "sandbox")]
+mod ends;
+#[cfg(feature = "sandbox")]
+mod linking;
+#[cfg(feature = "sandbox")]
+mod messages;
+#[cfg(not(feature = "sandbox"))]
+mod verified_build;

@@ -1,0 +1,184 @@
+//! Messages both ways.
+
+use std::sync::atomic::Ordering;
+
+use wharf_model::{CloseReason, Content};
+use wharf_sandbox::MessageStatus;
+use wharf_session::port::{ClientEvent, ReceiptKind, SendError};
+
+use crate::fixture::{PATIENCE, TestClient, World, text};
+
+async fn acknowledged(client: &mut TestClient, id: &str) -> Option<u16> {
+    client
+        .until("the server's ack", |event| match event {
+            ClientEvent::Ack { whatsapp_id, error, .. } if whatsapp_id == id => Some(*error),
+            _ => None,
+        })
+        .await
+}
+
+async fn receipt(client: &mut TestClient, id: &str, wanted: ReceiptKind) -> wharf_model::Jid {
+    client
+        .until("a receipt", |event| match event {
+            ClientEvent::Receipt {
+                chat,
+                whatsapp_ids,
+                kind,
+                ..
+            } if *kind == wanted && whatsapp_ids.iter().any(|other| other == id) => Some(chat.clone()),
+            _ => None,
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_arrives_under_its_chosen_id_and_the_ticks_come_back() {
+    let world = World::new().await;
+    let (ann, bob, lease) = (
+        world.phone("Ann").await,
+        world.phone("Bob").await,
+        world.session().await,
+    );
+    let mut client = world.linked(lease, &ann).await;
+    client
+        .client
+        .send(text("3EB0000000000000A1", &bob.phone, "hello Bob"))
+        .await
+        .unwrap();
+    assert_eq!(acknowledged(&mut client, "3EB0000000000000A1").await, None);
+    let shown = world
+        .sandbox
+        .wait_for_message(&bob.phone, |message| message.text == "hello Bob", PATIENCE)
+        .await;
+    assert_eq!(shown.unwrap().id, "3EB0000000000000A1");
+    receipt(&mut client, "3EB0000000000000A1", ReceiptKind::Delivered).await;
+    world.sandbox.mark_read(&bob.phone, &ann.phone).await.unwrap();
+    receipt(&mut client, "3EB0000000000000A1", ReceiptKind::Read).await;
+    client.client.shutdown().await;
+    client.closed(CloseReason::Shutdown).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_try_with_the_same_id_is_one_message_on_the_phone() {
+    let world = World::new().await;
+    let (ann, bob, lease) = (
+        world.phone("Ann").await,
+        world.phone("Bob").await,
+        world.session().await,
+    );
+    let mut client = world.linked(lease, &ann).await;
+    for _ in 0..2 {
+        client
+            .client
+            .send(text("3EB0000000000000A2", &bob.phone, "only once"))
+            .await
+            .unwrap();
+        acknowledged(&mut client, "3EB0000000000000A2").await;
+    }
+    client
+        .client
+        .send(text("3EB0000000000000A3", &bob.phone, "the end"))
+        .await
+        .unwrap();
+    world
+        .sandbox
+        .wait_for_message(&bob.phone, |message| message.text == "the end", PATIENCE)
+        .await
+        .unwrap();
+    let chats = world.sandbox.chats(&bob.phone).await.unwrap();
+    let copies = chats
+        .iter()
+        .flat_map(|chat| &chat.messages)
+        .filter(|message| message.text == "only once")
+        .count();
+    assert_eq!(copies, 1);
+    client.client.shutdown().await;
+    client.closed(CloseReason::Shutdown).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_comes_in_and_so_does_what_our_own_phone_says() {
+    let world = World::new().await;
+    let (ann, bob, lease) = (
+        world.phone("Ann").await,
+        world.phone("Bob").await,
+        world.session().await,
+    );
+    let mut client = world.linked(lease, &ann).await;
+    let id = world
+        .sandbox
+        .send_text(&bob.phone, &ann.phone, "hello Ann")
+        .await
+        .unwrap();
+    let message = client.next_message().await;
+    assert_eq!((message.whatsapp_id, message.content), (id, Content::text("hello Ann")));
+    assert!(!message.from_me);
+    assert_eq!(message.push_name.as_deref(), Some("Bob"));
+    world
+        .sandbox
+        .send_text(&ann.phone, &bob.phone, "from my phone")
+        .await
+        .unwrap();
+    let own = client.next_message().await;
+    assert_eq!(own.content, Content::text("from my phone"));
+    assert!(own.from_me);
+    assert_eq!(own.chat, message.chat);
+    client.client.shutdown().await;
+    client.closed(CloseReason::Shutdown).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_not_committed_comes_again() {
+    let world = World::new().await;
+    let (ann, bob, lease) = (
+        world.phone("Ann").await,
+        world.phone("Bob").await,
+        world.session().await,
+    );
+    let mut client = world.linked(lease, &ann).await;
+    client.refusing.store(true, Ordering::SeqCst);
+    let id = world
+        .sandbox
+        .send_text(&bob.phone, &ann.phone, "do not lose me")
+        .await
+        .unwrap();
+    client.client.shutdown().await;
+    client.closed(CloseReason::Shutdown).await;
+    assert!(client.heard_nothing());
+    let seen = world
+        .sandbox
+        .wait_for_message(&bob.phone, |message| message.id == id, PATIENCE)
+        .await
+        .unwrap();
+    assert!(seen.status <= MessageStatus::Delivered);
+    let mut next = world.client(world.claim(lease.session).await).await;
+    next.open().await;
+    let message = next.next_message().await;
+    assert_eq!(
+        (message.whatsapp_id, message.content),
+        (id, Content::text("do not lose me"))
+    );
+    next.client.shutdown().await;
+    next.closed(CloseReason::Shutdown).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_without_an_account_is_named_as_such() {
+    let world = World::new().await;
+    let (ann, lease) = (world.phone("Ann").await, world.session().await);
+    let mut client = world.linked(lease, &ann).await;
+    let refused = client
+        .client
+        .send(text("3EB0000000000000A4", "+15550009999", "anybody?"))
+        .await;
+    assert!(matches!(refused, Err(SendError::NotOnWhatsApp)), "{refused:?}");
+    client.client.shutdown().await;
+    client.closed(CloseReason::Shutdown).await;
+    let late = client.client.send(text("3EB0000000000000A5", &ann.phone, "late")).await;
+    assert!(matches!(late, Err(SendError::NotConnected)), "{late:?}");
+    world.finish().await;
+}

@@ -148,10 +148,9 @@ async fn accept(target: &Target) -> Result<(), StorageError> {
         .storage
         .write(Queue::Normal, move |tx| {
             Box::pin(async move {
-                idempotency::claim(tx, &key, now, now + Duration::from_secs(86_400)).await?;
+                idempotency::claim_answered(tx, &key, &answer, now, now + Duration::from_secs(86_400)).await?;
                 messages::insert_outbound(tx, &message).await?;
-                events::append(tx, &event).await?;
-                idempotency::finish(tx, key.workspace_id, &key.key, &answer).await
+                events::append(tx, &event).await
             })
         })
         .await

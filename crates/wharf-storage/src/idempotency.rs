@@ -84,16 +84,54 @@ pub async fn claim(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<Claim, StorageError> {
-    tx.execute(
-        "delete from idempotency where workspace_id = $1 and key = $2 and expires_at <= $3",
-        params![&key.workspace_id, &key.key, now],
-    )
-    .await?;
+    insert(tx, key, ("in_progress", None), now, expires_at).await
+}
+
+/// [`claim`] and [`finish`] in one statement, for a unit that knows its answer beforehand: on [`Claim::Fresh`] the answer
+/// is stored, and the effect belongs in the same unit.
+///
+/// # Errors
+/// The database failed.
+pub async fn claim_answered(
+    tx: &mut Tx,
+    key: &IdempotencyKey,
+    answer: &Answer,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<Claim, StorageError> {
+    insert(tx, key, columns(answer), now, expires_at).await
+}
+
+fn columns(answer: &Answer) -> (&'static str, Option<&Sealed>) {
+    match answer {
+        Answer::Sealed(sealed) => ("done", Some(sealed)),
+        Answer::SecretShown => ("secret_shown", None),
+    }
+}
+
+async fn insert(
+    tx: &mut Tx,
+    key: &IdempotencyKey,
+    (state, answer): (&'static str, Option<&Sealed>),
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<Claim, StorageError> {
     let claimed = tx
         .execute(
-            "insert into idempotency (workspace_id, key, fingerprint, state, created_at, expires_at)
-             values ($1, $2, $3, 'in_progress', $4, $5) on conflict (workspace_id, key) do nothing",
-            params![&key.workspace_id, &key.key, &key.fingerprint, now, expires_at],
+            "insert into idempotency (workspace_id, key, fingerprint, state, answer, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7)
+             on conflict (workspace_id, key) do update set fingerprint = excluded.fingerprint, state = excluded.state,
+                 answer = excluded.answer, created_at = excluded.created_at, expires_at = excluded.expires_at
+             where idempotency.expires_at <= $6",
+            params![
+                &key.workspace_id,
+                &key.key,
+                &key.fingerprint,
+                state,
+                answer,
+                now,
+                expires_at
+            ],
         )
         .await?;
     if claimed == 1 {
@@ -128,10 +166,7 @@ async fn first_use(tx: &mut Tx, key: &IdempotencyKey) -> Result<Claim, StorageEr
 /// # Errors
 /// [`StorageError::NotFound`] when the key was not claimed.
 pub async fn finish(tx: &mut Tx, workspace: WorkspaceId, key: &str, answer: &Answer) -> Result<(), StorageError> {
-    let (state, answer) = match answer {
-        Answer::Sealed(sealed) => ("done", Some(sealed)),
-        Answer::SecretShown => ("secret_shown", None),
-    };
+    let (state, answer) = columns(answer);
     let changed = tx
         .execute(
             "update idempotency set state = $3, answer = $4 where workspace_id = $1 and key = $2",

@@ -53,6 +53,21 @@ pub async fn the_first_call_has_the_effect_and_the_second_its_answer(subject: &S
     assert!(idempotency::open_answer(&keys, "order-992", &sealed).is_err());
 }
 
+/// Where the answer is known beforehand, one statement does both.
+pub async fn a_claim_can_bring_its_answer(subject: &Subject) {
+    let keys = subject.workspace_keys().await;
+    let sealed = idempotency::seal_answer(&keys, "order-991", b"202").unwrap();
+    let (now, end) = (subject.now(), subject.now() + Duration::from_secs(60));
+    let mut claims = Vec::new();
+    for body in [&b"{}"[..], b"{}", b"other"] {
+        let (key, answer) = (key(subject, body), Answer::Sealed(sealed.clone()));
+        let unit = subject
+            .write(move |tx| Box::pin(async move { idempotency::claim_answered(tx, &key, &answer, now, end).await }));
+        claims.push(unit.await);
+    }
+    assert_eq!(claims, [Claim::Fresh, Claim::Replay(sealed), Claim::Mismatch]);
+}
+
 /// Whatever became of the first.
 pub async fn another_body_is_a_mismatch(subject: &Subject) {
     claim(subject, key(subject, b"{}")).await;

@@ -85,6 +85,7 @@ macro_rules! conformance {
         ]);
         $crate::conformance!(@module $fresh, idempotency, [
             the_first_call_has_the_effect_and_the_second_its_answer,
+            a_claim_can_bring_its_answer,
             another_body_is_a_mismatch,
             a_call_in_progress_is_said_to_be_and_can_be_released,
             a_secret_leaves_only_the_fact,

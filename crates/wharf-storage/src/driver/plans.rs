@@ -44,6 +44,7 @@ async fn no_statement_reads_a_whole_table() {
         events::a_reader_gets_every_event_once_and_in_order,
         events::a_cursor_survives_pruning,
         idempotency::the_first_call_has_the_effect_and_the_second_its_answer,
+        idempotency::a_claim_can_bring_its_answer,
         idempotency::a_call_in_progress_is_said_to_be_and_can_be_released,
         idempotency::an_expired_key_is_fresh_again,
         messages::lanes_go_in_order_and_then_by_time,

@@ -1,0 +1,32 @@
+//! Just enough HTTP to talk to the control API, so that a test can also send what a library would not.
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Value,
+}
+
+pub async fn call(base: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
+    let address = base.strip_prefix("http://").unwrap();
+    call_as(base, address, method, path, body.map(|body| body.to_string())).await
+}
+
+/// As `call`, with a `Host` and a body of one's own.
+pub async fn call_as(base: &str, host: &str, method: &str, path: &str, body: Option<String>) -> Answer {
+    let body = body.unwrap_or_default();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(base.strip_prefix("http://").unwrap()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_owned(), body: serde_json::from_str(body).unwrap_or(Value::Null) }
+}

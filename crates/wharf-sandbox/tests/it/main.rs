@@ -1,0 +1,10 @@
+//! The sandbox from outside: as a client that speaks the raw protocol, as a script that uses the control API, and as
+//! somebody who kills it.
+
+mod control;
+mod hostile;
+mod http;
+mod linking;
+mod phones;
+mod raw_client;
+mod restart;

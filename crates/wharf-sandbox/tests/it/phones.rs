@@ -1,0 +1,85 @@
+//! Phones among themselves: what one sends the other really decrypts.
+
+use std::time::Duration;
+
+use wharf_sandbox::{MessageStatus, NewPhone, Sandbox, SandboxConfig};
+
+use crate::raw_client::PATIENCE;
+
+async fn two_phones() -> (Sandbox, String, String) {
+    let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
+    let alice = sandbox.create_phone(NewPhone { name: Some("Alice".to_owned()), phone: None }).await.unwrap();
+    let bob = sandbox.create_phone(NewPhone { name: Some("Bob".to_owned()), phone: None }).await.unwrap();
+    (sandbox, alice.phone, bob.phone)
+}
+
+#[tokio::test]
+async fn a_text_arrives_and_the_ticks_come_back() {
+    let (sandbox, alice, bob) = two_phones().await;
+    let id = sandbox.send_text(&alice, &bob, "hello").await.unwrap();
+    let shown = sandbox.wait_for_message(&bob, |message| message.id == id, PATIENCE).await.unwrap();
+    assert_eq!((shown.text.as_str(), shown.from.as_str(), shown.from_me), ("hello", alice.as_str(), false));
+    let status = |wanted| move |message: &wharf_sandbox::Message| message.from_me && message.status == wanted;
+    sandbox.wait_for_message(&alice, status(MessageStatus::Delivered), PATIENCE).await.unwrap();
+    sandbox.mark_read(&bob, &alice).await.unwrap();
+    sandbox.wait_for_message(&alice, status(MessageStatus::Read), PATIENCE).await.unwrap();
+    let chats = sandbox.chats(&bob).await.unwrap();
+    assert_eq!((chats[0].chat.as_str(), chats[0].name.as_str()), (alice.as_str(), "Alice"));
+}
+
+#[tokio::test]
+async fn many_texts_both_ways_stay_in_order() {
+    let (sandbox, alice, bob) = two_phones().await;
+    for number in 0..20 {
+        sandbox.send_text(&alice, &bob, &format!("a{number}")).await.unwrap();
+        sandbox.send_text(&bob, &alice, &format!("b{number}")).await.unwrap();
+    }
+    sandbox.wait_for_message(&bob, |message| message.text == "a19", PATIENCE).await.unwrap();
+    let chats = sandbox.chats(&bob).await.unwrap();
+    let from_alice = chats[0].messages.iter().filter(|message| !message.from_me).map(|message| message.text.clone());
+    assert_eq!(from_alice.collect::<Vec<_>>(), (0..20).map(|number| format!("a{number}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_offline_phone_gets_its_messages_when_it_comes_back() {
+    let (sandbox, alice, bob) = two_phones().await;
+    sandbox.set_online(&bob, false).await.unwrap();
+    let id = sandbox.send_text(&alice, &bob, "later").await.unwrap();
+    let early = sandbox.wait_for_message(&bob, |message| message.id == id, Duration::from_millis(100)).await;
+    assert_eq!(early.unwrap_err().code(), "wait_timeout");
+    assert_eq!(sandbox.send_text(&bob, &alice, "no").await.unwrap_err().code(), "phone_offline");
+    sandbox.set_online(&bob, true).await.unwrap();
+    sandbox.wait_for_message(&bob, |message| message.id == id, PATIENCE).await.unwrap();
+}
+
+#[tokio::test]
+async fn both_names_of_an_account_reach_it() {
+    let (sandbox, alice, bob) = two_phones().await;
+    let lid = sandbox.phone(&bob).await.unwrap().info.lid;
+    for to in [format!("+{bob}"), format!("{bob}@s.whatsapp.net"), format!("{lid}@lid")] {
+        let id = sandbox.send_text(&alice, &to, "x").await.unwrap();
+        sandbox.wait_for_message(&bob, |message| message.id == id, PATIENCE).await.unwrap();
+    }
+    assert_eq!(sandbox.chats(&bob).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn phones_are_checked_before_they_are_made() {
+    let (sandbox, alice, _) = two_phones().await;
+    let create = |phone: &str| sandbox.create_phone(NewPhone { phone: Some(phone.to_owned()), name: None });
+    assert_eq!(create(&alice).await.unwrap_err().code(), "phone_taken");
+    for bad in ["", "12345", "0123456789", "12345678901234567", "+49 151", "abc"] {
+        assert_eq!(create(bad).await.unwrap_err().code(), "invalid_phone", "{bad}");
+    }
+    assert_eq!(create("+4915112345678").await.unwrap().phone, "4915112345678");
+}
+
+#[tokio::test]
+async fn a_seed_repeats_the_keys_and_numbers() {
+    let start = || async {
+        let sandbox = Sandbox::start(SandboxConfig { seed: Some(7), ..SandboxConfig::default() }).await.unwrap();
+        let phone = sandbox.create_phone(NewPhone::default()).await.unwrap();
+        (sandbox.root_public_key(), phone)
+    };
+    assert_eq!(start().await, start().await);
+}

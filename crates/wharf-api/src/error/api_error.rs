@@ -86,9 +86,6 @@ pub enum ApiError {
     /// There is no QR to show.
     #[error("The session shows no QR now.")]
     NotPending,
-    /// The session is in a state that does not allow this.
-    #[error("{0}")]
-    SessionConflict(String),
     /// The message has left, or ended.
     #[error("The message is {0} and can no longer be cancelled.")]
     MessageNotCancellable(MessageStatus),
@@ -119,9 +116,6 @@ pub enum ApiError {
     /// A link method of a later version.
     #[error("Linking by pairing code is not in this version; use method `qr`.")]
     MethodUnavailable,
-    /// No account to send from.
-    #[error("The session is not linked to an account.")]
-    SessionNotLinked,
     /// The rate is used up.
     #[error("Too many requests; try again in {} s.", seconds(.retry_after))]
     RateLimited {
@@ -134,9 +128,6 @@ pub enum ApiError {
         /// How long to wait.
         retry_after: Duration,
     },
-    /// The session holds as many waiting messages as it may.
-    #[error("The session has as many waiting messages as it may hold.")]
-    QueueFull,
     /// A fault of ours.
     #[error("A fault in Wharf; the request id finds it in the log.")]
     Internal(#[source] Cause),
@@ -205,7 +196,6 @@ impl ApiError {
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
             Self::NotAcceptable(_) => ErrorCode::NotAcceptable,
             Self::NotPending => ErrorCode::NotPending,
-            Self::SessionConflict(_) => ErrorCode::SessionConflict,
             Self::MessageNotCancellable(_) => ErrorCode::MessageNotCancellable,
             Self::Conflict => ErrorCode::Conflict,
             Self::IdempotencyInProgress => ErrorCode::IdempotencyInProgress,
@@ -215,10 +205,8 @@ impl ApiError {
             Self::ValidationFailed(_) => ErrorCode::ValidationFailed,
             Self::IdempotencyMismatch => ErrorCode::IdempotencyMismatch,
             Self::MethodUnavailable => ErrorCode::MethodUnavailable,
-            Self::SessionNotLinked => ErrorCode::SessionNotLinked,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::AuthRateLimited { .. } => ErrorCode::AuthRateLimited,
-            Self::QueueFull => ErrorCode::QueueFull,
             Self::Internal(_) => ErrorCode::Internal,
             Self::StorageFull(_) => ErrorCode::StorageFull,
             Self::StorageUnavailable(_) => ErrorCode::StorageUnavailable,
@@ -243,8 +231,7 @@ impl ApiError {
         match self {
             Self::RateLimited { retry_after } | Self::AuthRateLimited { retry_after } => Some(*retry_after),
             Self::IdempotencyInProgress => Some(Duration::from_secs(1)),
-            Self::QueueFull
-            | Self::StorageFull(_)
+            Self::StorageFull(_)
             | Self::StorageUnavailable(_)
             | Self::NotStored(_)
             | Self::NotReady(_)

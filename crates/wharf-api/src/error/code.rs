@@ -87,8 +87,6 @@ codes! {
         "The answer exists in other media types than the Accept header names.";
     NotPending => "not_pending", CONFLICT, "Nothing to scan",
         "The session shows no QR now: it is linked, not connecting, or between two QRs.";
-    SessionConflict => "session_conflict", CONFLICT, "Session in another state",
-        "The session cannot do this in its present state.";
     MessageNotCancellable => "message_not_cancellable", CONFLICT, "Too late to cancel",
         "Only a message that is still queued can be cancelled.";
     Conflict => "conflict", CONFLICT, "Conflict",
@@ -107,14 +105,10 @@ codes! {
         "The same idempotency key came with another path or body before.";
     MethodUnavailable => "method_unavailable", UNPROCESSABLE_ENTITY, "Link method not available",
         "This version links by QR only.";
-    SessionNotLinked => "session_not_linked", UNPROCESSABLE_ENTITY, "Session not linked",
-        "The session has no account to send from. Link it first.";
     RateLimited => "rate_limited", TOO_MANY_REQUESTS, "Too many requests",
         "The rate of this key or address is used up. Wait for Retry-After seconds.";
     AuthRateLimited => "auth_rate_limited", TOO_MANY_REQUESTS, "Too many failed sign-ins",
         "Too many wrong keys came from this address. Wait for Retry-After seconds.";
-    QueueFull => "queue_full", TOO_MANY_REQUESTS, "Queue full",
-        "The session has as many waiting messages as it may hold.";
     Internal => "internal_error", INTERNAL_SERVER_ERROR, "Internal error",
         "A fault in Wharf. The log holds the cause under the request id.";
     StorageFull => "storage_full", SERVICE_UNAVAILABLE, "Storage full",

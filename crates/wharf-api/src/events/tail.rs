@@ -131,9 +131,9 @@ impl Tail {
             if !self.still_allowed().await {
                 return None;
             }
-            let page = self.read(BATCH).await.map_err(log_end).ok()?;
+            let page = self.read(BATCH).await.inspect_err(log_end).ok()?;
             let caught_up = page.caught_up;
-            let batch = self.advance(page).await.map_err(log_end).ok()?;
+            let batch = self.advance(page).await.inspect_err(log_end).ok()?;
             if !batch.is_empty() {
                 return Some(batch);
             }
@@ -160,12 +160,12 @@ impl Tail {
             .authenticator
             .is_valid(&self.caller)
             .await
-            .map_err(log_end)
+            .inspect_err(log_end)
             .unwrap_or(false)
     }
 }
 
-fn log_end(error: ApiError) {
+fn log_end(error: &ApiError) {
     tracing::warn!(error.cause = ?error, "an event stream ends early; its client resumes");
 }
 

@@ -53,15 +53,18 @@ fn pointer(path: &Path, detail: &str) -> Pointer {
         Segment::Enum { variant } => pointer.join(variant),
         Segment::Unknown => pointer,
     });
-    match missing_field(detail) {
+    match named_field(detail) {
         Some(field) => found.join(field),
         None => found,
     }
 }
 
-/// serde names a missing field in its text only.
-fn missing_field(detail: &str) -> Option<&str> {
-    detail.strip_prefix("missing field `")?.strip_suffix('`')
+/// serde names a missing or repeated field in its text only.
+fn named_field(detail: &str) -> Option<&str> {
+    let named = detail
+        .strip_prefix("missing field `")
+        .or_else(|| detail.strip_prefix("duplicate field `"));
+    named?.strip_suffix('`')
 }
 
 /// Faults that `garde` found. Rules of ours write `code|detail`.

@@ -1,0 +1,19 @@
+//! The API as its clients meet it: a real server on loopback, real storage in a directory of its own, HTTP in between.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say so at once"
+)]
+
+mod api_keys;
+mod app;
+mod auth;
+mod document;
+mod errors;
+mod events;
+mod idempotency;
+mod messages;
+mod operations;
+mod script;
+mod sessions;

@@ -1,0 +1,126 @@
+//! A scripted network: WhatsApp is an impure edge, driven by the test.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, watch};
+use wharf_model::SessionId;
+use wharf_session::port::{
+    AccountProfile, ClientError, ClientEvent, InboundSink, OutboundMessage, SendError, SessionLease, WhatsAppClient,
+    WhatsAppNetwork,
+};
+
+#[derive(Debug)]
+pub struct ScriptedNetwork {
+    linked: Mutex<HashSet<SessionId>>,
+    clients: mpsc::UnboundedSender<Arc<ScriptedClient>>,
+    made: tokio::sync::Mutex<mpsc::UnboundedReceiver<Arc<ScriptedClient>>>,
+}
+
+impl ScriptedNetwork {
+    pub fn new() -> Arc<Self> {
+        let (clients, made) = mpsc::unbounded_channel();
+        Arc::new(Self {
+            linked: Mutex::default(),
+            clients,
+            made: tokio::sync::Mutex::new(made),
+        })
+    }
+
+    pub fn link(&self, session: SessionId) {
+        self.linked.lock().unwrap().insert(session);
+    }
+
+    /// The next client that an actor builds.
+    pub async fn next_client(&self) -> Arc<ScriptedClient> {
+        self.made.lock().await.recv().await.unwrap()
+    }
+}
+
+#[async_trait]
+impl WhatsAppNetwork for ScriptedNetwork {
+    async fn client(
+        &self,
+        _: SessionLease,
+        events: mpsc::UnboundedSender<ClientEvent>,
+        _: Arc<dyn InboundSink>,
+    ) -> Result<Arc<dyn WhatsAppClient>, ClientError> {
+        let client = Arc::new(ScriptedClient {
+            events,
+            running: watch::Sender::new(false),
+            shut: watch::Sender::new(false),
+        });
+        self.clients.send(Arc::clone(&client)).unwrap();
+        Ok(client)
+    }
+
+    async fn is_linked(&self, lease: SessionLease) -> Result<bool, ClientError> {
+        Ok(self.linked.lock().unwrap().contains(&lease.session))
+    }
+}
+
+#[derive(Debug)]
+pub struct ScriptedClient {
+    events: mpsc::UnboundedSender<ClientEvent>,
+    running: watch::Sender<bool>,
+    shut: watch::Sender<bool>,
+}
+
+impl ScriptedClient {
+    pub fn emit(&self, event: ClientEvent) {
+        self.events.send(event).unwrap();
+    }
+
+    pub async fn running(&self) {
+        self.running.subscribe().wait_for(|running| *running).await.unwrap();
+    }
+
+    pub fn show_qr(&self, text: &str) {
+        self.emit(ClientEvent::Qr {
+            text: text.to_owned(),
+            valid_for: Duration::from_secs(60),
+        });
+    }
+
+    pub fn link(&self) {
+        self.emit(ClientEvent::Linked(AccountProfile {
+            phone: "15550001111@s.whatsapp.net".parse().unwrap(),
+            lid: Some("100000000000001@lid".parse().unwrap()),
+            push_name: Some("Ada".to_owned()),
+            platform: Some("android".to_owned()),
+        }));
+        self.emit(ClientEvent::LoggedIn);
+        self.emit(ClientEvent::Opened(None));
+    }
+}
+
+#[async_trait]
+impl WhatsAppClient for ScriptedClient {
+    async fn run(&self) {
+        self.running.send_replace(true);
+        let mut shut = self.shut.subscribe();
+        let _ = shut.wait_for(|shut| *shut).await;
+    }
+
+    /// The server takes every message at once.
+    async fn send(&self, message: OutboundMessage) -> Result<(), SendError> {
+        self.emit(ClientEvent::Ack {
+            whatsapp_id: message.whatsapp_id,
+            at: None,
+            error: None,
+        });
+        Ok(())
+    }
+
+    async fn logout(&self) {}
+
+    async fn shutdown(&self) {
+        self.shut.send_replace(true);
+    }
+
+    fn last_frame_age(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+}

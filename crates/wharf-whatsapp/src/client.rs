@@ -93,6 +93,17 @@ impl EngineClient {
         }
     }
 
+    async fn send_on(&self, engine: &Engine, outbound: &OutboundMessage) -> Result<(), SendError> {
+        let message = message(outbound)?;
+        self.check_exists(engine, outbound).await?;
+        let _noted = engine.backend.note_outbound(&outbound.whatsapp_id);
+        let options = SendOptions::default().with_message_id(outbound.whatsapp_id.clone());
+        let sent = engine
+            .client
+            .send_message_with_options(engine_jid(&outbound.to), message, options);
+        sent.await.map(drop).map_err(send_error)
+    }
+
     /// Asks once for a number that nothing is known of; the engine itself would send to whatever it is told.
     async fn check_exists(&self, engine: &Engine, outbound: &OutboundMessage) -> Result<(), SendError> {
         if outbound.to.server() != JidServer::Phone {
@@ -103,7 +114,7 @@ impl EngineClient {
             .client
             .get_lid_pn_entry(&jid)
             .await
-            .map_err(|error| SendError::Engine(error.into()))?;
+            .map_err(|error| send_error(error.into()))?;
         if known.is_some() {
             return Ok(());
         }
@@ -143,19 +154,16 @@ impl WhatsAppClient for EngineClient {
 
     async fn send(&self, outbound: OutboundMessage) -> Result<(), SendError> {
         let engine = self.present().ok_or(SendError::NotConnected)?;
+        // Before the look at the connection: an end between the two must not be missed.
+        let over = self.watch.run_over();
         if !(engine.client.is_connected() && engine.client.is_logged_in()) {
             return Err(SendError::NotConnected);
         }
-        let message = message(&outbound)?;
-        self.check_exists(&engine, &outbound).await?;
-        engine.backend.note_outbound(&outbound.whatsapp_id);
-        let options = SendOptions::default().with_message_id(outbound.whatsapp_id.clone());
-        let sent = engine
-            .client
-            .send_message_with_options(engine_jid(&outbound.to), message, options)
-            .await;
-        engine.backend.forget_outbound(&outbound.whatsapp_id);
-        sent.map(drop).map_err(send_error)
+        tokio::select! {
+            sent = self.send_on(&engine, &outbound) => sent,
+            // The engine would wait a minute for the connection to come back.
+            () = over => Err(SendError::NotConnected),
+        }
     }
 
     async fn logout(&self) {

@@ -86,7 +86,7 @@ async fn end_when_poisoned(engine: &Engine, watch: &Arc<RunWatch>) {
     watch.poisoned();
     engine.shut_down().await;
     // The loop returns on its own now; what it still does must not be cut off.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn arrived(mut waiter: NodeWaiter) -> bool {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use wharf_model::{Clock, CloseReason};
 use wharf_session::port::ClientEvent;
 
@@ -87,6 +87,8 @@ pub(crate) struct RunWatch {
     clock: Arc<dyn Clock>,
     events: mpsc::UnboundedSender<ClientEvent>,
     last_frame: AtomicI64,
+    /// Counts runs that ended.
+    over: watch::Sender<u64>,
     state: Mutex<State>,
 }
 
@@ -96,6 +98,7 @@ impl RunWatch {
             clock,
             events,
             last_frame: AtomicI64::new(NEVER),
+            over: watch::Sender::new(0),
             state: Mutex::default(),
         })
     }
@@ -121,6 +124,17 @@ impl RunWatch {
             detail: verdict.detail,
         });
         state.running = false;
+        drop(state);
+        self.over.send_modify(|runs| *runs += 1);
+    }
+
+    /// Waits for the end of the present run; made before what it is to interrupt begins.
+    pub(crate) fn run_over(&self) -> impl Future<Output = ()> + use<> {
+        let mut over = self.over.subscribe();
+        async move {
+            // An error says that the watch itself is gone, and with it every run.
+            let _ = over.changed().await;
+        }
     }
 
     /// Sends an event, if a run goes on.

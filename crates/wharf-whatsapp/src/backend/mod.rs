@@ -77,18 +77,29 @@ impl WaBackend {
         let _ = self.poisoned.subscribe().wait_for(|poisoned| *poisoned).await;
     }
 
-    /// A message of Wharf's own goes through the engine: its row is its copy for retries.
-    pub(crate) fn note_outbound(&self, whatsapp_id: &str) {
+    /// A message of Wharf's own goes through the engine: its row is its copy for retries. Until the note is dropped.
+    pub(crate) fn note_outbound<'a>(&'a self, whatsapp_id: &'a str) -> OutboundNote<'a> {
         self.outbound().insert(whatsapp_id.to_owned());
-    }
-
-    /// The engine is done with it.
-    pub(crate) fn forget_outbound(&self, whatsapp_id: &str) {
-        self.outbound().remove(whatsapp_id);
+        OutboundNote {
+            backend: self,
+            whatsapp_id,
+        }
     }
 
     fn outbound(&self) -> MutexGuard<'_, HashSet<String>> {
         self.outbound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`WaBackend::note_outbound`].
+pub(crate) struct OutboundNote<'a> {
+    backend: &'a WaBackend,
+    whatsapp_id: &'a str,
+}
+
+impl Drop for OutboundNote<'_> {
+    fn drop(&mut self) {
+        self.backend.outbound().remove(self.whatsapp_id);
     }
 }
 

@@ -223,22 +223,28 @@ impl TestClient {
             .unwrap_or_else(|_| panic!("waited too long for {what}"))
     }
 
-    /// Waits for the end of the run, and that it is the last word.
+    /// Waits for the end of the run with this reason; gives the detail.
     pub async fn closed(&mut self, expected: CloseReason) -> Option<String> {
-        let (reason, detail) = self
+        let (reason, detail) = self.ended().await;
+        assert_eq!(reason, expected, "{detail:?}");
+        detail
+    }
+
+    /// Waits for the end of the run, and that it is the last word.
+    pub async fn ended(&mut self) -> (CloseReason, Option<String>) {
+        let end = self
             .until("the end", |event| match event {
                 ClientEvent::Closed { reason, detail } => Some((*reason, detail.clone())),
                 _ => None,
             })
             .await;
-        assert_eq!(reason, expected, "{detail:?}");
         let run = self.run.take().expect("a run");
         tokio::time::timeout(PATIENCE, run)
             .await
             .expect("the run returns")
             .unwrap();
         assert!(self.heard.try_recv().is_err(), "nothing comes after Closed");
-        detail
+        end
     }
 
     /// The next message that was committed.

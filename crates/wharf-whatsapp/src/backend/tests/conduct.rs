@@ -93,13 +93,13 @@ async fn a_message_of_our_own_is_answered_from_its_row_as_often_as_it_is_asked_f
 async fn a_message_on_its_way_is_not_stored_again() {
     let house = House::new().await;
     let backend = house.backend().await;
-    backend.note_outbound("3EB0BB");
+    let note = backend.note_outbound("3EB0BB");
     backend
         .store_sent_message("15557654321@s.whatsapp.net", "3EB0BB", b"plaintext")
         .await
         .unwrap();
     assert_eq!(stored_copies(&house, &backend).await, 0);
-    backend.forget_outbound("3EB0BB");
+    drop(note);
     backend
         .store_sent_message("15557654321@s.whatsapp.net", "3EB0BB", b"plaintext")
         .await

@@ -9,7 +9,7 @@ use wharf_model::{
 };
 use wharf_storage::events::{self as log, Event};
 use wharf_storage::messages::{self, Advance, Message};
-use wharf_storage::{SessionKeys, StorageError, Tx};
+use wharf_storage::{Place, SessionKeys, StorageError, Tx};
 
 use crate::context::Context;
 use crate::events::{self, MessageFacts};
@@ -78,13 +78,20 @@ impl Ledger {
         let Some(kind) = events::kind_of(step.to) else {
             return Ok(());
         };
-        let open = message.open(&self.keys)?;
-        let metadata: Option<Value> = open.metadata.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        // Not `Message::open`: the body may be long, and no event shows it.
+        let open = |column, sealed| self.keys.open(&Place::message(message.id, column), sealed);
+        let chat = String::from_utf8(open("chat", &message.chat)?).map_err(|_| StorageError::Unreadable("address"))?;
+        let metadata = message
+            .metadata
+            .as_ref()
+            .map(|sealed| open("metadata", sealed))
+            .transpose()?;
+        let metadata: Option<Value> = metadata.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let facts = MessageFacts {
             id: message.id,
             session: self.session,
             lane: message.lane,
-            chat: &open.chat,
+            chat: &chat,
             whatsapp_id: &message.whatsapp_id,
             metadata: metadata.as_ref(),
         };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use wharf_model::{CloseReason, SessionId};
 use wharf_storage::StorageError;
@@ -22,6 +23,9 @@ use crate::live::Live;
 use crate::registry::{Command, Registry, Slot};
 use crate::sessions::state_of;
 use crate::telemetry;
+
+/// An actor that lived this long did not die of what killed the one before.
+const STEADY: Duration = Duration::from_secs(600);
 
 /// The handle on the supervisor and its actors.
 #[derive(Clone, Debug)]
@@ -138,12 +142,14 @@ impl Supervisor {
     async fn keep(&self, slot: Arc<Slot>, mut inbox: mpsc::Receiver<Command>, mut start: Start) {
         let mut crashes = 0;
         loop {
+            let began = Instant::now();
             match self.run_actor(&slot, &mut inbox, start).await {
                 Some(end) => {
                     tracing::debug!(session.id = %slot.session, "The session's actor ended: {end:?}");
                     break;
                 }
                 None if self.cx.stopping.is_cancelled() => break,
+                None if began.elapsed() > STEADY => crashes = 1,
                 None => crashes += 1,
             }
             start = Start::Prompt;

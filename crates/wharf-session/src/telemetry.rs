@@ -32,6 +32,12 @@ pub(crate) fn resent() {
     counter!("wharf_messages_resent_total").increment(1);
 }
 
+/// How many messages wait in a lane.
+pub(crate) fn queued(lane: Lane, count: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "queues are far below 2^52")]
+    gauge!("wharf_messages_queued", "lane" => lane.as_str()).set(count as f64);
+}
+
 /// The server acknowledged a message.
 pub(crate) fn acknowledged(latency: Duration) {
     histogram!("wharf_message_ack_seconds").record(latency.as_secs_f64());

@@ -88,7 +88,9 @@ impl Actor {
         let build = self.link.is_none();
         let inbox = Inbox::new(&self.cx, self.ledger.clone());
         let turn = async move {
-            tokio::time::sleep(pause).await;
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
             // The semaphore is never closed; without a permit the dial would only be unpaced.
             let permit = Arc::clone(&cx.dialling).acquire_owned().await.ok();
             if !build {

@@ -22,6 +22,8 @@ impl Actor {
                 Err(_elapsed) => break,
             }
         }
+        let last_words = self.link.as_mut().map(super::link::Link::unread).unwrap_or_default();
+        self.on_events(last_words).await;
         self.close().await;
     }
 

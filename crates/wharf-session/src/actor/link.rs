@@ -22,6 +22,7 @@ pub(crate) struct Link {
     /// Held while dialling, so that a mass start keeps its cap.
     dialling: Option<OwnedSemaphorePermit>,
     queue: Share,
+    shut: bool,
 }
 
 impl Link {
@@ -32,7 +33,18 @@ impl Link {
             running: None,
             dialling: None,
             queue: Share::event_queue(),
+            shut: false,
         }
+    }
+
+    /// Whether a connection is being made or served.
+    pub(crate) const fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// What was said and not read yet.
+    pub(crate) fn unread(&mut self) -> Vec<ClientEvent> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
     }
 
     /// Connects and serves in a task of its own.
@@ -99,15 +111,35 @@ impl Link {
 
     /// Ends the client for good. What it still says is of no interest.
     pub(crate) async fn shut(mut self) {
+        self.shut = true;
         let end = async {
             self.client.shutdown().await;
-            ended(&mut self.running).await;
+            if self.running.is_some() {
+                ended(&mut self.running).await;
+                self.running = None;
+            }
         };
         if tokio::time::timeout(END_TIMEOUT, end).await.is_err() {
             tracing::warn!("A protocol client did not shut down in time and was abandoned");
         }
         if let Some(running) = &self.running {
             running.abort();
+        }
+    }
+}
+
+/// An actor that panicked leaves no connection behind: two of one account would replace each other for ever.
+impl Drop for Link {
+    fn drop(&mut self) {
+        if self.shut {
+            return;
+        }
+        if let Some(running) = self.running.take() {
+            running.abort();
+        }
+        let client = Arc::clone(&self.client);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { client.shutdown().await });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Owns one session while it runs: feeds the state machine, performs what it decides, sends what waits. Promises that
-//! it alone writes the session's state, that every state is stored with its event before anybody sees it, and that
-//! whatever ends it leaves rows from which the next one continues. Never reconnects against a permanent reason.
+//! it alone writes the session's state, that a state and its event are stored together (and tried again when the
+//! database cannot take them), and that whatever ends it leaves rows from which the next one continues. Never reconnects against a permanent reason.
 
 mod attempts;
 mod dial;
@@ -208,6 +208,8 @@ async fn happened(link: &mut Option<Link>) -> Vec<ClientEvent> {
 
 async fn until(wake: Option<Instant>) {
     match wake {
+        // A timer rounds up to the next millisecond; what is due is due.
+        Some(at) if at <= Instant::now() => {}
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }

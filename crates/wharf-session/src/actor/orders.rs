@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wharf_model::{CloseReason, Input, SessionState, SessionStatus};
+use wharf_model::{CloseReason, Input};
 use wharf_storage::StorageError;
 use wharf_storage::sessions::{self, SessionProfile, Wanted};
 
@@ -40,19 +40,12 @@ impl Actor {
 
     async fn start(&mut self) -> Result<(), SessionError> {
         self.want(Wanted::Connected).await;
-        let on_its_way = self.link_is_up() || self.dialling.is_some();
-        if on_its_way {
+        let running = self.link.as_ref().is_some_and(super::link::Link::is_running);
+        if running || self.dialling.is_some() {
             return Ok(());
         }
         self.attempts.clear();
         self.connect(Start::Prompt).await
-    }
-
-    const fn link_is_up(&self) -> bool {
-        matches!(
-            self.state,
-            SessionState::Pending(_) | SessionState::Authenticated | SessionState::Ready
-        )
     }
 
     async fn stop(&mut self) -> Result<(), SessionError> {
@@ -69,7 +62,9 @@ impl Actor {
     }
 
     async fn log_out(&mut self) -> Result<(), SessionError> {
-        self.reach_whatsapp().await;
+        if !self.reach_whatsapp().await {
+            tracing::warn!(session.id = %self.slot.session, "WhatsApp cannot be told of the logout: remove the device on the phone");
+        }
         self.unsaved.push_back(Change::Wanted(Wanted::Stopped));
         self.feed(Input::Logout, None).await;
         if self.unlinked {
@@ -79,25 +74,23 @@ impl Actor {
         }
     }
 
-    /// An unlink needs a connection: one that is off is brought up for it, as far as that is quick.
-    async fn reach_whatsapp(&mut self) {
+    /// An unlink needs a connection: one that is off is brought up for it, as far as that is quick. `false`: a linked
+    /// device cannot be unlinked from here.
+    async fn reach_whatsapp(&mut self) -> bool {
         let linked = !self.unlinked && self.cx.network.is_linked(self.lease()).await.unwrap_or(false);
-        if !linked || self.is_logged_in() {
-            return;
+        if !linked || self.is_ready() {
+            return true;
         }
         if self.start().await.is_err() {
-            return;
+            return false;
         }
         let until = Instant::now() + REACH;
-        while !self.is_logged_in() && self.on_its_way() && Instant::now() < until {
+        while !self.is_ready() && self.on_its_way() && Instant::now() < until {
             if tokio::time::timeout_at(until, self.next_of_link()).await.is_err() {
                 break;
             }
         }
-    }
-
-    const fn is_logged_in(&self) -> bool {
-        matches!(self.state, SessionState::Ready)
+        self.is_ready()
     }
 
     const fn on_its_way(&self) -> bool {
@@ -117,14 +110,10 @@ impl Actor {
         self.dialling = None;
         self.dial_at = None;
         self.outbox.disconnected();
-        let told = match &self.link {
-            Some(link) => tokio::time::timeout(UNLINK, link.client().logout()).await.is_ok(),
-            None => self.state.status() == SessionStatus::NotStarted,
-        };
-        if !told {
-            tracing::warn!(session.id = %self.slot.session, "WhatsApp could not be told of the logout: remove the device on the phone");
-        }
         if let Some(link) = self.link.take() {
+            if tokio::time::timeout(UNLINK, link.client().logout()).await.is_err() {
+                tracing::warn!(session.id = %self.slot.session, "WhatsApp did not answer the logout: look at the devices on the phone");
+            }
             link.shut().await;
         }
         self.profile = SessionProfile::default();
@@ -171,7 +160,11 @@ impl Actor {
     }
 
     async fn delete(&mut self) -> Result<(), SessionError> {
-        self.log_out().await?;
+        match self.log_out().await {
+            // The deletion shreds every key and takes the row away: what could not be stored is of no interest then.
+            Ok(()) | Err(SessionError::NotShredded | SessionError::NotStored) => {}
+            Err(error) => return Err(error),
+        }
         match self
             .cx
             .storage

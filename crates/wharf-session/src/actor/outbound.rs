@@ -2,10 +2,11 @@
 //! Promises: at most one message on the wire per chat and `in_flight` per session; a row is marked before it is
 //! written; a message without an ack is sent again under the same id and secret, and never past its time.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wharf_model::{Jid, Lane, MessageStatus, Timestamp};
+use wharf_model::{Lane, MessageStatus, Timestamp};
 use wharf_storage::messages::{self, Message};
 use wharf_storage::{Queue, StorageError};
 
@@ -30,8 +31,10 @@ const EXPIRED: u32 = 200;
 
 /// What a look at the rows found.
 struct Found {
-    /// With whether anything was ever said in the chat.
+    /// The first row of each chat, with whether anything was ever said there.
     rows: Vec<(Message, bool)>,
+    /// Nothing else waits that could go.
+    complete: bool,
     next_due: Option<Timestamp>,
 }
 
@@ -152,7 +155,7 @@ impl Actor {
         }
         for limit in LOOKS {
             let found = self.find(now, limit).await?;
-            let all = found.rows.len() < limit as usize;
+            let all = found.complete;
             let picked = self.pick(found, now, free);
             let (some, again) = (!picked.items.is_empty() || !picked.broken.is_empty(), picked.again);
             self.take(picked, now).await?;
@@ -195,13 +198,21 @@ impl Actor {
             .read(move |tx| {
                 Box::pin(async move {
                     let mut rows = Vec::new();
-                    for row in messages::next_outbound(tx, session, now, limit).await? {
-                        let known = messages::chat_is_known(tx, session, &row.chat_index).await?;
-                        rows.push((row, known));
+                    let mut chats = HashSet::new();
+                    let found = messages::next_outbound(tx, session, now, limit).await?;
+                    let complete = found.len() < limit as usize;
+                    for row in found {
+                        // One at a time in each chat: those behind the first are of no interest yet.
+                        if chats.insert(row.chat_index) {
+                            let known = messages::chat_is_known(tx, session, &row.chat_index).await?;
+                            rows.push((row, known));
+                        }
                     }
+                    let next_due = messages::next_due_at(tx, session, now).await?;
                     Ok(Found {
                         rows,
-                        next_due: messages::next_due_at(tx, session, now).await?,
+                        complete,
+                        next_due,
                     })
                 })
             })
@@ -214,7 +225,6 @@ impl Actor {
             again: found.next_due,
             ..Picked::default()
         };
-        let mut chats: Vec<Jid> = Vec::new();
         for (row, known) in found.rows {
             if picked.items.len() >= free {
                 break;
@@ -224,7 +234,7 @@ impl Actor {
                 continue;
             };
             let chat = item.message.to.clone();
-            if chats.contains(&chat) || self.outbox.has_chat(&chat) {
+            if self.outbox.has_chat(&chat) {
                 continue;
             }
             let ask = Ask {
@@ -244,8 +254,6 @@ impl Actor {
                 Verdict::MessageWaits(at) if at.since(now) > SHORT => picked.held.push((item, at)),
                 Verdict::MessageWaits(at) => picked.again = earlier(picked.again, at),
             }
-            // Whatever was said to the first message of a chat holds for those behind it.
-            chats.push(chat);
         }
         picked
     }
@@ -377,6 +385,9 @@ impl Actor {
             return;
         };
         let now = self.cx.clock.now();
+        if code == FailureCode::RateLimited {
+            self.outbox.pacer().hold(now + SHORT);
+        }
         let wait = code.wait(item.attempts).map(|wait| now + wait);
         let waits = wait.filter(|at| item.expires_at.is_none_or(|end| *at < end));
         let result = match waits {

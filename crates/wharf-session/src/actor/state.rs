@@ -40,7 +40,7 @@ impl Actor {
         let before = self.state;
         self.state = next;
         self.attempts.note(next);
-        if before.status() != next.status() || next.reason().is_some() {
+        if before.status() != next.status() || effects.contains(&Effect::Announce) && next.reason().is_some() {
             self.since = self.cx.clock.now();
         }
         self.keep_time(before.status());

@@ -41,6 +41,8 @@ pub struct Pacer {
     spent: VecDeque<Timestamp>,
     /// The end of the random gap after the last send.
     next: Timestamp,
+    /// The server asked for a pause.
+    held: Timestamp,
     recipients: HashMap<Jid, Timestamp>,
     opened: VecDeque<Timestamp>,
     latest: Timestamp,
@@ -56,6 +58,7 @@ impl Pacer {
             policy,
             spent: sent.into(),
             next: Timestamp::default(),
+            held: Timestamp::default(),
             recipients: HashMap::new(),
             opened: opened.into(),
             latest: Timestamp::default(),
@@ -72,13 +75,20 @@ impl Pacer {
         &self.policy
     }
 
+    /// Sends nothing before `until`, whatever the policy: WhatsApp asked for it.
+    pub fn hold(&mut self, until: Timestamp) {
+        self.held = self.held.max(until);
+    }
+
     /// When the session as a whole may send, whatever the message; `None` when it may now.
     pub fn session_waits(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.settle(now);
-        if self.policy.unsafe_open {
-            return None;
-        }
-        [Some(self.next), self.token_at()]
+        let (next, token) = if self.policy.unsafe_open {
+            (None, None)
+        } else {
+            (Some(self.next), self.token_at())
+        };
+        [Some(self.held), next, token]
             .into_iter()
             .flatten()
             .max()
@@ -163,6 +173,7 @@ impl Pacer {
 
     fn shift(&mut self, back: Duration) {
         self.next = self.next - back;
+        self.held = self.held - back;
         let times = self
             .spent
             .iter_mut()

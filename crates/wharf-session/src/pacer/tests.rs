@@ -87,6 +87,14 @@ fn an_open_policy_never_waits() {
 }
 
 #[test]
+fn a_pause_that_whatsapp_asks_for_holds_even_an_open_policy() {
+    let mut pacer = Pacer::new(PacingPolicy::open(), Vec::new(), Vec::new());
+    pacer.hold(at(60_000));
+    assert_eq!(pacer.ask(at(0), ask(&chat(1))), Verdict::SessionWaits(at(60_000)));
+    assert_eq!(pacer.ask(at(60_000), ask(&chat(1))), Verdict::Go);
+}
+
+#[test]
 fn a_clock_that_was_set_back_does_not_stop_a_session() {
     let mut pacer = Pacer::new(PacingPolicy::default(), Vec::new(), Vec::new());
     pacer.record(at(0), ask(&chat(1)), &Counter::default());

@@ -1,7 +1,9 @@
 //! What is due for sessions as a whole, beside keeping them connected. Each look reads one index; it writes only when
 //! something is due.
 
-use wharf_model::{MessageStatus, SessionId, WorkspaceId};
+use std::collections::HashMap;
+
+use wharf_model::{Lane, MessageStatus, SessionId, WorkspaceId};
 use wharf_storage::{Queue, StorageError, messages, sessions};
 
 use super::{Supervisor, log_failure};
@@ -16,6 +18,9 @@ const ROUNDS: usize = 50;
 
 impl Supervisor {
     pub(super) async fn keep_house(&self) {
+        if let Err(error) = self.count_queues().await {
+            log_failure(&error, "The queues could not be counted");
+        }
         if let Err(error) = self.shred_due().await {
             log_failure(
                 &error,
@@ -34,6 +39,30 @@ impl Supervisor {
                 "What deleted sessions leave could not be cleared away; it is tried again",
             );
         }
+    }
+
+    /// How much waits in the sessions that have an actor, lane by lane.
+    async fn count_queues(&self) -> Result<(), StorageError> {
+        let sessions: Vec<_> = self.registry.all().iter().map(|slot| slot.session).collect();
+        let depths = self
+            .cx
+            .storage
+            .read(move |tx| {
+                Box::pin(async move {
+                    let mut depths = HashMap::new();
+                    for session in sessions {
+                        for depth in messages::queue_depth(tx, session).await? {
+                            *depths.entry(depth.lane).or_insert(0) += depth.queued;
+                        }
+                    }
+                    Ok(depths)
+                })
+            })
+            .await?;
+        for lane in Lane::ALL {
+            telemetry::queued(lane, depths.get(&lane).copied().unwrap_or(0));
+        }
+        Ok(())
     }
 
     /// Keys of devices that were unlinked long enough ago.

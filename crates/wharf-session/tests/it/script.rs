@@ -2,7 +2,7 @@
 //! engine against the sandbox is tested elsewhere.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub struct ScriptedNetwork {
     made: tokio::sync::Mutex<mpsc::UnboundedReceiver<Arc<ScriptedClient>>>,
     /// How the next clients send.
     pub sending: Mutex<Sending>,
-    /// Whether building the next client panics, once.
+    /// Whether the next question whether a session is linked panics, once.
     pub panic_once: AtomicBool,
 }
 
@@ -79,7 +79,6 @@ impl WhatsAppNetwork for ScriptedNetwork {
         events: mpsc::UnboundedSender<ClientEvent>,
         inbound: Arc<dyn InboundSink>,
     ) -> Result<Arc<dyn WhatsAppClient>, ClientError> {
-        assert!(!self.panic_once.swap(false, Ordering::SeqCst), "the script says: panic");
         let (sent, sends) = mpsc::unbounded_channel();
         let client = Arc::new(ScriptedClient {
             lease,
@@ -93,13 +92,13 @@ impl WhatsAppNetwork for ScriptedNetwork {
             sends: tokio::sync::Mutex::new(sends),
             sending: Mutex::new(*self.sending.lock().unwrap()),
             frame_age: AtomicU64::new(0),
-            open_sends: AtomicUsize::new(0),
         });
         self.clients.send(Arc::clone(&client)).unwrap();
         Ok(client)
     }
 
     async fn is_linked(&self, lease: SessionLease) -> Result<bool, ClientError> {
+        assert!(!self.panic_once.swap(false, Ordering::SeqCst), "the script says: panic");
         Ok(self.linked.lock().unwrap().contains_key(&lease.session))
     }
 }
@@ -117,7 +116,6 @@ pub struct ScriptedClient {
     sends: tokio::sync::Mutex<mpsc::UnboundedReceiver<OutboundMessage>>,
     pub sending: Mutex<Sending>,
     frame_age: AtomicU64,
-    pub open_sends: AtomicUsize,
 }
 
 impl ScriptedClient {
@@ -186,6 +184,10 @@ impl ScriptedClient {
             .store(u64::try_from(age.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
+    pub fn runs(&self) -> usize {
+        *self.runs.borrow()
+    }
+
     pub async fn shut_down(&self) {
         self.shut.subscribe().wait_for(|shut| *shut).await.unwrap();
     }
@@ -211,7 +213,6 @@ impl WhatsAppClient for ScriptedClient {
             Sending::Panics => panic!("the script says: panic"),
             Sending::Quiet | Sending::Acked => {}
         }
-        self.open_sends.fetch_add(1, Ordering::SeqCst);
         self.sent.send(message).unwrap();
         if sending == Sending::Acked {
             self.ack(&id);

@@ -158,6 +158,7 @@ fn unexplained(dialled: bool, received: u64, linked: bool, hung_up: bool) -> Ver
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wacore::types::events::PairingQrCodesExhausted;
     use wacore_binary::builder::NodeBuilder;
 
     fn stream_error(code: &'static str, conflict: Option<&'static str>) -> Event {
@@ -165,10 +166,10 @@ mod tests {
         if let Some(kind) = conflict {
             builder = builder.children([NodeBuilder::new("conflict").attr("type", kind).build()]);
         }
-        logged_out_with("stream", builder.build(), ConnectFailureReason::LoggedOut)
+        logged_out_with(builder.build(), ConnectFailureReason::LoggedOut)
     }
 
-    fn logged_out_with(_level: &str, raw: Node, reason: ConnectFailureReason) -> Event {
+    fn logged_out_with(raw: Node, reason: ConnectFailureReason) -> Event {
         Event::LoggedOut(LoggedOut::builder().on_connect(false).reason(reason).raw(raw).build())
     }
 
@@ -195,7 +196,7 @@ mod tests {
             (ConnectFailureReason::AccountLocked, CloseReason::AccountLocked),
             (ConnectFailureReason::UnknownLogout, CloseReason::LoggedOutUnknown),
         ] {
-            assert_eq!(reason(&logged_out_with("login", failure(), engine)), ours);
+            assert_eq!(reason(&logged_out_with(failure(), engine)), ours);
         }
         for (code, ours) in [
             (402, CloseReason::TemporaryBan),
@@ -206,6 +207,15 @@ mod tests {
         ] {
             assert_eq!(connect_failure(ConnectFailureReason::from(code)).reason, ours, "{code}");
         }
+    }
+
+    #[test]
+    fn an_unused_qr_ends_the_attempt_only_when_the_engine_hung_up() {
+        let exhausted = |disconnected| {
+            Event::PairingQrCodesExhausted(PairingQrCodesExhausted::builder().disconnected(disconnected).build())
+        };
+        assert_eq!(reason(&exhausted(true)), CloseReason::LinkTimedOut);
+        assert_eq!(from_event(&exhausted(false)), None);
     }
 
     #[test]

@@ -2,12 +2,21 @@
 //!
 //! Builds with the feature `sandbox` speak to it; a build without must refuse it, see `verified_build`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on stops; clippy exempts test functions only, not what they call"
+)]
+
 mod fixture;
 
 #[cfg(feature = "sandbox")]
 mod ends;
 #[cfg(feature = "sandbox")]
 mod linking;
+#[cfg(feature = "sandbox")]
+mod logs;
 #[cfg(feature = "sandbox")]
 mod messages;
 #[cfg(not(feature = "sandbox"))]

@@ -318,7 +318,7 @@ fn shared(pairs: &[(Name, Value)]) -> Vec<(Arc<str>, Bytes)> {
         .collect()
 }
 
-fn sorted<T: std::fmt::Debug>(items: Vec<T>) -> String {
+fn sorted<T: std::fmt::Debug>(items: &[T]) -> String {
     let mut lines: Vec<_> = items.iter().map(|item| format!("{item:?}")).collect();
     lines.sort();
     lines.join("\n")
@@ -356,7 +356,7 @@ pub(super) async fn apply<B: Backend>(store: &B, op: &Op) -> String {
         Op::MaxPreKey => show(store.get_max_prekey_id().await),
         Op::StoreSigned(i, v) => show(store.store_signed_prekey(*i, v).await),
         Op::LoadSigned(i) => show(store.load_signed_prekey(*i).await),
-        Op::AllSigned => sorted(store.load_all_signed_prekeys().await.unwrap()),
+        Op::AllSigned => sorted(&store.load_all_signed_prekeys().await.unwrap()),
         Op::RemoveSigned(i) => show(store.remove_signed_prekey(*i).await),
         Op::PutSenderKey(a, v) => show(store.put_sender_key(a, v).await),
         Op::PutSenderKeys(pairs) => show(store.put_sender_keys_batch(&shared(pairs)).await),
@@ -423,7 +423,7 @@ async fn apply_protocol<B: Backend>(store: &B, op: &Op) -> String {
             let holders: Vec<_> = holders.iter().map(|(device, has)| (device.as_str(), *has)).collect();
             show(store.set_sender_key_status(g, &holders).await)
         }
-        Op::GetHolders(g) => sorted(store.get_sender_key_devices(g).await.unwrap()),
+        Op::GetHolders(g) => sorted(&store.get_sender_key_devices(g).await.unwrap()),
         Op::ClearHolders(g) => show(store.clear_sender_key_devices(g).await),
         Op::DeleteHolders(devices) => {
             let devices: Vec<_> = devices.iter().map(String::as_str).collect();
@@ -437,7 +437,7 @@ async fn apply_protocol<B: Backend>(store: &B, op: &Op) -> String {
         }
         Op::GetByLid(l) => show(store.get_lid_mapping(&mapping(*l, 0).lid).await),
         Op::GetByPhone(l, p) => show(store.get_pn_mapping(&phone_of(*l, *p)).await),
-        Op::AllMappings => sorted(store.get_all_lid_mappings().await.unwrap()),
+        Op::AllMappings => sorted(&store.get_all_lid_mappings().await.unwrap()),
         Op::SaveBaseKey(a, m, v) => show(store.save_base_key(a, m, v).await),
         Op::SameBaseKey(a, m, v) => show(store.has_same_base_key(a, m, v).await),
         Op::DeleteBaseKey(a, m) => show(store.delete_base_key(a, m).await),
@@ -467,7 +467,7 @@ async fn apply_messages<B: Backend>(store: &B, op: &Op) -> String {
         }
         Op::GetToken(a) => show(store.get_tc_token(a).await),
         Op::DeleteToken(a) => show(store.delete_tc_token(a).await),
-        Op::AllTokens => sorted(store.get_all_tc_token_jids().await.unwrap()),
+        Op::AllTokens => sorted(&store.get_all_tc_token_jids().await.unwrap()),
         Op::ExpireTokens(t, s) => show(store.delete_expired_tc_tokens(*t, *s).await),
         Op::TouchToken(a, t) => show(store.touch_tc_token_sender_timestamp(a, *t).await),
         Op::ReceiveToken(a, v, t) => show(store.store_received_tc_token(a, v, *t).await),

@@ -23,7 +23,7 @@ mod wire;
 pub use config::{SandboxConfig, StoreConfig, Timing};
 pub use error::{SandboxError, StoreError};
 pub use model::{
-    Change, Changed, Chat, DeviceId, LinkedDevice, LoggedStanza, Message, MessageStatus, NewPhone, PhoneDetail, PhoneInfo,
-    Unhandled,
+    Change, Changed, Chat, DeviceId, LinkedDevice, LoggedStanza, Message, MessageStatus, NewPhone, PhoneDetail,
+    PhoneInfo, Unhandled,
 };
 pub use sandbox::Sandbox;

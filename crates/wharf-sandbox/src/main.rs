@@ -30,7 +30,10 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,wacore=off".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -67,7 +70,16 @@ fn config(arguments: Arguments) -> SandboxConfig {
 
 /// The one line on standard output, for scripts that wait for it.
 fn announce(sandbox: &Sandbox) -> std::io::Result<()> {
-    let line = serde_json::json!({ "chat_url": sandbox.chat_url(), "control_url": sandbox.control_url() });
+    let root: String = sandbox
+        .root_public_key()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let line = serde_json::json!({
+        "chat_url": sandbox.chat_url(),
+        "control_url": sandbox.control_url(),
+        "root_public_key": root,
+    });
     let mut out = std::io::stdout();
     writeln!(out, "{line}")?;
     out.flush()

@@ -19,9 +19,18 @@ impl LinkingCode {
         let text = text.trim();
         let text = text.rsplit_once('#').map_or(text, |(_address, code)| code);
         let mut parts = text.split(',');
-        let reference = parts.next().filter(|part| !part.is_empty()).ok_or(SandboxError::InvalidQr)?.to_owned();
+        let reference = parts
+            .next()
+            .filter(|part| !part.is_empty())
+            .ok_or(SandboxError::InvalidQr)?
+            .to_owned();
         let mut key = || parts.next().and_then(decode_key).ok_or(SandboxError::InvalidQr);
-        Ok(Self { reference, noise: key()?, identity: key()?, adv_secret: key()? })
+        Ok(Self {
+            reference,
+            noise: key()?,
+            identity: key()?,
+            adv_secret: key()?,
+        })
     }
 }
 
@@ -42,7 +51,10 @@ mod tests {
     fn both_forms_of_a_code_are_read() {
         let plain = LinkingCode::parse(&code()).unwrap();
         assert_eq!(plain.reference, "2@ref");
-        assert_eq!((plain.noise, plain.identity, plain.adv_secret), ([1; 32], [2; 32], [3; 32]));
+        assert_eq!(
+            (plain.noise, plain.identity, plain.adv_secret),
+            ([1; 32], [2; 32], [3; 32])
+        );
         let address = format!("https://wa.me/settings/linked_devices#{},1", code());
         assert_eq!(LinkingCode::parse(&address).unwrap(), plain);
     }

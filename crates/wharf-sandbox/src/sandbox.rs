@@ -53,7 +53,10 @@ impl Sandbox {
         };
         let network = Arc::new(open_network(&config)?);
         let address_of = |listener: &TcpListener| {
-            listener.local_addr().map_err(|source| SandboxError::Listen { address: config.chat_listen, source })
+            listener.local_addr().map_err(|source| SandboxError::Listen {
+                address: config.chat_listen,
+                source,
+            })
         };
         let sandbox = Self {
             network: Arc::clone(&network),
@@ -66,7 +69,9 @@ impl Sandbox {
         }
         network.tasks.spawn(server::serve(Arc::clone(&network), chat));
         if let Some(listener) = control {
-            network.tasks.spawn(control::serve(sandbox.clone(), listener, network.stop.clone()));
+            network
+                .tasks
+                .spawn(control::serve(sandbox.clone(), listener, network.stop.clone()));
         }
         Ok(sandbox)
     }
@@ -105,7 +110,12 @@ impl Sandbox {
 
     /// Every phone, by number.
     pub async fn phones(&self) -> Vec<PhoneInfo> {
-        self.network.directory.all().iter().map(|account| account.info()).collect()
+        self.network
+            .directory
+            .all()
+            .iter()
+            .map(|account| account.info())
+            .collect()
     }
 
     /// One phone with its linked devices.
@@ -115,7 +125,12 @@ impl Sandbox {
 
     /// Every phone with its linked devices.
     pub async fn phone_details(&self) -> Vec<PhoneDetail> {
-        self.network.directory.all().iter().map(|account| account.detail()).collect()
+        self.network
+            .directory
+            .all()
+            .iter()
+            .map(|account| account.detail())
+            .collect()
     }
 
     /// Scans a QR code with a phone; returns once the client has signed and is about to log in.
@@ -125,7 +140,11 @@ impl Sandbox {
         if !account.state().online {
             return Err(SandboxError::PhoneOffline(account.number.clone()));
         }
-        let offer = self.network.links.find(&code.reference).ok_or(SandboxError::UnknownQr)?;
+        let offer = self
+            .network
+            .links
+            .find(&code.reference)
+            .ok_or(SandboxError::UnknownQr)?;
         if offer.noise != code.noise || offer.identity != code.identity {
             return Err(SandboxError::ForeignQr);
         }
@@ -134,7 +153,11 @@ impl Sandbox {
             return Err(SandboxError::UnknownQr);
         }
         let (done, linked) = oneshot::channel();
-        let request = ScanRequest { account, adv_secret: code.adv_secret, done };
+        let request = ScanRequest {
+            account,
+            adv_secret: code.adv_secret,
+            done,
+        };
         offer.scans.send(request).await.map_err(|_| SandboxError::UnknownQr)?;
         match tokio::time::timeout(self.network.timing.scan, linked).await {
             Ok(Ok(outcome)) => outcome,
@@ -160,7 +183,11 @@ impl Sandbox {
         let account = self.account(phone)?;
         let shown = account.phone.lock().await;
         let chats = shown.chats.list().map(|(chat, messages)| Chat {
-            name: self.network.directory.by_number(chat).map_or_else(String::new, |other| other.info().name),
+            name: self
+                .network
+                .directory
+                .by_number(chat)
+                .map_or_else(String::new, |other| other.info().name),
             chat: chat.to_owned(),
             messages,
         });
@@ -195,7 +222,10 @@ impl Sandbox {
     /// Removes a linked device, as its owner does on the phone.
     pub async fn unlink(&self, phone: &str, device: DeviceId) -> Result<(), SandboxError> {
         let account = self.account(phone)?;
-        let unknown = || SandboxError::UnknownDevice { phone: account.number.clone(), device };
+        let unknown = || SandboxError::UnknownDevice {
+            phone: account.number.clone(),
+            device,
+        };
         removal::unlink(&self.network, &account, device).ok_or_else(unknown)?;
         self.flush().await;
         Ok(())
@@ -234,7 +264,9 @@ impl Sandbox {
                 let _notice = changes.recv().await;
             }
         };
-        tokio::time::timeout(timeout, found).await.map_err(|_| SandboxError::WaitTimeout)
+        tokio::time::timeout(timeout, found)
+            .await
+            .map_err(|_| SandboxError::WaitTimeout)
     }
 
     /// Ends every connection, commits what is left and returns when all is still.
@@ -260,7 +292,10 @@ impl Sandbox {
 
     fn account(&self, phone: &str) -> Result<Arc<Account>, SandboxError> {
         let number = phone.strip_prefix('+').unwrap_or(phone);
-        self.network.directory.by_number(number).ok_or_else(|| SandboxError::UnknownPhone(phone.to_owned()))
+        self.network
+            .directory
+            .by_number(number)
+            .ok_or_else(|| SandboxError::UnknownPhone(phone.to_owned()))
     }
 
     /// An account by number, with or without a plus, or by either of its JIDs.
@@ -283,12 +318,22 @@ impl Sandbox {
         if name.is_empty() || name.chars().count() > 64 {
             return Err(SandboxError::InvalidName);
         }
-        let keys = PhoneKeys::generate(&mut network.rng()).map_err(|failure| SandboxError::Crypto(failure.to_string()))?;
-        let lid = network.random_below(100_000_000_000_000, 1_000_000_000_000_000).to_string();
-        let mut state =
-            AccountState { name: name.clone(), online: true, next_device: 1, next_key_index: 1, ..AccountState::default() };
+        let keys =
+            PhoneKeys::generate(&mut network.rng()).map_err(|failure| SandboxError::Crypto(failure.to_string()))?;
+        let lid = network
+            .random_below(100_000_000_000_000, 1_000_000_000_000_000)
+            .to_string();
+        let mut state = AccountState {
+            name: name.clone(),
+            online: true,
+            next_device: 1,
+            next_key_index: 1,
+            ..AccountState::default()
+        };
         let genesis = phone::genesis_patch(&keys, &name);
-        state.collections.insert(phone::CRITICAL_COLLECTION.to_owned(), vec![genesis.clone().into()]);
+        state
+            .collections
+            .insert(phone::CRITICAL_COLLECTION.to_owned(), vec![genesis.clone().into()]);
         let phone = Phone::new(&keys);
         let account = Arc::new(Account::new(number, lid, keys, state, phone));
         if !network.directory.insert(Arc::clone(&account)) {
@@ -306,9 +351,11 @@ impl Sandbox {
 
     fn make_up_number(&self) -> Result<String, SandboxError> {
         let start = u64::try_from(self.network.directory.len()).unwrap_or(0) + 1;
-        let numbers = (0..MADE_UP_NUMBERS).map(|step| format!("{MADE_UP_PREFIX}{:05}", (start + step) % MADE_UP_NUMBERS));
+        let numbers =
+            (0..MADE_UP_NUMBERS).map(|step| format!("{MADE_UP_PREFIX}{:05}", (start + step) % MADE_UP_NUMBERS));
         let mut free = numbers.filter(|number| self.network.directory.by_number(number).is_none());
-        free.next().ok_or_else(|| SandboxError::PhoneTaken(MADE_UP_PREFIX.to_owned()))
+        free.next()
+            .ok_or_else(|| SandboxError::PhoneTaken(MADE_UP_PREFIX.to_owned()))
     }
 
     /// Waits until everything submitted so far is durable: what the API confirms is kept as well.
@@ -322,7 +369,9 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, SandboxError> {
     if !address.ip().is_loopback() {
         return Err(SandboxError::NotLoopback(address));
     }
-    TcpListener::bind(address).await.map_err(|source| SandboxError::Listen { address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| SandboxError::Listen { address, source })
 }
 
 fn open_network(config: &SandboxConfig) -> Result<Network, SandboxError> {
@@ -337,7 +386,9 @@ fn open_network(config: &SandboxConfig) -> Result<Network, SandboxError> {
             (Arc::new(store), records)
         }
     };
-    let stored = records.iter().find(|record| record.kind == Kind::Network && record.key == SERVER_KEYS);
+    let stored = records
+        .iter()
+        .find(|record| record.kind == Kind::Network && record.key == SERVER_KEYS);
     let keys = match stored {
         Some(record) => ServerKeys::from_bytes(&record.value, &mut rng),
         None => ServerKeys::generate(&mut rng),

@@ -41,7 +41,9 @@ pub(super) async fn list(
     State(sandbox): State<Sandbox>,
     Path(phone): Path<String>,
 ) -> Result<Json<Listed<Chat>>, Problem> {
-    Ok(Json(Listed { data: sandbox.chats(&phone).await? }))
+    Ok(Json(Listed {
+        data: sandbox.chats(&phone).await?,
+    }))
 }
 
 pub(super) async fn read(

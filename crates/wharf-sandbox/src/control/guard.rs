@@ -13,7 +13,12 @@ pub(super) async fn loopback_host_only(request: Request, next: Next) -> Response
         return next.run(request).await;
     }
     let detail = "this API answers on localhost, 127.0.0.1 and [::1] only".to_owned();
-    Problem { status: StatusCode::FORBIDDEN, code: "foreign_host", detail }.into_response()
+    Problem {
+        status: StatusCode::FORBIDDEN,
+        code: "foreign_host",
+        detail,
+    }
+    .into_response()
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -33,7 +38,15 @@ mod tests {
         for host in ["localhost", "LOCALHOST:80", "127.0.0.1:8080", "[::1]:8080", "[::1]"] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["", "example.org", "localhost.example.org", "127.0.0.1.nip.io", "127.0.0.2", "localhost:", "::1"] {
+        for host in [
+            "",
+            "example.org",
+            "localhost.example.org",
+            "127.0.0.1.nip.io",
+            "127.0.0.2",
+            "localhost:",
+            "::1",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

@@ -44,12 +44,19 @@ pub(super) async fn create(
     State(sandbox): State<Sandbox>,
     Body(params): Body<CreateParams>,
 ) -> Result<(StatusCode, Json<PhoneInfo>), Problem> {
-    let created = sandbox.create_phone(NewPhone { phone: params.phone, name: params.name }).await?;
+    let created = sandbox
+        .create_phone(NewPhone {
+            phone: params.phone,
+            name: params.name,
+        })
+        .await?;
     Ok((StatusCode::CREATED, Json(created)))
 }
 
 pub(super) async fn list(State(sandbox): State<Sandbox>) -> Json<Listed<PhoneDetail>> {
-    Json(Listed { data: sandbox.phone_details().await })
+    Json(Listed {
+        data: sandbox.phone_details().await,
+    })
 }
 
 pub(super) async fn show(
@@ -87,5 +94,7 @@ pub(super) async fn unlink(
 }
 
 pub(super) async fn unhandled(State(sandbox): State<Sandbox>) -> Json<Listed<Unhandled>> {
-    Json(Listed { data: sandbox.unhandled().await })
+    Json(Listed {
+        data: sandbox.unhandled().await,
+    })
 }

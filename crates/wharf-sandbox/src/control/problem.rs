@@ -43,7 +43,11 @@ impl IntoResponse for Problem {
 
 impl From<SandboxError> for Problem {
     fn from(failure: SandboxError) -> Self {
-        Self { status: status(&failure), code: failure.code(), detail: failure.to_string() }
+        Self {
+            status: status(&failure),
+            code: failure.code(),
+            detail: failure.to_string(),
+        }
     }
 }
 
@@ -85,7 +89,11 @@ impl From<JsonRejection> for Problem {
             StatusCode::UNPROCESSABLE_ENTITY => "invalid_body",
             _ => "malformed_body",
         };
-        Self { status: rejection.status(), code, detail: rejection.body_text() }
+        Self {
+            status: rejection.status(),
+            code,
+            detail: rejection.body_text(),
+        }
     }
 }
 
@@ -96,15 +104,27 @@ pub(super) struct Path<T>(pub T);
 
 impl From<PathRejection> for Problem {
     fn from(rejection: PathRejection) -> Self {
-        Self { status: StatusCode::NOT_FOUND, code: "not_found", detail: rejection.body_text() }
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: "not_found",
+            detail: rejection.body_text(),
+        }
     }
 }
 
 pub(super) async fn no_such_call() -> Problem {
-    Problem { status: StatusCode::NOT_FOUND, code: "not_found", detail: "there is no such call".to_owned() }
+    Problem {
+        status: StatusCode::NOT_FOUND,
+        code: "not_found",
+        detail: "there is no such call".to_owned(),
+    }
 }
 
 pub(super) async fn no_such_method() -> Problem {
     let detail = "the call exists, but not with this method".to_owned();
-    Problem { status: StatusCode::METHOD_NOT_ALLOWED, code: "method_not_allowed", detail }
+    Problem {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        code: "method_not_allowed",
+        detail,
+    }
 }

@@ -26,7 +26,11 @@ pub(crate) enum Addressing {
 
 impl Addressing {
     pub(crate) fn of(jid: &Jid) -> Self {
-        if jid.server == Server::Lid { Self::Lid } else { Self::Number }
+        if jid.server == Server::Lid {
+            Self::Lid
+        } else {
+            Self::Number
+        }
     }
 
     pub(crate) fn other(self) -> Self {
@@ -108,7 +112,11 @@ impl Account {
     }
 
     pub(crate) fn info(&self) -> PhoneInfo {
-        PhoneInfo { phone: self.number.clone(), lid: self.lid.clone(), name: self.state().name.clone() }
+        PhoneInfo {
+            phone: self.number.clone(),
+            lid: self.lid.clone(),
+            name: self.state().name.clone(),
+        }
     }
 
     pub(crate) fn detail(&self) -> PhoneDetail {
@@ -119,15 +127,19 @@ impl Account {
             platform: device.platform.clone(),
             online: device.session.is_some(),
         });
-        PhoneDetail { info, online: state.online, devices: devices.collect() }
+        PhoneDetail {
+            info,
+            online: state.online,
+            devices: devices.collect(),
+        }
     }
 
     /// Puts a stanza into a device's queue (0 is the phone) and wakes whoever serves it.
     /// `None` when there is no such device.
-    pub(crate) fn deliver(&self, network: &Network, device: DeviceId, stanza: Stanza) -> Option<Ticket> {
+    pub(crate) fn deliver(&self, network: &Network, device: DeviceId, stanza: &Stanza) -> Option<Ticket> {
         let mut state = self.state();
         let mut batch = network.store.batch();
-        let session = state.enqueue(&self.number, device, &stanza, &mut batch)?;
+        let session = state.enqueue(&self.number, device, stanza, &mut batch)?;
         let ticket = network.store.submit(batch);
         state.stamp_last(device, ticket);
         drop(state);
@@ -153,7 +165,11 @@ impl Account {
 
     /// Writes the account's own record after a change of what it holds.
     pub(crate) fn save(&self, state: &AccountState, batch: &mut Batch) {
-        batch.put(Kind::Account, || self.number.clone(), || records::encode_account(self, state));
+        batch.put(
+            Kind::Account,
+            || self.number.clone(),
+            || records::encode_account(self, state),
+        );
     }
 
     pub(crate) fn save_device(&self, device: &Device, batch: &mut Batch) {
@@ -175,7 +191,11 @@ pub(crate) struct Stanza {
 
 impl AccountState {
     pub(crate) fn queue(&mut self, device: DeviceId) -> Option<&mut Queue> {
-        if device == 0 { Some(&mut self.inbox) } else { self.devices.get_mut(&device).map(|found| &mut found.queue) }
+        if device == 0 {
+            Some(&mut self.inbox)
+        } else {
+            self.devices.get_mut(&device).map(|found| &mut found.queue)
+        }
     }
 
     /// Every device id of the account, the phone included.

@@ -31,7 +31,12 @@ impl Directory {
     }
 
     pub(crate) fn by_number(&self, number: &str) -> Option<Arc<Account>> {
-        self.accounts.read().unwrap_or_else(PoisonError::into_inner).by_number.get(number).cloned()
+        self.accounts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .by_number
+            .get(number)
+            .cloned()
     }
 
     /// The account a JID names, whichever of its two names is used.
@@ -45,10 +50,20 @@ impl Directory {
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Account>> {
-        self.accounts.read().unwrap_or_else(PoisonError::into_inner).by_number.values().cloned().collect()
+        self.accounts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .by_number
+            .values()
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.accounts.read().unwrap_or_else(PoisonError::into_inner).by_number.len()
+        self.accounts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .by_number
+            .len()
     }
 }

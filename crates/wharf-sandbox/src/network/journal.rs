@@ -24,7 +24,13 @@ impl UnhandledLog {
 
     pub(crate) fn list(&self) -> Vec<Unhandled> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.iter().map(|(question, &count)| Unhandled { question: question.clone(), count }).collect()
+        counts
+            .iter()
+            .map(|(question, &count)| Unhandled {
+                question: question.clone(),
+                count,
+            })
+            .collect()
     }
 }
 
@@ -43,6 +49,11 @@ impl StanzaLog {
     }
 
     pub(crate) fn list(&self) -> Vec<LoggedStanza> {
-        self.stanzas.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.stanzas
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
     }
 }

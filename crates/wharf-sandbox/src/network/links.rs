@@ -38,7 +38,11 @@ impl PendingLinks {
     }
 
     pub(crate) fn find(&self, reference: &str) -> Option<Offer> {
-        self.offers.lock().unwrap_or_else(PoisonError::into_inner).get(reference).cloned()
+        self.offers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(reference)
+            .cloned()
     }
 
     /// Takes a connection's references back: it was scanned or it is gone. True if there were any.

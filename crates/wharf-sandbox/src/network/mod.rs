@@ -70,7 +70,10 @@ impl Network {
 
     /// A number from `low` up to but not including `high`.
     pub(crate) fn random_below(&self, low: u64, high: u64) -> u64 {
-        self.rng.lock().unwrap_or_else(PoisonError::into_inner).random_range(low..high)
+        self.rng
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .random_range(low..high)
     }
 
     /// An identifier for a stanza the server or a phone starts.
@@ -94,6 +97,9 @@ impl Network {
 
     /// Tells whoever watches. Nobody watching is fine.
     pub(crate) fn announce(&self, phone: &str, what: Changed) {
-        let _watched = self.changes.send(Change { phone: phone.to_owned(), what });
+        let _watched = self.changes.send(Change {
+            phone: phone.to_owned(),
+            what,
+        });
     }
 }

@@ -77,10 +77,6 @@ impl Queue {
         self.entries.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// How many waiting stanzas are of a class.
     pub(crate) fn count(&self, class: Class) -> usize {
         self.entries.iter().filter(|stanza| stanza.class == class).count()
@@ -101,13 +97,23 @@ impl Queue {
         batch
     }
 
-    /// Removes what an acknowledgement names; returns the sequences that are gone.
+    /// Removes what an acknowledgement names; returns the sequences that are gone. Only what the connection was given
+    /// can be meant: a read receipt has the id of the delivery receipt before it, and must not go with that one.
     pub(crate) fn acknowledge(&mut self, class: Class, id: &str) -> Vec<u64> {
-        let matches = |stanza: &Queued| stanza.class == class && stanza.id == id;
-        let Some(first) = self.entries.iter().position(matches) else { return Vec::new() };
-        let end = self.entries.len().min(first + DUPLICATE_WINDOW);
+        let given = self.handed_out;
+        let matches = |stanza: &Queued| stanza.sequence < given && stanza.class == class && stanza.id == id;
+        let Some(first) = self.entries.iter().position(matches) else {
+            return Vec::new();
+        };
+        // Every receipt and notification has an acknowledgement of its own; a message sent again has one for all.
+        let window = if class == Class::Message { DUPLICATE_WINDOW } else { 1 };
+        let end = self.entries.len().min(first + window);
         let gone: Vec<usize> = (first..end).filter(|&at| matches(&self.entries[at])).collect();
-        gone.iter().rev().filter_map(|&at| self.entries.remove(at)).map(|stanza| stanza.sequence).collect()
+        gone.iter()
+            .rev()
+            .filter_map(|&at| self.entries.remove(at))
+            .map(|stanza| stanza.sequence)
+            .collect()
     }
 
     /// The sequence of every waiting stanza.
@@ -172,6 +178,25 @@ mod tests {
         assert!(queue.acknowledge(Class::Receipt, "b").is_empty());
         queue.start_over();
         assert_eq!(ids(&queue.hand_out(9)), ["b"]);
+    }
+
+    #[test]
+    fn acknowledging_one_receipt_keeps_a_later_one_of_the_same_message() {
+        let mut queue = Queue::default();
+        for given in [true, true, false] {
+            let next = Queued {
+                class: Class::Receipt,
+                ..stanza(&queue, "a")
+            };
+            queue.push(next);
+            if given {
+                queue.hand_out(9);
+            }
+        }
+        assert_eq!(queue.acknowledge(Class::Receipt, "a"), [0]);
+        assert_eq!(queue.acknowledge(Class::Receipt, "a"), [1]);
+        assert!(queue.acknowledge(Class::Receipt, "a").is_empty());
+        assert_eq!(ids(&queue.hand_out(9)), ["a"]);
     }
 
     #[test]

@@ -157,7 +157,10 @@ pub(crate) fn encode_one_time_key(key: &OneTimeKey) -> Vec<u8> {
 }
 
 pub(crate) fn decode_one_time_key(record: &Record) -> Result<OneTimeKey, StoreError> {
-    let (id, public) = record.value.split_at_checked(3).ok_or_else(|| corrupt(record, "too short"))?;
+    let (id, public) = record
+        .value
+        .split_at_checked(3)
+        .ok_or_else(|| corrupt(record, "too short"))?;
     match (id.try_into(), public.try_into()) {
         (Ok(id), Ok(public)) => Ok(OneTimeKey { id, public }),
         _ => Err(corrupt(record, "not 35 bytes")),
@@ -198,5 +201,9 @@ pub(crate) fn decode<'r, T: Deserialize<'r>>(record: &'r Record) -> Result<T, St
 }
 
 pub(crate) fn corrupt(record: &Record, reason: &str) -> StoreError {
-    StoreError::Corrupt { kind: record.kind as u8, key: record.key.clone(), reason: reason.to_owned() }
+    StoreError::Corrupt {
+        kind: record.kind as u8,
+        key: record.key.clone(),
+        reason: reason.to_owned(),
+    }
 }

@@ -36,7 +36,13 @@ pub(crate) fn restore(records: &[Record], directory: &Directory) -> Result<(), S
         }
     }
     for (number, draft) in drafts {
-        directory.insert(Arc::new(Account::new(number, draft.lid, draft.keys, draft.state, draft.phone)));
+        directory.insert(Arc::new(Account::new(
+            number,
+            draft.lid,
+            draft.keys,
+            draft.state,
+            draft.phone,
+        )));
     }
     Ok(())
 }
@@ -53,7 +59,12 @@ fn read_account(record: &Record) -> Result<Draft, StoreError> {
         settings: found.settings,
         ..AccountState::default()
     };
-    Ok(Draft { lid: found.lid, phone: Phone::new(&keys), keys, state })
+    Ok(Draft {
+        lid: found.lid,
+        phone: Phone::new(&keys),
+        keys,
+        state,
+    })
 }
 
 impl Draft {
@@ -108,7 +119,11 @@ impl Draft {
 
     fn add_given_key(&mut self, record: &Record, rest: &str) -> Result<(), StoreError> {
         let id = u32::from_str_radix(rest, 16).map_err(|_| corrupt(record, "bad key id"))?;
-        let private = record.value.as_slice().try_into().map_err(|_| corrupt(record, "not 32 bytes"))?;
+        let private = record
+            .value
+            .as_slice()
+            .try_into()
+            .map_err(|_| corrupt(record, "not 32 bytes"))?;
         self.state.given_keys.insert(id, private);
         Ok(())
     }

@@ -40,12 +40,16 @@ pub(crate) fn sign_companion(
         key_index: Some(key_index),
         account_type: Some(ADVEncryptionType::E2EE),
         device_type: Some(ADVEncryptionType::E2EE),
-        ..Default::default()
     }
     .encode_to_vec();
     let signed = [&ACCOUNT_PREFIX[..], &details, &companion].concat();
     let signature = keys.identity.calculate_signature(&signed, rng)?;
-    Ok(AccountSigned { details, signature, account_key: keys.identity_public(), companion })
+    Ok(AccountSigned {
+        details,
+        signature,
+        account_key: keys.identity_public(),
+        companion,
+    })
 }
 
 impl AccountSigned {
@@ -84,7 +88,6 @@ impl AccountSigned {
             account_signature_key: Some(self.account_key.to_vec()),
             account_signature: Some(self.signature.to_vec()),
             device_signature,
-            ..Default::default()
         }
     }
 }
@@ -111,7 +114,6 @@ pub(crate) fn sign_key_indexes(
         details: Some(details),
         account_signature: Some(signature.to_vec()),
         account_signature_key: Some(keys.identity_public().to_vec()),
-        ..Default::default()
     }
     .encode_to_vec())
 }

@@ -31,7 +31,12 @@ pub(crate) const CRITICAL_COLLECTION: &str = "critical_block";
 
 /// Greets one companion that waits for it; false when none does.
 pub(super) async fn greet_next(network: &Network, account: &Arc<Account>, rng: &mut StdRng) -> bool {
-    let waiting = account.state().devices.values().find(|device| device.awaits_bootstrap()).map(|device| device.id);
+    let waiting = account
+        .state()
+        .devices
+        .values()
+        .find(|device| device.awaits_bootstrap())
+        .map(|device| device.id);
     let Some(device) = waiting else { return false };
     let mut phone = account.phone.lock().await;
     share_key(network, account, &mut phone, device, rng).await;
@@ -65,7 +70,11 @@ pub(super) async fn share_key(
     let share = {
         let state = account.state();
         let indexes = state.devices.values().map(|device| device.key_index);
-        key_share(&account.keys, std::iter::once(0).chain(indexes).collect(), state.next_key_index.saturating_sub(1))
+        key_share(
+            &account.keys,
+            std::iter::once(0).chain(indexes).collect(),
+            state.next_key_index.saturating_sub(1),
+        )
     };
     send_peer(network, account, phone, device, &content::protocol(share), rng).await;
 }
@@ -88,7 +97,13 @@ async fn send_peer(
     let mut batch = network.store.batch();
     phone.signal.save(&account.number, &mut batch);
     network.store.submit(batch);
-    routing::deliver(network, &envelope(account, None, &id), account, device, &sealed_node(&sealed, 0));
+    routing::deliver(
+        network,
+        &envelope(account, None, &id),
+        account,
+        device,
+        &sealed_node(&sealed, 0),
+    );
 }
 
 fn key_share(keys: &PhoneKeys, indexes: Vec<u32>, current: u32) -> ProtocolMessage {
@@ -98,19 +113,18 @@ fn key_share(keys: &PhoneKeys, indexes: Vec<u32>, current: u32) -> ProtocolMessa
             raw_id: Some(keys.raw_id),
             current_index: Some(current),
             device_indexes: indexes,
-            ..Default::default()
         }),
         timestamp: Some(i64::try_from(unix_millis()).unwrap_or(i64::MAX)),
-        ..Default::default()
     };
     let key = AppStateSyncKey {
-        key_id: MessageField::some(AppStateSyncKeyId { key_id: Some(keys.sync_key_id.to_vec()), ..Default::default() }),
+        key_id: MessageField::some(AppStateSyncKeyId {
+            key_id: Some(keys.sync_key_id.to_vec()),
+        }),
         key_data: MessageField::some(data),
-        ..Default::default()
     };
     ProtocolMessage {
         r#type: Some(protocol_message::Type::APP_STATE_SYNC_KEY_SHARE),
-        app_state_sync_key_share: MessageField::some(AppStateSyncKeyShare { keys: vec![key], ..Default::default() }),
+        app_state_sync_key_share: MessageField::some(AppStateSyncKeyShare { keys: vec![key] }),
         ..Default::default()
     }
 }
@@ -121,17 +135,35 @@ fn history_notices(account: &Account, name: &str) -> Vec<ProtocolMessage> {
     let own_name = Pushname {
         id: Some(format!("{}@s.whatsapp.net", account.number)),
         pushname: Some(name.to_owned()),
-        ..Default::default()
     };
     let kinds = [
-        (history_sync::HistorySyncType::INITIAL_BOOTSTRAP, HistorySyncType::INITIAL_BOOTSTRAP, Vec::new()),
-        (history_sync::HistorySyncType::PUSH_NAME, HistorySyncType::PUSH_NAME, vec![own_name]),
-        (history_sync::HistorySyncType::RECENT, HistorySyncType::RECENT, Vec::new()),
+        (
+            history_sync::HistorySyncType::INITIAL_BOOTSTRAP,
+            HistorySyncType::INITIAL_BOOTSTRAP,
+            Vec::new(),
+        ),
+        (
+            history_sync::HistorySyncType::PUSH_NAME,
+            HistorySyncType::PUSH_NAME,
+            vec![own_name],
+        ),
+        (
+            history_sync::HistorySyncType::RECENT,
+            HistorySyncType::RECENT,
+            Vec::new(),
+        ),
     ];
-    kinds.into_iter().map(|(inner, outer, names)| history_notice(inner, outer, names)).collect()
+    kinds
+        .into_iter()
+        .map(|(inner, outer, names)| history_notice(inner, outer, names))
+        .collect()
 }
 
-fn history_notice(inner: history_sync::HistorySyncType, outer: HistorySyncType, names: Vec<Pushname>) -> ProtocolMessage {
+fn history_notice(
+    inner: history_sync::HistorySyncType,
+    outer: HistorySyncType,
+    names: Vec<Pushname>,
+) -> ProtocolMessage {
     let history = HistorySync {
         sync_type: inner,
         chunk_order: Some(1),
@@ -167,7 +199,6 @@ pub(crate) fn genesis_patch(keys: &PhoneKeys, name: &str) -> Vec<u8> {
     let value = SyncActionValue {
         push_name_setting: MessageField::some(sync_action_value::PushNameSetting {
             name: Some(name.to_owned()),
-            ..Default::default()
         }),
         timestamp: Some(i64::try_from(unix_seconds()).unwrap_or(i64::MAX)),
         ..Default::default()
@@ -182,15 +213,20 @@ pub(crate) fn genesis_patch(keys: &PhoneKeys, name: &str) -> Vec<u8> {
         &iv,
         1,
     );
-    let mut hash = HashState { version: 1, ..Default::default() };
+    let mut hash = HashState {
+        version: 1,
+        ..Default::default()
+    };
     // The collection was empty, so no mutation replaces an earlier value.
     let _no_removals = hash.update_hash(std::slice::from_ref(&mutation), |_, _| Ok(None));
     let snapshot_mac = hash.generate_snapshot_mac(CRITICAL_COLLECTION, &expanded.snapshot_mac);
     let mut patch = SyncdPatch {
-        version: MessageField::some(SyncdVersion { version: Some(1), ..Default::default() }),
+        version: MessageField::some(SyncdVersion { version: Some(1) }),
         mutations: vec![mutation],
         snapshot_mac: Some(snapshot_mac),
-        key_id: MessageField::some(KeyId { id: Some(keys.sync_key_id.to_vec()), ..Default::default() }),
+        key_id: MessageField::some(KeyId {
+            id: Some(keys.sync_key_id.to_vec()),
+        }),
         ..Default::default()
     };
     let patch_mac = generate_patch_mac(&patch, CRITICAL_COLLECTION, &expanded.patch_mac, 1);

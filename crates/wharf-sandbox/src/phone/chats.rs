@@ -56,8 +56,17 @@ impl Chats {
     }
 
     /// Moves own messages forward after a receipt; true if any moved. A status never moves back.
-    pub(crate) fn advance(&mut self, number: &str, chat: &str, ids: &[String], to: MessageStatus, batch: &mut Batch) -> bool {
-        let Some(thread) = self.chats.get_mut(chat) else { return false };
+    pub(crate) fn advance(
+        &mut self,
+        number: &str,
+        chat: &str,
+        ids: &[String],
+        to: MessageStatus,
+        batch: &mut Batch,
+    ) -> bool {
+        let Some(thread) = self.chats.get_mut(chat) else {
+            return false;
+        };
         let places: Vec<usize> = ids.iter().filter_map(|id| thread.places.get(id).copied()).collect();
         let mut moved = false;
         for place in places {
@@ -101,14 +110,19 @@ impl Chats {
     /// Every chat with its messages, by chat name.
     pub(crate) fn list(&self) -> impl Iterator<Item = (&str, Vec<Message>)> {
         self.chats.iter().map(|(chat, thread)| {
-            (chat.as_str(), thread.messages.iter().map(|stored| stored.message.clone()).collect())
+            (
+                chat.as_str(),
+                thread.messages.iter().map(|stored| stored.message.clone()).collect(),
+            )
         })
     }
 
     /// The first message that satisfies a test.
     pub(crate) fn search(&self, wanted: impl Fn(&Message) -> bool) -> Option<Message> {
         let mut messages = self.chats.values().flat_map(|thread| &thread.messages);
-        messages.find(|stored| wanted(&stored.message)).map(|stored| stored.message.clone())
+        messages
+            .find(|stored| wanted(&stored.message))
+            .map(|stored| stored.message.clone())
     }
 }
 
@@ -120,7 +134,11 @@ impl Thread {
 }
 
 fn save(number: &str, chat: &str, place: usize, message: &StoredMessage, batch: &mut Batch) {
-    batch.put(Kind::Message, || format!("{number}/{chat}/{place:08x}"), || encode(message));
+    batch.put(
+        Kind::Message,
+        || format!("{number}/{chat}/{place:08x}"),
+        || encode(message),
+    );
 }
 
 #[cfg(test)]

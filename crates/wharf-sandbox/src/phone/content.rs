@@ -1,7 +1,7 @@
 //! Translates between message protobufs and what a phone shows or does.
 
-use waproto::whatsapp::message::{DeviceSentMessage, ProtocolMessage, protocol_message};
 use waproto::whatsapp::Message;
+use waproto::whatsapp::message::{DeviceSentMessage, ProtocolMessage, protocol_message};
 
 /// What a decrypted message means to the phone.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,7 +15,10 @@ pub(crate) enum Content {
 }
 
 pub(crate) fn text(text: &str) -> Message {
-    Message { conversation: Some(text.to_owned()), ..Default::default() }
+    Message {
+        conversation: Some(text.to_owned()),
+        ..Default::default()
+    }
 }
 
 /// The copy own devices get, so that they know where a message went.
@@ -31,7 +34,10 @@ pub(crate) fn sent_to(destination: String, message: Message) -> Message {
 }
 
 pub(crate) fn protocol(message: ProtocolMessage) -> Message {
-    Message { protocol_message: buffa::MessageField::some(message), ..Default::default() }
+    Message {
+        protocol_message: buffa::MessageField::some(message),
+        ..Default::default()
+    }
 }
 
 pub(crate) fn read(message: &Message) -> Content {
@@ -66,11 +72,19 @@ fn read_protocol(protocol: &ProtocolMessage) -> Content {
 }
 
 fn target(protocol: &ProtocolMessage) -> &str {
-    protocol.key.as_option().and_then(|key| key.id.as_deref()).unwrap_or_default()
+    protocol
+        .key
+        .as_option()
+        .and_then(|key| key.id.as_deref())
+        .unwrap_or_default()
 }
 
 fn read_wrapped(message: &Message) -> Option<Content> {
-    let wrappers = [&message.ephemeral_message, &message.view_once_message, &message.edited_message];
+    let wrappers = [
+        &message.ephemeral_message,
+        &message.view_once_message,
+        &message.edited_message,
+    ];
     let inner = wrappers.iter().find_map(|wrapper| wrapper.as_option())?;
     inner.message.as_option().map(read)
 }
@@ -95,7 +109,10 @@ fn read_media(message: &Message) -> Content {
 }
 
 fn shown(kind: &'static str, text: &str) -> Content {
-    Content::Shown { kind, text: text.to_owned() }
+    Content::Shown {
+        kind,
+        text: text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +121,13 @@ mod tests {
 
     #[test]
     fn a_text_is_shown_as_it_is() {
-        assert_eq!(read(&text("hi")), Content::Shown { kind: "text", text: "hi".to_owned() });
+        assert_eq!(
+            read(&text("hi")),
+            Content::Shown {
+                kind: "text",
+                text: "hi".to_owned()
+            }
+        );
     }
 
     #[test]

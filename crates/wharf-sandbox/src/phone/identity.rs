@@ -75,7 +75,9 @@ impl PhoneKeys {
 
     pub(crate) fn from_material(material: &KeyMaterial) -> Result<Self, String> {
         let pair = |blob: &Blob| {
-            PrivateKey::deserialize(&blob.0).and_then(KeyPair::try_from).map_err(|failure| failure.to_string())
+            PrivateKey::deserialize(&blob.0)
+                .and_then(KeyPair::try_from)
+                .map_err(|failure| failure.to_string())
         };
         Ok(Self {
             identity: pair(&material.identity)?,
@@ -98,7 +100,11 @@ impl PhoneKeys {
 
     /// The signed pre-key as a bundle carries it.
     pub(crate) fn signed_key(&self) -> SignedKey {
-        SignedKey { id: key_id(SIGNED_KEY_ID), public: raw_public(&self.signed), signature: self.signed_signature }
+        SignedKey {
+            id: key_id(SIGNED_KEY_ID),
+            public: raw_public(&self.signed),
+            signature: self.signed_signature,
+        }
     }
 }
 

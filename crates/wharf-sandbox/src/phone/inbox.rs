@@ -25,12 +25,16 @@ use crate::wire::node::{children, content_bytes, jid_attr, text_attr};
 
 /// Handles the oldest waiting stanza; false when none waits.
 pub(super) async fn receive_next(network: &Network, account: &Arc<Account>, rng: &mut StdRng) -> bool {
-    let Some(queued) = account.state().inbox.front().cloned() else { return false };
+    let Some(queued) = account.state().inbox.front().cloned() else {
+        return false;
+    };
     let mut phone = account.phone.lock().await;
     let mut batch = network.store.batch();
     let changed = handle(network, account, &mut phone, &queued, &mut batch, rng).await;
     phone.signal.save(&account.number, &mut batch);
-    batch.delete(Kind::Stanza, || records::stanza_key(&account.number, 0, queued.sequence));
+    batch.delete(Kind::Stanza, || {
+        records::stanza_key(&account.number, 0, queued.sequence)
+    });
     let mut state = account.state();
     state.inbox.remove_front(queued.sequence);
     network.store.submit(batch);
@@ -88,7 +92,9 @@ async fn handle_receipt(
         recipient: None,
         children: children(node).iter().map(NodeRef::to_owned).collect(),
     };
-    let moved = phone.chats.advance(&account.number, &peer.number, &receipt.ids(), to, batch);
+    let moved = phone
+        .chats
+        .advance(&account.number, &peer.number, &receipt.ids(), to, batch);
     moved.then(|| peer.number.clone())
 }
 
@@ -106,7 +112,9 @@ async fn handle_message(
         match open(account, phone, &head, sealed, rng).await {
             Ok((message, used_key)) => {
                 forget_key(account, used_key, batch);
-                changed = take(network, account, phone, &head, message, batch, rng).await.or(changed);
+                changed = take(network, account, phone, &head, message, batch, rng)
+                    .await
+                    .or(changed);
             }
             Err(reason) => {
                 tracing::warn!(reason, id = head.id, "a phone could not decrypt a message");
@@ -131,7 +139,9 @@ pub(super) struct Head {
 impl Head {
     fn read(network: &Network, node: &NodeRef<'_>) -> Option<Self> {
         let from = jid_attr(node, "from")?;
-        let seconds = text_attr(node, "t").and_then(|t| t.parse::<u64>().ok()).unwrap_or_default();
+        let seconds = text_attr(node, "t")
+            .and_then(|t| t.parse::<u64>().ok())
+            .unwrap_or_default();
         Some(Self {
             id: text_attr(node, "id")?,
             sender: network.directory.by_jid(&from)?,
@@ -167,7 +177,9 @@ fn forget_key(account: &Account, used: Option<u32>, batch: &mut Batch) {
 }
 
 fn attempt(sealed: &NodeRef<'_>) -> u32 {
-    text_attr(sealed, "count").and_then(|count| count.parse().ok()).unwrap_or(0)
+    text_attr(sealed, "count")
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Shows a message or does what it asks for.
@@ -213,7 +225,11 @@ fn stored(head: &Head, own: bool, kind: &str, text: String) -> StoredMessage {
             kind: kind.to_owned(),
             text,
             at: head.at,
-            status: if own { MessageStatus::Sent } else { MessageStatus::Delivered },
+            status: if own {
+                MessageStatus::Sent
+            } else {
+                MessageStatus::Delivered
+            },
         },
         device: head.device,
         lid: Addressing::of(&head.from) == Addressing::Lid,
@@ -223,13 +239,20 @@ fn stored(head: &Head, own: bool, kind: &str, text: String) -> StoredMessage {
 /// The second tick: tells the author's devices that the message arrived. Own messages are not confirmed.
 fn confirm(network: &Network, account: &Arc<Account>, head: &Head) {
     if head.sender.number != account.number {
-        let receipt =
-            Receipt { id: head.id.clone(), kind: None, to: head.from.to_non_ad(), recipient: None, children: Vec::new() };
+        let receipt = Receipt {
+            id: head.id.clone(),
+            kind: None,
+            to: head.from.to_non_ad(),
+            recipient: None,
+            children: Vec::new(),
+        };
         receipts::forward(network, account, 0, &receipt);
     }
 }
 
 /// `<registration>` of a retry receipt.
 pub(super) fn registration(account: &Account) -> wacore_binary::Node {
-    NodeBuilder::new("registration").bytes(account.keys.registration.to_be_bytes().to_vec()).build()
+    NodeBuilder::new("registration")
+        .bytes(account.keys.registration.to_be_bytes().to_vec())
+        .build()
 }

@@ -37,7 +37,11 @@ pub(crate) struct Phone {
 
 impl Phone {
     pub(crate) fn new(keys: &PhoneKeys) -> Self {
-        Self { signal: SignalStore::new(keys), chats: Chats::default(), peer_sent: VecDeque::new() }
+        Self {
+            signal: SignalStore::new(keys),
+            chats: Chats::default(),
+            peer_sent: VecDeque::new(),
+        }
     }
 
     fn remember_peer_message(&mut self, id: &str, plaintext: &[u8]) {
@@ -48,7 +52,10 @@ impl Phone {
     }
 
     fn peer_message(&self, id: &str) -> Option<Vec<u8>> {
-        self.peer_sent.iter().find(|(sent, _)| sent == id).map(|(_, plaintext)| plaintext.clone())
+        self.peer_sent
+            .iter()
+            .find(|(sent, _)| sent == id)
+            .map(|(_, plaintext)| plaintext.clone())
     }
 }
 

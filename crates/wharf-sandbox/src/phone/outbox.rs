@@ -44,7 +44,13 @@ pub(crate) async fn send_text(
         copies.extend(seal_for_all(network, &mut phone, to, &message, None, &mut rng).await);
     }
     copies.extend(seal_for_all(network, &mut phone, account, &own_copy, Some(0), &mut rng).await);
-    show_own(network, account, &mut phone, &to.number, own_message(account, &id, text));
+    show_own(
+        network,
+        account,
+        &mut phone,
+        &to.number,
+        own_message(account, &id, text),
+    );
     let envelope = envelope(account, Some(chat), &id);
     for copy in &copies {
         routing::deliver(network, &envelope, copy.account, copy.device, &copy.node);
@@ -56,7 +62,12 @@ pub(crate) async fn send_text(
         to: to.number.clone(),
         id: id.clone(),
     });
-    network.announce(&account.number, Changed::Chat { chat: to.number.clone() });
+    network.announce(
+        &account.number,
+        Changed::Chat {
+            chat: to.number.clone(),
+        },
+    );
     Ok(id)
 }
 
@@ -81,7 +92,11 @@ async fn seal_for_all<'a>(
     let devices = target.state().device_ids();
     for device in devices.into_iter().filter(|&device| Some(device) != except) {
         match seal(network, phone, target, device, &plaintext, rng).await {
-            Ok(sealed) => copies.push(Copy { account: target, device, node: sealed_node(&sealed, 0) }),
+            Ok(sealed) => copies.push(Copy {
+                account: target,
+                device,
+                node: sealed_node(&sealed, 0),
+            }),
             Err(failure) => tracing::warn!(error = %failure, device, "a phone could not encrypt for a device"),
         }
     }
@@ -100,7 +115,10 @@ pub(super) async fn seal(
     let crypto = |failure: wacore_libsignal::protocol::SignalProtocolError| SandboxError::Crypto(failure.to_string());
     let peer = address(target, device);
     if !phone.signal.has_session(&peer) {
-        let unknown = || SandboxError::UnknownDevice { phone: target.number.clone(), device };
+        let unknown = || SandboxError::UnknownDevice {
+            phone: target.number.clone(),
+            device,
+        };
         let bundle = directory::bundle(network, target, device).ok_or_else(unknown)?;
         phone.signal.start(&peer, &bundle, rng).await.map_err(crypto)?;
     }
@@ -119,7 +137,11 @@ pub(super) fn envelope<'a>(account: &'a Account, chat: Option<Jid>, id: &str) ->
         sender: account,
         sender_name: account.state().name.clone(),
         sender_device: 0,
-        passed: if chat.is_none() { vec![("push_priority", "high".to_owned())] } else { Vec::new() },
+        passed: if chat.is_none() {
+            vec![("push_priority", "high".to_owned())]
+        } else {
+            Vec::new()
+        },
         chat,
         id: id.to_owned(),
         kind: "text".to_owned(),
@@ -157,14 +179,21 @@ fn show_own(network: &Network, account: &Account, phone: &mut Phone, chat: &str,
 pub(crate) async fn mark_read(network: &Network, account: &Arc<Account>, chat: &str) -> Result<(), SandboxError> {
     let mut phone = account.phone.lock().await;
     let mut batch = network.store.batch();
-    let unknown = || SandboxError::UnknownChat { phone: account.number.clone(), chat: chat.to_owned() };
-    let read = phone.chats.read(&account.number, chat, &mut batch).ok_or_else(unknown)?;
+    let unknown = || SandboxError::UnknownChat {
+        phone: account.number.clone(),
+        chat: chat.to_owned(),
+    };
+    let read = phone
+        .chats
+        .read(&account.number, chat, &mut batch)
+        .ok_or_else(unknown)?;
     network.store.submit(batch);
     drop(phone);
     if account.state().online {
         for addressing in [Addressing::Number, Addressing::Lid] {
             let ids: Vec<_> = read.iter().filter(|stored| stored.addressing() == addressing).collect();
-            ids.chunks(MAX_READ_IDS).for_each(|chunk| tell_read(network, account, chat, addressing, chunk));
+            ids.chunks(MAX_READ_IDS)
+                .for_each(|chunk| tell_read(network, account, chat, addressing, chunk));
         }
     }
     network.announce(&account.number, Changed::Chat { chat: chat.to_owned() });
@@ -172,15 +201,23 @@ pub(crate) async fn mark_read(network: &Network, account: &Arc<Account>, chat: &
 }
 
 fn tell_read(network: &Network, account: &Account, chat: &str, addressing: Addressing, read: &[&StoredMessage]) {
-    let (Some(author), Some((first, more))) = (network.directory.by_number(chat), read.split_first()) else { return };
-    let items = more.iter().map(|stored| NodeBuilder::new("item").attr("id", stored.message.id.as_str()).build());
+    let (Some(author), Some((first, more))) = (network.directory.by_number(chat), read.split_first()) else {
+        return;
+    };
+    let items = more
+        .iter()
+        .map(|stored| NodeBuilder::new("item").attr("id", stored.message.id.as_str()).build());
     let list: Vec<_> = items.collect();
     let receipt = Receipt {
         id: first.message.id.clone(),
         kind: Some("read".to_owned()),
         to: author.user_jid(addressing),
         recipient: None,
-        children: if list.is_empty() { Vec::new() } else { vec![NodeBuilder::new("list").children(list).build()] },
+        children: if list.is_empty() {
+            Vec::new()
+        } else {
+            vec![NodeBuilder::new("list").children(list).build()]
+        },
     };
     receipts::forward(network, account, 0, &receipt);
 }

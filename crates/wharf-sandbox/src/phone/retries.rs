@@ -98,10 +98,14 @@ pub(super) async fn answer(
     phone.signal.forget(&name);
     if let Some(bundle) = offered_keys(node) {
         let started = phone.signal.start(&name, &bundle, rng).await;
-        started.inspect_err(|failure| tracing::warn!(error = %failure, "a retry receipt has bad keys")).ok()?;
+        started
+            .inspect_err(|failure| tracing::warn!(error = %failure, "a retry receipt has bad keys"))
+            .ok()?;
     }
     let sealed = seal(network, phone, peer, device, &plaintext, rng).await.ok()?;
-    let count = node.get_optional_child("retry").and_then(|retry| text_attr(retry, "count"));
+    let count = node
+        .get_optional_child("retry")
+        .and_then(|retry| text_attr(retry, "count"));
     let attempt = count.and_then(|count| count.parse().ok()).unwrap_or(1);
     let mut batch = network.store.batch();
     phone.signal.save(&account.number, &mut batch);
@@ -120,7 +124,10 @@ fn sent_before(
     id: &str,
 ) -> Option<(Vec<u8>, Option<wacore_binary::Jid>)> {
     if !own {
-        let stored = phone.chats.find(&peer.number, id).filter(|stored| stored.message.from_me)?;
+        let stored = phone
+            .chats
+            .find(&peer.number, id)
+            .filter(|stored| stored.message.from_me)?;
         let plaintext = MessageUtils::encode_and_pad(&content::text(&stored.message.text));
         return Some((plaintext, Some(peer.user_jid(Addressing::Number))));
     }
@@ -141,7 +148,10 @@ fn offered_keys(node: &NodeRef<'_>) -> Option<Bundle> {
     let signed = keys.get_optional_child("skey")?;
     let one_time = keys.get_optional_child("key").and_then(|key| {
         let (id, public) = (child_bytes(key, "id")?, child_bytes(key, "value")?);
-        Some(OneTimeKey { id: id.try_into().ok()?, public: public.try_into().ok()? })
+        Some(OneTimeKey {
+            id: id.try_into().ok()?,
+            public: public.try_into().ok()?,
+        })
     });
     Some(Bundle {
         registration: u32::from_be_bytes(registration),

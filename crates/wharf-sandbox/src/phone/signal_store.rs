@@ -47,7 +47,9 @@ struct Sessions {
 
 impl std::fmt::Debug for Sessions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sessions").field("count", &self.records.len()).finish_non_exhaustive()
+        f.debug_struct("Sessions")
+            .field("count", &self.records.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -60,7 +62,9 @@ struct Identities {
 
 impl std::fmt::Debug for Identities {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Identities").field("known", &self.known.len()).finish_non_exhaustive()
+        f.debug_struct("Identities")
+            .field("known", &self.known.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,7 +76,10 @@ pub(crate) fn address(account: &Account, device: DeviceId) -> ProtocolAddress {
 impl SignalStore {
     pub(crate) fn new(keys: &PhoneKeys) -> Self {
         Self {
-            sessions: Sessions { records: HashMap::new(), changed: BTreeSet::new() },
+            sessions: Sessions {
+                records: HashMap::new(),
+                changed: BTreeSet::new(),
+            },
             identities: Identities {
                 own: keys.identity_pair(),
                 registration: keys.registration,
@@ -83,12 +90,16 @@ impl SignalStore {
     }
 
     pub(crate) fn restore_session(&mut self, name: &str, bytes: &[u8]) -> SignalResult<()> {
-        self.sessions.records.insert(name.to_owned(), SessionRecord::deserialize(bytes)?);
+        self.sessions
+            .records
+            .insert(name.to_owned(), SessionRecord::deserialize(bytes)?);
         Ok(())
     }
 
     pub(crate) fn restore_identity(&mut self, name: &str, bytes: &[u8]) -> SignalResult<()> {
-        self.identities.known.insert(name.to_owned(), IdentityKey::decode(bytes)?);
+        self.identities
+            .known
+            .insert(name.to_owned(), IdentityKey::decode(bytes)?);
         Ok(())
     }
 
@@ -102,9 +113,22 @@ impl SignalStore {
         self.sessions.changed.insert(peer.as_str().to_owned());
     }
 
-    pub(crate) async fn start(&mut self, peer: &ProtocolAddress, bundle: &Bundle, rng: &mut StdRng) -> SignalResult<()> {
+    pub(crate) async fn start(
+        &mut self,
+        peer: &ProtocolAddress,
+        bundle: &Bundle,
+        rng: &mut StdRng,
+    ) -> SignalResult<()> {
         let bundle = to_signal_bundle(peer, bundle)?;
-        process_prekey_bundle(peer, &mut self.sessions, &mut self.identities, &bundle, rng, UsePQRatchet::No).await?;
+        process_prekey_bundle(
+            peer,
+            &mut self.sessions,
+            &mut self.identities,
+            &bundle,
+            rng,
+            UsePQRatchet::No,
+        )
+        .await?;
         Ok(())
     }
 
@@ -114,7 +138,10 @@ impl SignalStore {
             CiphertextMessageType::PreKey => "pkmsg",
             _ => "msg",
         };
-        Ok(Sealed { kind, bytes: message.serialize().to_vec() })
+        Ok(Sealed {
+            kind,
+            bytes: message.serialize().to_vec(),
+        })
     }
 
     pub(crate) async fn open(
@@ -136,7 +163,10 @@ impl SignalStore {
             UsePQRatchet::No,
         )
         .await?;
-        Ok(Opened { plaintext: result.plaintext, used_key: result.consumed_prekey_id.map(u32::from) })
+        Ok(Opened {
+            plaintext: result.plaintext,
+            used_key: result.consumed_prekey_id.map(u32::from),
+        })
     }
 
     /// Writes what changed since the last call.
@@ -157,7 +187,11 @@ impl SignalStore {
         }
         for name in std::mem::take(&mut self.identities.changed) {
             if let Some(identity) = self.identities.known.get(&name) {
-                batch.put(Kind::Identity, || format!("{number}/{name}"), || identity.serialize().to_vec());
+                batch.put(
+                    Kind::Identity,
+                    || format!("{number}/{name}"),
+                    || identity.serialize().to_vec(),
+                );
             }
         }
     }
@@ -167,13 +201,18 @@ fn parse((kind, bytes): (&str, &[u8])) -> SignalResult<CiphertextMessage> {
     match kind {
         "pkmsg" => PreKeySignalMessage::try_from(bytes).map(CiphertextMessage::PreKeySignalMessage),
         "msg" => SignalMessage::try_from(bytes).map(CiphertextMessage::SignalMessage),
-        other => Err(SignalProtocolError::InvalidArgument(format!("unsupported ciphertext {other}"))),
+        other => Err(SignalProtocolError::InvalidArgument(format!(
+            "unsupported ciphertext {other}"
+        ))),
     }
 }
 
 fn to_signal_bundle(peer: &ProtocolAddress, bundle: &Bundle) -> SignalResult<PreKeyBundle> {
     let one_time = match &bundle.one_time_key {
-        Some(key) => Some((key_number(key.id).into(), PublicKey::from_djb_public_key_bytes(&key.public)?)),
+        Some(key) => Some((
+            key_number(key.id).into(),
+            PublicKey::from_djb_public_key_bytes(&key.public)?,
+        )),
         None => None,
     };
     PreKeyBundle::new(
@@ -214,11 +253,22 @@ impl IdentityKeyStore for Identities {
         Ok(self.registration)
     }
 
-    async fn save_identity(&mut self, address: &ProtocolAddress, identity: &IdentityKey) -> SignalResult<IdentityChange> {
+    async fn save_identity(
+        &mut self,
+        address: &ProtocolAddress,
+        identity: &IdentityKey,
+    ) -> SignalResult<IdentityChange> {
         let name = address.as_str().to_owned();
-        let unchanged = self.known.insert(name.clone(), *identity).is_none_or(|known| known == *identity);
+        let unchanged = self
+            .known
+            .insert(name.clone(), *identity)
+            .is_none_or(|known| known == *identity);
         self.changed.insert(name);
-        Ok(if unchanged { IdentityChange::NewOrUnchanged } else { IdentityChange::ReplacedExisting })
+        Ok(if unchanged {
+            IdentityChange::NewOrUnchanged
+        } else {
+            IdentityChange::ReplacedExisting
+        })
     }
 
     async fn is_trusted_identity(
@@ -270,7 +320,12 @@ impl SignedPreKeyStore for SignedKeys<'_> {
             return Err(SignalProtocolError::InvalidSignedPreKeyId);
         }
         let at = Timestamp::from_epoch_millis(0);
-        Ok(SignedPreKeyRecord::new(id, at, &self.keys.signed, &self.keys.signed_signature))
+        Ok(SignedPreKeyRecord::new(
+            id,
+            at,
+            &self.keys.signed,
+            &self.keys.signed_signature,
+        ))
     }
 
     async fn save_signed_pre_key(&mut self, _id: SignedPreKeyId, _record: &SignedPreKeyRecord) -> SignalResult<()> {

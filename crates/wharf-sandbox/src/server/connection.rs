@@ -73,12 +73,34 @@ async fn open(network: &Network, stream: TcpStream) -> Result<Opened, Gone> {
     let limits = Limits::default().max_payload_len(Some(MAX_WEBSOCKET_MESSAGE));
     let (_request, socket) = ServerBuilder::new().limits(limits).accept(stream).await?;
     let (mut sink, stream) = socket.split();
-    let mut frames = Frames { stream, reader: FrameReader::default() };
+    let mut frames = Frames {
+        stream,
+        reader: FrameReader::default(),
+    };
     let established = shake_hands(network, &mut sink, &mut frames).await?;
-    let Established { client_static, payload, read, write } = established;
-    let inlet = Inlet { frames, cipher: read, counter: 0 };
-    let pipe = Pipe { sink, cipher: write, counter: 0, patience: network.timing.write };
-    Ok(Opened { inlet, pipe, client_static, payload })
+    let Established {
+        client_static,
+        payload,
+        read,
+        write,
+    } = established;
+    let inlet = Inlet {
+        frames,
+        cipher: read,
+        counter: 0,
+    };
+    let pipe = Pipe {
+        sink,
+        cipher: write,
+        counter: 0,
+        patience: network.timing.write,
+    };
+    Ok(Opened {
+        inlet,
+        pipe,
+        client_static,
+        payload,
+    })
 }
 
 async fn shake_hands(
@@ -141,7 +163,10 @@ impl Inlet {
     pub(super) async fn next(&mut self) -> Result<OwnedNodeRef, Gone> {
         let mut frame = self.frames.next().await?;
         self.cipher.decrypt_in_place_with_counter(self.counter, &mut frame)?;
-        self.counter = self.counter.checked_add(1).ok_or(wacore_noise::NoiseError::CounterExhausted)?;
+        self.counter = self
+            .counter
+            .checked_add(1)
+            .ok_or(wacore_noise::NoiseError::CounterExhausted)?;
         Ok(OwnedNodeRef::new(unpack_bytes(frame)?)?)
     }
 
@@ -168,7 +193,10 @@ impl Pipe {
         let mut message = Vec::new();
         for node in nodes {
             let sealed = self.cipher.encrypt_with_counter(self.counter, node)?;
-            self.counter = self.counter.checked_add(1).ok_or(wacore_noise::NoiseError::CounterExhausted)?;
+            self.counter = self
+                .counter
+                .checked_add(1)
+                .ok_or(wacore_noise::NoiseError::CounterExhausted)?;
             append_frame(&mut message, &sealed);
         }
         let sent = timeout(self.patience, self.sink.send(Message::binary(message)));

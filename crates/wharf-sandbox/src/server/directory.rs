@@ -19,26 +19,41 @@ const MAX_KEY_ID: u32 = 0xff_ffff;
 /// Keys to reach a device with. Each call uses up one of its one-time keys, as on the real network; without any left
 /// the bundle goes without. `None` when there is no such device.
 pub(crate) fn bundle(network: &Network, account: &Account, device: DeviceId) -> Option<Bundle> {
-    if device == 0 { Some(phone_bundle(network, account)) } else { companion_bundle(network, account, device) }
+    if device == 0 {
+        Some(phone_bundle(network, account))
+    } else {
+        companion_bundle(network, account, device)
+    }
 }
 
 /// The phone mints a one-time key for everyone who asks.
 fn phone_bundle(network: &Network, account: &Account) -> Bundle {
     let pair = KeyPair::generate(&mut network.rng());
     let mut state = account.state();
-    state.next_given_key = if state.next_given_key >= MAX_KEY_ID { 1 } else { state.next_given_key + 1 };
+    state.next_given_key = if state.next_given_key >= MAX_KEY_ID {
+        1
+    } else {
+        state.next_given_key + 1
+    };
     let id = state.next_given_key;
     let private = *pair.private_key.serialize();
     state.given_keys.insert(id, private);
     let mut batch = network.store.batch();
-    batch.put(Kind::PhoneKey, || records::given_key_key(&account.number, id), || private.to_vec());
+    batch.put(
+        Kind::PhoneKey,
+        || records::given_key_key(&account.number, id),
+        || private.to_vec(),
+    );
     account.save(&state, &mut batch);
     network.store.submit(batch);
     Bundle {
         registration: account.keys.registration,
         identity: account.keys.identity_public(),
         signed_key: account.keys.signed_key(),
-        one_time_key: Some(OneTimeKey { id: key_id(id), public: raw_public(&pair) }),
+        one_time_key: Some(OneTimeKey {
+            id: key_id(id),
+            public: raw_public(&pair),
+        }),
         identity_blob: None,
     }
 }
@@ -56,7 +71,9 @@ fn companion_bundle(network: &Network, account: &Account, device: DeviceId) -> O
     };
     if let Some(key) = one_time_key {
         let mut batch = network.store.batch();
-        batch.delete(Kind::PreKey, || records::one_time_key_key(&account.number, device, &key));
+        batch.delete(Kind::PreKey, || {
+            records::one_time_key_key(&account.number, device, &key)
+        });
         network.store.submit(batch);
     }
     Some(bundle)
@@ -85,8 +102,11 @@ pub(crate) fn signed_devices(network: &Network, account: &Account, state: &mut A
 
 /// The participant hash over all devices of an account (protocol brief, section 20).
 pub(crate) fn device_hash(account: &Account, state: &AccountState) -> String {
-    let jids: Vec<_> =
-        state.device_ids().into_iter().map(|device| account.device_jid(Addressing::Number, device)).collect();
+    let jids: Vec<_> = state
+        .device_ids()
+        .into_iter()
+        .map(|device| account.device_jid(Addressing::Number, device))
+        .collect();
     participant_hash(&jids)
 }
 

@@ -7,7 +7,13 @@ use crate::network::queue::Class;
 use crate::wire::node::{jid_attr, text_attr};
 
 /// Notices of a client that need no answer, by the child of `<ib>`.
-const KNOWN_NOTICES: [&str; 5] = ["unified_session", "offline_batch", "dirty", "edge_routing", "thread_metadata"];
+const KNOWN_NOTICES: [&str; 5] = [
+    "unified_session",
+    "offline_batch",
+    "dirty",
+    "edge_routing",
+    "thread_metadata",
+];
 
 pub(super) fn handle(client: &Client, node: &NodeRef<'_>) -> Reply {
     match &*node.tag {
@@ -18,7 +24,10 @@ pub(super) fn handle(client: &Client, node: &NodeRef<'_>) -> Reply {
         "presence" => presence::presence(client, node),
         "chatstate" => presence::chat_state(client, node),
         "ib" => notice(client, node),
-        "xmlstreamend" => Reply { then: Then::Close, ..Reply::default() },
+        "xmlstreamend" => Reply {
+            then: Then::Close,
+            ..Reply::default()
+        },
         other => {
             client.network.unhandled.count(format!("stanza {other}"));
             Reply::nothing()
@@ -27,7 +36,9 @@ pub(super) fn handle(client: &Client, node: &NodeRef<'_>) -> Reply {
 }
 
 fn receipt(client: &Client, node: &NodeRef<'_>) -> Reply {
-    let Some(receipt) = receipts::Receipt::read(node) else { return Reply::nothing() };
+    let Some(receipt) = receipts::Receipt::read(node) else {
+        return Reply::nothing();
+    };
     let after = receipts::accept(&client.network, &client.account, client.device, &receipt);
     let mut ack = wacore_binary::builder::NodeBuilder::new("ack")
         .attr("class", "receipt")
@@ -56,7 +67,11 @@ fn acknowledge(client: &Client, node: &NodeRef<'_>) -> Reply {
 }
 
 fn notice(client: &Client, node: &NodeRef<'_>) -> Reply {
-    let unknown = node.children().unwrap_or_default().iter().find(|child| !KNOWN_NOTICES.contains(&&*child.tag));
+    let unknown = node
+        .children()
+        .unwrap_or_default()
+        .iter()
+        .find(|child| !KNOWN_NOTICES.contains(&&*child.tag));
     if let Some(unknown) = unknown {
         client.network.unhandled.count(format!("ib {}", unknown.tag));
     }

@@ -57,16 +57,32 @@ pub(super) async fn run(
     opened: Opened,
     data: &DevicePairingRegistrationData,
 ) -> Result<(), Gone> {
-    let Opened { mut inlet, mut pipe, client_static, .. } = opened;
+    let Opened {
+        mut inlet,
+        mut pipe,
+        client_static,
+        ..
+    } = opened;
     let Some(client) = Registration::read(data, client_static) else {
-        let failure = NodeBuilder::new("failure").attr("reason", "400").attr("location", "sbx").build();
+        let failure = NodeBuilder::new("failure")
+            .attr("reason", "400")
+            .attr("location", "sbx")
+            .build();
         pipe.send_node(&failure).await?;
         inlet.linger(network, pipe).await;
         return Ok(());
     };
     let (scans, scanned) = mpsc::channel(1);
-    let offer = Offer { serial: Session::new().0.serial, noise: client.noise, identity: client.identity, scans };
-    let _withdrawn_at_the_end = Withdraw { network, serial: offer.serial };
+    let offer = Offer {
+        serial: Session::new().0.serial,
+        noise: client.noise,
+        identity: client.identity,
+        scans,
+    };
+    let _withdrawn_at_the_end = Withdraw {
+        network,
+        serial: offer.serial,
+    };
     pipe.send_node(&show_references(network, &offer)).await?;
     let linked = serve(network, &client, scanned, (&mut inlet, &mut pipe)).await?;
     if linked {
@@ -93,7 +109,10 @@ impl Drop for Withdraw<'_> {
 
 impl Registration {
     fn read(data: &DevicePairingRegistrationData, noise: [u8; 32]) -> Option<Self> {
-        let props = data.device_props.as_deref().and_then(|bytes| DeviceProps::decode_from_slice(bytes).ok());
+        let props = data
+            .device_props
+            .as_deref()
+            .and_then(|bytes| DeviceProps::decode_from_slice(bytes).ok());
         Some(Self {
             noise,
             identity: data.e_ident.as_deref()?.try_into().ok()?,
@@ -109,10 +128,13 @@ impl Registration {
 }
 
 fn show_references(network: &Network, offer: &Offer) -> Node {
-    let references: Vec<String> =
-        (0..REFERENCES).map(|_| format!("2@{}{}", network.stanza_id(), network.stanza_id())).collect();
+    let references: Vec<String> = (0..REFERENCES)
+        .map(|_| format!("2@{}{}", network.stanza_id(), network.stanza_id()))
+        .collect();
     network.links.offer(&references, offer);
-    let children = references.into_iter().map(|text| NodeBuilder::new("ref").bytes(text.into_bytes()).build());
+    let children = references
+        .into_iter()
+        .map(|text| NodeBuilder::new("ref").bytes(text.into_bytes()).build());
     let pair = NodeBuilder::new("pair-device").children(children).build();
     question(&network.stanza_id(), pair)
 }
@@ -164,7 +186,9 @@ async fn answer_meanwhile(network: &Network, pipe: &mut Pipe, node: &NodeRef<'_>
     if &*node.tag == "xmlstreamend" {
         return Err(Gone::Closed);
     }
-    let (Some(id), Some(kind)) = (text_attr(node, "id"), text_attr(node, "type")) else { return Ok(()) };
+    let (Some(id), Some(kind)) = (text_attr(node, "id"), text_attr(node, "type")) else {
+        return Ok(());
+    };
     if &*node.tag != "iq" || kind == "result" || kind == "error" {
         return Ok(());
     }
@@ -172,22 +196,39 @@ async fn answer_meanwhile(network: &Network, pipe: &mut Pipe, node: &NodeRef<'_>
         return pipe.send_node(&crate::wire::node::result(&id).build()).await;
     }
     let child = node.children().and_then(<[_]>::first).map_or("", |child| &*child.tag);
-    network.unhandled.count(format!("unlinked {kind} {}/{child}", text_attr(node, "xmlns").unwrap_or_default()));
-    let refused =
-        NodeBuilder::new("iq").attr("from", server_jid()).attr("type", "error").attr("id", id).children([error(
-            501,
-            "feature-not-implemented",
-        )]);
+    network.unhandled.count(format!(
+        "unlinked {kind} {}/{child}",
+        text_attr(node, "xmlns").unwrap_or_default()
+    ));
+    let refused = NodeBuilder::new("iq")
+        .attr("from", server_jid())
+        .attr("type", "error")
+        .attr("id", id)
+        .children([error(501, "feature-not-implemented")]);
     pipe.send_node(&refused.build()).await
 }
 
 fn begin(network: &Network, client: &Registration, request: ScanRequest) -> Option<(Attempt, Node)> {
-    let ScanRequest { account, adv_secret, done } = request;
+    let ScanRequest {
+        account,
+        adv_secret,
+        done,
+    } = request;
     match reserve(network, client, &account) {
         Ok((device, key_index, signed)) => {
             let id = network.stanza_id();
             let node = question(&id, pair_success(&account, device, signed.container(&adv_secret)));
-            Some((Attempt { question: id, account, device, key_index, signed, done }, node))
+            Some((
+                Attempt {
+                    question: id,
+                    account,
+                    device,
+                    key_index,
+                    signed,
+                    done,
+                },
+                node,
+            ))
         }
         Err(refused) => {
             let _scanner_gone = done.send(Err(refused));
@@ -213,8 +254,18 @@ fn reserve(
     account.save(&state, &mut batch);
     network.store.submit(batch);
     drop(state);
-    let signed = adv::sign_companion(&account.keys, client.identity, key_index, unix_seconds(), &mut network.rng());
-    Ok((device, key_index, signed.map_err(|failure| SandboxError::Crypto(failure.to_string()))?))
+    let signed = adv::sign_companion(
+        &account.keys,
+        client.identity,
+        key_index,
+        unix_seconds(),
+        &mut network.rng(),
+    );
+    Ok((
+        device,
+        key_index,
+        signed.map_err(|failure| SandboxError::Crypto(failure.to_string()))?,
+    ))
 }
 
 fn pair_success(account: &Account, device: DeviceId, container: Vec<u8>) -> Node {
@@ -248,7 +299,9 @@ async fn conclude(network: &Network, client: &Registration, attempt: Attempt, an
 
 fn read_signature(signed: &AccountSigned, answer: &NodeRef<'_>) -> Result<Vec<u8>, String> {
     if attr_is(answer, "type", "error") {
-        let reason = answer.get_optional_child("error").and_then(|error| text_attr(error, "text"));
+        let reason = answer
+            .get_optional_child("error")
+            .and_then(|error| text_attr(error, "text"));
         return Err(reason.unwrap_or_else(|| "no reason given".to_owned()));
     }
     let sign = answer.get_optional_child("pair-device-sign").ok_or("no signature")?;

@@ -16,15 +16,28 @@ use crate::network::session::{Ending, Outgoing, Session};
 use crate::wire::node::encode;
 
 pub(super) async fn run(network: &Arc<Network>, opened: Opened, payload: &ClientPayload) -> Result<(), Gone> {
-    let Opened { mut inlet, mut pipe, client_static, .. } = opened;
+    let Opened {
+        mut inlet,
+        mut pipe,
+        client_static,
+        ..
+    } = opened;
     let Some((account, device)) = identify(network, payload, client_static) else {
-        let failure = NodeBuilder::new("failure").attr("reason", "401").attr("location", "sbx").build();
+        let failure = NodeBuilder::new("failure")
+            .attr("reason", "401")
+            .attr("location", "sbx")
+            .build();
         pipe.send_node(&failure).await?;
         inlet.linger(network, pipe).await;
         return Ok(());
     };
     let (session, answers) = Session::new();
-    let client = Client { network: Arc::clone(network), account, device, session: Arc::new(session) };
+    let client = Client {
+        network: Arc::clone(network),
+        account,
+        device,
+        session: Arc::new(session),
+    };
     if !take_over(&client) {
         return Err(Gone::Closed);
     }
@@ -53,7 +66,9 @@ fn identify(network: &Network, payload: &ClientPayload, proven: [u8; 32]) -> Opt
 /// Makes this the device's connection; an older one is told that it was replaced. False if it was just unlinked.
 fn take_over(client: &Client) -> bool {
     let mut state = client.account.state();
-    let Some(device) = state.devices.get_mut(&client.device) else { return false };
+    let Some(device) = state.devices.get_mut(&client.device) else {
+        return false;
+    };
     device.queue.start_over();
     let older = device.session.replace(Arc::clone(&client.session));
     drop(state);
@@ -72,7 +87,10 @@ impl Drop for Registered<'_> {
         let client = self.0;
         let mut state = client.account.state();
         if let Some(device) = state.devices.get_mut(&client.device)
-            && device.session.as_ref().is_some_and(|session| session.serial == client.session.serial)
+            && device
+                .session
+                .as_ref()
+                .is_some_and(|session| session.serial == client.session.serial)
         {
             device.session = None;
         }
@@ -99,7 +117,10 @@ async fn read(client: &Client, inlet: &mut Inlet) -> Gone {
         };
         let reply = dispatch::handle(client, stanza.get());
         for answer in &reply.answers {
-            let outgoing = Outgoing { bytes: encode(answer), after: reply.after };
+            let outgoing = Outgoing {
+                bytes: encode(answer),
+                after: reply.after,
+            };
             if !client.session.answer(outgoing).await {
                 return Gone::Closed;
             }

@@ -28,8 +28,12 @@ struct Addressed {
 }
 
 pub(super) fn accept(client: &Client, node: &NodeRef<'_>) -> Reply {
-    let (Some(id), Some(to)) = (text_attr(node, "id"), jid_attr(node, "to")) else { return Reply::nothing() };
-    let Some(target) = client.network.directory.by_jid(&to) else { return unroutable(client, &id, &to) };
+    let (Some(id), Some(to)) = (text_attr(node, "id"), jid_attr(node, "to")) else {
+        return Reply::nothing();
+    };
+    let Some(target) = client.network.directory.by_jid(&to) else {
+        return unroutable(client, &id, &to);
+    };
     let at = unix_seconds();
     let chat = jid_attr(node, "recipient").unwrap_or_else(|| to.clone()).to_non_ad();
     let peer = attr_is(node, "category", "peer");
@@ -37,7 +41,11 @@ pub(super) fn accept(client: &Client, node: &NodeRef<'_>) -> Reply {
     let envelope = envelope(client, node, (&id, at), (!peer).then(|| chat.clone()));
     log(client, &target, &id);
     let after = deliver_all(client, &envelope, &copies);
-    let mut ack = NodeBuilder::new("ack").attr("class", "message").attr("id", id.as_str()).attr("from", &to).attr("t", at);
+    let mut ack = NodeBuilder::new("ack")
+        .attr("class", "message")
+        .attr("id", id.as_str())
+        .attr("from", &to)
+        .attr("t", at);
     if let Some(hash) = missing_devices(client, node, &target, &chat, &copies) {
         ack = ack.attr("phash", hash);
     }
@@ -60,8 +68,13 @@ fn unroutable(client: &Client, id: &str, to: &Jid) -> Reply {
 }
 
 fn envelope<'c>(client: &'c Client, node: &NodeRef<'_>, (id, at): (&str, u64), chat: Option<Jid>) -> Envelope<'c> {
-    let passed = PASSED.iter().filter_map(|&name| text_attr(node, name).map(|value| (name, value)));
-    let shared = children(node).iter().filter(|child| SHARED.contains(&&*child.tag)).map(NodeRef::to_owned);
+    let passed = PASSED
+        .iter()
+        .filter_map(|&name| text_attr(node, name).map(|value| (name, value)));
+    let shared = children(node)
+        .iter()
+        .filter(|child| SHARED.contains(&&*child.tag))
+        .map(NodeRef::to_owned);
     Envelope {
         sender: &client.account,
         sender_name: client.account.state().name.clone(),
@@ -82,8 +95,17 @@ fn addressed(client: &Client, node: &NodeRef<'_>, to: &Jid, target: &Arc<Account
         let copies = children(participants).iter().filter(|child| child.tag == "to");
         return copies.filter_map(|copy| fanned_out(client, copy, target)).collect();
     }
-    let sealed = children(node).iter().filter(|child| child.tag == "enc").map(NodeRef::to_owned);
-    sealed.map(|sealed| Addressed { account: Arc::clone(target), device: to.device, sealed }).collect()
+    let sealed = children(node)
+        .iter()
+        .filter(|child| child.tag == "enc")
+        .map(NodeRef::to_owned);
+    sealed
+        .map(|sealed| Addressed {
+            account: Arc::clone(target),
+            device: to.device,
+            sealed,
+        })
+        .collect()
 }
 
 /// A copy may go to the other side of the conversation or to the sender's own devices, to nobody else.
@@ -95,7 +117,11 @@ fn fanned_out(client: &Client, copy: &NodeRef<'_>, target: &Arc<Account>) -> Opt
         return None;
     }
     let sealed = copy.get_optional_child("enc")?.to_owned();
-    Some(Addressed { account, device: jid.device, sealed })
+    Some(Addressed {
+        account,
+        device: jid.device,
+        sealed,
+    })
 }
 
 fn log(client: &Client, target: &Account, id: &str) {
@@ -131,7 +157,9 @@ fn missing_devices(
     let reached = |jid: &Jid| {
         let own = jid.user == client.account.user_jid(addressing).user;
         own && jid.device == client.device
-            || copies.iter().any(|copy| copy.device == jid.device && copy.account.user_jid(addressing).user == jid.user)
+            || copies
+                .iter()
+                .any(|copy| copy.device == jid.device && copy.account.user_jid(addressing).user == jid.user)
     };
     let complete = expected.iter().all(reached);
     (!complete).then(|| participant_hash(&expected))
@@ -139,5 +167,8 @@ fn missing_devices(
 
 fn devices_of(account: &Account, addressing: Addressing) -> Vec<Jid> {
     let devices = account.state().device_ids();
-    devices.into_iter().map(|device| account.device_jid(addressing, device)).collect()
+    devices
+        .into_iter()
+        .map(|device| account.device_jid(addressing, device))
+        .collect()
 }

@@ -62,10 +62,17 @@ impl Reply {
     }
 
     fn answer(node: Node) -> Self {
-        Self { answers: vec![node], ..Self::default() }
+        Self {
+            answers: vec![node],
+            ..Self::default()
+        }
     }
 
     fn answer_after(node: Node, after: Ticket) -> Self {
-        Self { answers: vec![node], after, then: Then::Continue }
+        Self {
+            answers: vec![node],
+            after,
+            then: Then::Continue,
+        }
     }
 }

@@ -34,8 +34,14 @@ fn device_changed(network: &Network, account: &Arc<Account>, what: &'static str,
         .attr("jid", account.device_jid(Addressing::Number, device))
         .attr("key-index", key_index)
         .build();
-    let list = NodeBuilder::new("key-index-list").attr("ts", signed.at).bytes(signed.bytes).build();
-    let change = NodeBuilder::new(what).attr("device_hash", hash).children([changed, list]).build();
+    let list = NodeBuilder::new("key-index-list")
+        .attr("ts", signed.at)
+        .bytes(signed.bytes)
+        .build();
+    let change = NodeBuilder::new(what)
+        .attr("device_hash", hash)
+        .children([changed, list])
+        .build();
     for watcher in watchers.iter().filter_map(|number| network.directory.by_number(number)) {
         let id = network.stanza_id();
         let node = notification(account, "devices", &id)
@@ -57,16 +63,24 @@ fn tell_own_devices(network: &Network, account: &Arc<Account>, except: DeviceId)
         (device_hash(account, &state), signed, devices)
     };
     let Some(signed) = signed else { return };
-    let phone = NodeBuilder::new("device").attr("jid", account.user_jid(Addressing::Number)).build();
+    let phone = NodeBuilder::new("device")
+        .attr("jid", account.user_jid(Addressing::Number))
+        .build();
     let companions = devices.into_iter().map(|(device, key_index)| {
         NodeBuilder::new("device")
             .attr("jid", account.device_jid(Addressing::Number, device))
             .attr("key-index", key_index)
             .build()
     });
-    let list = NodeBuilder::new("key-index-list").attr("ts", signed.at).bytes(signed.bytes).build();
+    let list = NodeBuilder::new("key-index-list")
+        .attr("ts", signed.at)
+        .bytes(signed.bytes)
+        .build();
     let children = std::iter::once(phone).chain(companions).chain([list]);
-    let devices = NodeBuilder::new("devices").attr("dhash", hash).children(children).build();
+    let devices = NodeBuilder::new("devices")
+        .attr("dhash", hash)
+        .children(children)
+        .build();
     let id = network.stanza_id();
     let node = notification(account, "account_sync", &id).children([devices]).build();
     tell_companions(network, account, Some(except), &id, &node);
@@ -75,7 +89,10 @@ fn tell_own_devices(network: &Network, account: &Arc<Account>, except: DeviceId)
 /// Tells the other companions that a collection has a new version.
 pub(super) fn collection_moved(network: &Network, account: &Account, author: DeviceId, name: &str, version: usize) {
     let id = network.stanza_id();
-    let collection = NodeBuilder::new("collection").attr("name", name).attr("version", version.to_string()).build();
+    let collection = NodeBuilder::new("collection")
+        .attr("name", name)
+        .attr("version", version.to_string())
+        .build();
     let node = notification(account, "server_sync", &id).children([collection]).build();
     tell_companions(network, account, Some(author), &id, &node);
 }
@@ -92,7 +109,11 @@ fn tell_companions(network: &Network, account: &Account, except: Option<DeviceId
     let bytes = encode(node);
     let devices: Vec<DeviceId> = account.state().devices.keys().copied().collect();
     for device in devices.into_iter().filter(|&device| Some(device) != except) {
-        let stanza = Stanza { class: Class::Notification, id: id.to_owned(), bytes: bytes.clone() };
-        account.deliver(network, device, stanza);
+        let stanza = Stanza {
+            class: Class::Notification,
+            id: id.to_owned(),
+            bytes: bytes.clone(),
+        };
+        account.deliver(network, device, &stanza);
     }
 }

@@ -38,7 +38,12 @@ enum Stage {
 
 impl<'c> Outlet<'c> {
     pub(super) fn new(client: &'c Client, answers: mpsc::Receiver<Outgoing>) -> Self {
-        Self { client, answers, durable: client.network.store.durable(), stage: Stage::Passive }
+        Self {
+            client,
+            answers,
+            durable: client.network.store.durable(),
+            stage: Stage::Passive,
+        }
     }
 
     /// Writes until the server ends the connection; the last stanza is written then.
@@ -65,7 +70,10 @@ impl<'c> Outlet<'c> {
     async fn send(&mut self, pipe: &mut Pipe, batch: &[Outgoing]) -> Result<(), Gone> {
         let after = batch.iter().map(|outgoing| outgoing.after).max().unwrap_or_default();
         // The store reports nothing more once it failed; then nothing is acknowledged any more.
-        self.durable.wait_for(|&durable| durable >= after).await.map_err(|_| Gone::Closed)?;
+        self.durable
+            .wait_for(|&durable| durable >= after)
+            .await
+            .map_err(|_| Gone::Closed)?;
         pipe.send(batch.iter().map(|outgoing| &outgoing.bytes[..])).await
     }
 
@@ -113,7 +121,11 @@ impl<'c> Outlet<'c> {
             // Stanzas may have been given up meanwhile: then there is less than announced.
             let sent = if next.is_empty() { total } else { sent + next.len() };
             let first = sent - next.len().min(sent);
-            batch.extend(next.iter().enumerate().filter_map(|(place, queued)| mark_offline(queued, first + place)));
+            batch.extend(
+                next.iter()
+                    .enumerate()
+                    .filter_map(|(place, queued)| mark_offline(queued, first + place)),
+            );
             self.stage = Stage::Backlog { total, sent };
             if sent >= total {
                 batch.push(notice("offline", &[("count", total)]));
@@ -122,12 +134,17 @@ impl<'c> Outlet<'c> {
             return;
         }
         let live = self.hand_out(MAX_BATCH);
-        batch.extend(live.into_iter().map(|queued| Outgoing { bytes: queued.bytes, after: queued.after }));
+        batch.extend(live.into_iter().map(|queued| Outgoing {
+            bytes: queued.bytes,
+            after: queued.after,
+        }));
     }
 
     fn begin_backlog(&mut self, batch: &mut Vec<Outgoing>) {
         let mut state = self.client.account.state();
-        let Some(queue) = state.queue(self.client.device) else { return };
+        let Some(queue) = state.queue(self.client.device) else {
+            return;
+        };
         let total = queue.len();
         if total > 0 {
             batch.push(notice(
@@ -149,20 +166,36 @@ impl<'c> Outlet<'c> {
 
     fn hand_out(&self, limit: usize) -> Vec<Queued> {
         let mut state = self.client.account.state();
-        state.queue(self.client.device).map(|queue| queue.hand_out(limit)).unwrap_or_default()
+        state
+            .queue(self.client.device)
+            .map(|queue| queue.hand_out(limit))
+            .unwrap_or_default()
     }
 }
 
 async fn ended(ending: &mut watch::Receiver<Option<Ending>>) -> Ending {
-    ending.wait_for(Option::is_some).await.ok().and_then(|why| *why).unwrap_or(Ending::Stop)
+    ending
+        .wait_for(Option::is_some)
+        .await
+        .ok()
+        .and_then(|why| *why)
+        .unwrap_or(Ending::Stop)
 }
 
 /// `<ib>` about the queue.
 fn notice(tag: &'static str, counts: &[(&'static str, usize)]) -> Outgoing {
-    let counts = counts.iter().map(|&(name, count)| (name, NodeValue::from(count.to_string())));
+    let counts = counts
+        .iter()
+        .map(|&(name, count)| (name, NodeValue::from(count.to_string())));
     let child = NodeBuilder::new(tag).attrs(counts).build();
-    let node = NodeBuilder::new("ib").attr("from", crate::wire::node::server_jid()).children([child]).build();
-    Outgoing { bytes: encode(&node), after: 0 }
+    let node = NodeBuilder::new("ib")
+        .attr("from", crate::wire::node::server_jid())
+        .children([child])
+        .build();
+    Outgoing {
+        bytes: encode(&node),
+        after: 0,
+    }
 }
 
 /// The stanza with its place in the backlog. What is in a queue was encoded here, so it can be read back.
@@ -170,7 +203,10 @@ fn mark_offline(queued: &Queued, place: usize) -> Option<Outgoing> {
     let body = unpack_bytes(bytes::BytesMut::from(&queued.bytes[..])).ok()?;
     let mut node = OwnedNodeRef::new(body).ok()?.to_owned_node();
     node.attrs.insert("offline", place.to_string());
-    Some(Outgoing { bytes: encode(&node), after: queued.after })
+    Some(Outgoing {
+        bytes: encode(&node),
+        after: queued.after,
+    })
 }
 
 /// The stanza that ends a connection.

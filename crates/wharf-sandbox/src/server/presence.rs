@@ -40,7 +40,9 @@ fn rename(client: &Client, name: &str) {
 /// An account is available while one of its companions says so or its phone is online.
 fn show_presence(client: &Client, to: Option<Jid>) {
     let Some(to) = to else { return };
-    let Some(account) = client.network.directory.by_jid(&to) else { return };
+    let Some(account) = client.network.directory.by_jid(&to) else {
+        return;
+    };
     let mut node = NodeBuilder::new("presence").attr("from", to.to_non_ad());
     if !is_available(&account) {
         node = node.attr("type", "unavailable").attr("last", "deny");
@@ -51,16 +53,30 @@ fn show_presence(client: &Client, to: Option<Jid>) {
 fn is_available(account: &Account) -> bool {
     let state = account.state();
     let companion = |session: &std::sync::Arc<crate::network::session::Session>| session.is_available();
-    state.online || state.devices.values().filter_map(|device| device.session.as_ref()).any(companion)
+    state.online
+        || state
+            .devices
+            .values()
+            .filter_map(|device| device.session.as_ref())
+            .any(companion)
 }
 
 /// "Typing" reaches the connected devices of the other side; a phone has no use for it.
 pub(super) fn chat_state(client: &Client, node: &NodeRef<'_>) -> Reply {
-    let Some(to) = jid_attr(node, "to") else { return Reply::nothing() };
-    let Some(target) = client.network.directory.by_jid(&to) else { return Reply::nothing() };
+    let Some(to) = jid_attr(node, "to") else {
+        return Reply::nothing();
+    };
+    let Some(target) = client.network.directory.by_jid(&to) else {
+        return Reply::nothing();
+    };
     let from = client.account.user_jid(Addressing::of(&to));
     let children = node.children().unwrap_or_default().iter().map(NodeRef::to_owned);
-    let forwarded = encode(&NodeBuilder::new("chatstate").attr("from", from).children(children).build());
+    let forwarded = encode(
+        &NodeBuilder::new("chatstate")
+            .attr("from", from)
+            .children(children)
+            .build(),
+    );
     let state = target.state();
     for session in state.devices.values().filter_map(|device| device.session.as_ref()) {
         if session.is_active() {

@@ -57,8 +57,14 @@ pub(crate) fn accept(network: &Network, author: &Account, device: DeviceId, rece
 
 /// Passes a receipt on: a retry to the one device it names, anything else to all devices of the addressee.
 pub(crate) fn forward(network: &Network, author: &Account, device: DeviceId, receipt: &Receipt) -> Ticket {
-    let Some(target) = network.directory.by_jid(&receipt.to) else { return 0 };
-    let targets = if receipt.is_retry() { vec![receipt.to.device] } else { target.state().device_ids() };
+    let Some(target) = network.directory.by_jid(&receipt.to) else {
+        return 0;
+    };
+    let targets = if receipt.is_retry() {
+        vec![receipt.to.device]
+    } else {
+        target.state().device_ids()
+    };
     let own = target.number == author.number;
     let bytes = encode(&forwarded(author, device, receipt));
     let mut ticket = 0;
@@ -66,8 +72,12 @@ pub(crate) fn forward(network: &Network, author: &Account, device: DeviceId, rec
         if own && id == device {
             continue;
         }
-        let stanza = Stanza { class: Class::Receipt, id: receipt.id.clone(), bytes: bytes.clone() };
-        ticket = ticket.max(target.deliver(network, id, stanza).unwrap_or(0));
+        let stanza = Stanza {
+            class: Class::Receipt,
+            id: receipt.id.clone(),
+            bytes: bytes.clone(),
+        };
+        ticket = ticket.max(target.deliver(network, id, &stanza).unwrap_or(0));
     }
     ticket
 }
@@ -75,14 +85,24 @@ pub(crate) fn forward(network: &Network, author: &Account, device: DeviceId, rec
 fn forwarded(author: &Account, device: DeviceId, receipt: &Receipt) -> Node {
     let addressing = Addressing::of(&receipt.to);
     // Baileys takes the raw `from` as the chat, so only a retry, which needs the device, may show it.
-    let from =
-        if receipt.is_retry() { author.device_jid(addressing, device) } else { author.user_jid(addressing) };
-    let mut node = NodeBuilder::new("receipt").attr("id", receipt.id.as_str()).attr("from", from).attr("t", unix_seconds());
+    let from = if receipt.is_retry() {
+        author.device_jid(addressing, device)
+    } else {
+        author.user_jid(addressing)
+    };
+    let mut node = NodeBuilder::new("receipt")
+        .attr("id", receipt.id.as_str())
+        .attr("from", from)
+        .attr("t", unix_seconds());
     if let Some(kind) = &receipt.kind {
         node = node.attr("type", kind.as_str());
     }
     if let Some(recipient) = &receipt.recipient {
         node = node.attr("recipient", recipient);
     }
-    if receipt.children.is_empty() { node.build() } else { node.children(receipt.children.iter().cloned()).build() }
+    if receipt.children.is_empty() {
+        node.build()
+    } else {
+        node.children(receipt.children.iter().cloned()).build()
+    }
 }

@@ -42,7 +42,11 @@ pub(crate) fn deliver(
     target.deliver(
         network,
         device,
-        Stanza { class: Class::Message, id: envelope.id.clone(), bytes: encode(&node) },
+        &Stanza {
+            class: Class::Message,
+            id: envelope.id.clone(),
+            bytes: encode(&node),
+        },
     )
 }
 
@@ -60,7 +64,10 @@ fn copy(envelope: &Envelope<'_>, target: &Account, sealed: &Node) -> Node {
         Some(chat) => address_other(node, envelope, chat),
     };
     let certificate = envelope.device_identity.clone().filter(|_| is_first(sealed));
-    let children = certificate.into_iter().chain([sealed.clone()]).chain(envelope.shared.iter().cloned());
+    let children = certificate
+        .into_iter()
+        .chain([sealed.clone()])
+        .chain(envelope.shared.iter().cloned());
     node.children(children).build()
 }
 
@@ -97,7 +104,10 @@ fn address_other(node: NodeBuilder, envelope: &Envelope<'_>, chat: &Jid) -> Node
         Addressing::Lid => "sender_pn",
     };
     node.attr("from", sender.device_jid(addressing, envelope.sender_device))
-        .attr(other_name, sender.device_jid(addressing.other(), envelope.sender_device))
+        .attr(
+            other_name,
+            sender.device_jid(addressing.other(), envelope.sender_device),
+        )
         .attr("notify", envelope.sender_name.as_str())
         .attr("addressing_mode", mode(addressing))
 }

@@ -46,13 +46,21 @@ impl FileStore {
             durable: watch::Sender::new(0),
         });
         let writer = spawn_writer(Arc::clone(&shared), connection)?;
-        Ok((Self { shared, writer: Mutex::new(Some(writer)) }, records))
+        Ok((
+            Self {
+                shared,
+                writer: Mutex::new(Some(writer)),
+            },
+            records,
+        ))
     }
 }
 
 impl Store for FileStore {
     fn batch(&self) -> Batch {
-        Batch { writes: Some(Vec::new()) }
+        Batch {
+            writes: Some(Vec::new()),
+        }
     }
 
     fn submit(&self, batch: Batch) -> Ticket {
@@ -116,7 +124,10 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found != 0 && found != VERSION {
-        return Err(StoreError::Version { found, expected: VERSION });
+        return Err(StoreError::Version {
+            found,
+            expected: VERSION,
+        });
     }
     connection.execute_batch(
         "create table if not exists records (
@@ -134,9 +145,17 @@ fn read_all(connection: &Connection) -> Result<Vec<Record>, StoreError> {
     while let Some(row) = rows.next()? {
         let (number, key): (u8, String) = (row.get(0)?, row.get(1)?);
         let Some(kind) = Kind::from_number(number) else {
-            return Err(StoreError::Corrupt { kind: number, key, reason: "unknown kind".to_owned() });
+            return Err(StoreError::Corrupt {
+                kind: number,
+                key,
+                reason: "unknown kind".to_owned(),
+            });
         };
-        records.push(Record { kind, key, value: row.get(2)? });
+        records.push(Record {
+            kind,
+            key,
+            value: row.get(2)?,
+        });
     }
     Ok(records)
 }
@@ -160,7 +179,8 @@ fn spawn_writer(shared: Arc<Shared>, mut connection: Connection) -> Result<JoinH
 fn commit(connection: &mut Connection, writes: &[Write]) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction()?;
     {
-        let mut put = transaction.prepare_cached("insert or replace into records (kind, key, value) values (?, ?, ?)")?;
+        let mut put =
+            transaction.prepare_cached("insert or replace into records (kind, key, value) values (?, ?, ?)")?;
         let mut delete = transaction.prepare_cached("delete from records where kind = ? and key = ?")?;
         for write in writes {
             match &write.value {
@@ -192,7 +212,10 @@ mod tests {
         store.close();
         assert_eq!(*store.durable().borrow(), 2);
         let (_store, records) = FileStore::open(&path).unwrap();
-        let found: Vec<_> = records.iter().map(|record| (record.key.as_str(), record.value.clone())).collect();
+        let found: Vec<_> = records
+            .iter()
+            .map(|record| (record.key.as_str(), record.value.clone()))
+            .collect();
         assert_eq!(found, [("b", vec![2])]);
     }
 

@@ -11,7 +11,9 @@ pub(crate) struct MemoryStore {
 
 impl MemoryStore {
     pub(crate) fn new() -> Self {
-        Self { durable: watch::Sender::new(0) }
+        Self {
+            durable: watch::Sender::new(0),
+        }
     }
 }
 

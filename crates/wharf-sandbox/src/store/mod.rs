@@ -81,13 +81,21 @@ pub(crate) struct Batch {
 impl Batch {
     pub(crate) fn put(&mut self, kind: Kind, key: impl FnOnce() -> String, value: impl FnOnce() -> Vec<u8>) {
         if let Some(writes) = &mut self.writes {
-            writes.push(Write { kind, key: key(), value: Some(value()) });
+            writes.push(Write {
+                kind,
+                key: key(),
+                value: Some(value()),
+            });
         }
     }
 
     pub(crate) fn delete(&mut self, kind: Kind, key: impl FnOnce() -> String) {
         if let Some(writes) = &mut self.writes {
-            writes.push(Write { kind, key: key(), value: None });
+            writes.push(Write {
+                kind,
+                key: key(),
+                value: None,
+            });
         }
     }
 }

@@ -65,13 +65,22 @@ impl ServerKeys {
         &self.chain
     }
 
-    fn assemble(root: KeyPair, intermediate: KeyPair, handshake: KeyPair, rng: &mut StdRng) -> Result<Self, CurveError> {
+    fn assemble(
+        root: KeyPair,
+        intermediate: KeyPair,
+        handshake: KeyPair,
+        rng: &mut StdRng,
+    ) -> Result<Self, CurveError> {
         let chain = CertChain {
             intermediate: MessageField::some(certify(&root, (1, 0), &intermediate, rng)?),
             leaf: MessageField::some(certify(&intermediate, (2, 1), &handshake, rng)?),
-            ..Default::default()
         };
-        Ok(Self { root, intermediate, handshake, chain: chain.encode_to_vec() })
+        Ok(Self {
+            root,
+            intermediate,
+            handshake,
+            chain: chain.encode_to_vec(),
+        })
     }
 }
 
@@ -87,11 +96,13 @@ fn certify(
         key: Some(raw_public(subject).to_vec()),
         not_before: Some(NOT_BEFORE),
         not_after: Some(NOT_AFTER),
-        ..Default::default()
     }
     .encode_to_vec();
     let signature = issuer.calculate_signature(&details, rng)?.to_vec();
-    Ok(cert_chain::NoiseCertificate { details: Some(details), signature: Some(signature), ..Default::default() })
+    Ok(cert_chain::NoiseCertificate {
+        details: Some(details),
+        signature: Some(signature),
+    })
 }
 
 /// A public key without the type byte, as Noise and the identity fields carry it.

@@ -38,7 +38,9 @@ impl FrameReader {
         if !self.introduced && !self.read_intro()? {
             return Ok(None);
         }
-        let Some(length) = read_length(&self.buffer) else { return Ok(None) };
+        let Some(length) = read_length(&self.buffer) else {
+            return Ok(None);
+        };
         if length > MAX_FRAME {
             return Err(FrameFault::TooLarge(length));
         }
@@ -54,7 +56,9 @@ impl FrameReader {
             Routing::Incomplete => return Ok(false),
             Routing::Length(length) => length,
         };
-        let Some(intro) = self.buffer.get(skip..skip + INTRO.len()) else { return Ok(false) };
+        let Some(intro) = self.buffer.get(skip..skip + INTRO.len()) else {
+            return Ok(false);
+        };
         if intro != INTRO {
             return Err(FrameFault::Intro);
         }
@@ -64,7 +68,9 @@ impl FrameReader {
     }
 
     fn routing_length(&self) -> Result<Routing, FrameFault> {
-        let Some(start) = self.buffer.get(..ROUTING.len()) else { return Ok(Routing::Incomplete) };
+        let Some(start) = self.buffer.get(..ROUTING.len()) else {
+            return Ok(Routing::Incomplete);
+        };
         if start != ROUTING {
             return Ok(Routing::Length(0));
         }

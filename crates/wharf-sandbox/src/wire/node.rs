@@ -40,7 +40,10 @@ pub(crate) fn children<'n, 'a>(node: &'n NodeRef<'a>) -> &'n [NodeRef<'a>] {
 
 /// `<iq type=result>`, to be filled with what was asked for.
 pub(crate) fn result(id: &str) -> NodeBuilder {
-    NodeBuilder::new("iq").attr("from", server_jid()).attr("type", "result").attr("id", id)
+    NodeBuilder::new("iq")
+        .attr("from", server_jid())
+        .attr("type", "result")
+        .attr("id", id)
 }
 
 /// `<iq type=error>` with a code and its text.

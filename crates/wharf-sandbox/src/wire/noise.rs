@@ -47,8 +47,14 @@ pub(crate) enum NoiseFailure {
 /// Answers a `ClientHello` with the bytes of the `ServerHello`.
 pub(crate) fn respond(keys: &ServerKeys, hello: &[u8], rng: &mut StdRng) -> Result<(Vec<u8>, Progress), NoiseFailure> {
     let message = HandshakeMessage::decode_from_slice(hello)?;
-    let hello = message.client_hello.into_option().ok_or(NoiseFailure::Missing("a client hello"))?;
-    let ephemeral = hello.ephemeral.as_deref().ok_or(NoiseFailure::Missing("an ephemeral key"))?;
+    let hello = message
+        .client_hello
+        .into_option()
+        .ok_or(NoiseFailure::Missing("a client hello"))?;
+    let ephemeral = hello
+        .ephemeral
+        .as_deref()
+        .ok_or(NoiseFailure::Missing("an ephemeral key"))?;
     if ephemeral.len() != 32 {
         return Err(NoiseFailure::Missing("an ephemeral key of 32 bytes"));
     }
@@ -78,7 +84,10 @@ fn respond_xx(
     noise.mix_shared_secret(keys.handshake_private(), client_ephemeral)?;
     let payload = noise.encrypt(keys.chain())?;
     let reply = server_hello(&ephemeral, Some(sealed_static), payload);
-    Ok((reply, Progress::AwaitsFinish(Box::new(AwaitsFinish { noise, ephemeral }))))
+    Ok((
+        reply,
+        Progress::AwaitsFinish(Box::new(AwaitsFinish { noise, ephemeral })),
+    ))
 }
 
 fn respond_ik(
@@ -101,18 +110,25 @@ fn respond_ik(
     noise.mix_shared_secret(ephemeral.private_key.serialize(), &client_static)?;
     let chain = noise.encrypt(keys.chain())?;
     let reply = server_hello(&ephemeral, None, chain);
-    Ok((reply, Progress::Established(Box::new(establish(noise, client_static, payload)?))))
+    Ok((
+        reply,
+        Progress::Established(Box::new(establish(noise, client_static, payload)?)),
+    ))
 }
 
 impl AwaitsFinish {
     /// Reads the `ClientFinish` of an XX or fallback handshake.
     pub(crate) fn finish(mut self, finish: &[u8]) -> Result<Established, NoiseFailure> {
         let message = HandshakeMessage::decode_from_slice(finish)?;
-        let finish = message.client_finish.into_option().ok_or(NoiseFailure::Missing("a client finish"))?;
+        let finish = message
+            .client_finish
+            .into_option()
+            .ok_or(NoiseFailure::Missing("a client finish"))?;
         let sealed_static = finish.r#static.ok_or(NoiseFailure::Missing("a static key"))?;
         let sealed_payload = finish.payload.ok_or(NoiseFailure::Missing("a payload"))?;
         let client_static = key32(self.noise.decrypt(&sealed_static)?)?;
-        self.noise.mix_shared_secret(self.ephemeral.private_key.serialize(), &client_static)?;
+        self.noise
+            .mix_shared_secret(self.ephemeral.private_key.serialize(), &client_static)?;
         let payload = self.noise.decrypt(&sealed_payload)?;
         establish(self.noise, client_static, payload)
     }
@@ -121,7 +137,12 @@ impl AwaitsFinish {
 fn establish(noise: NoiseHandshake, client_static: [u8; 32], payload: Vec<u8>) -> Result<Established, NoiseFailure> {
     // The split names the halves from the initiator's side: the first one is client to server.
     let (read, write) = noise.finish()?;
-    Ok(Established { client_static, payload, read, write })
+    Ok(Established {
+        client_static,
+        payload,
+        read,
+        write,
+    })
 }
 
 fn server_hello(ephemeral: &KeyPair, sealed_static: Option<Vec<u8>>, payload: Vec<u8>) -> Vec<u8> {
@@ -138,5 +159,7 @@ fn server_hello(ephemeral: &KeyPair, sealed_static: Option<Vec<u8>>, payload: Ve
 }
 
 fn key32(bytes: Vec<u8>) -> Result<[u8; 32], NoiseFailure> {
-    bytes.try_into().map_err(|_| NoiseFailure::Missing("a static key of 32 bytes"))
+    bytes
+        .try_into()
+        .map_err(|_| NoiseFailure::Missing("a static key of 32 bytes"))
 }

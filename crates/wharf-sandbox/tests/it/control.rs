@@ -20,32 +20,62 @@ async fn phones_are_made_shown_and_talk() {
     let made = call(&base, "POST", "/sandbox/api/phones", Some(json!({"name": "Alice"}))).await;
     assert_eq!(made.status, 201);
     let alice = made.body["phone"].as_str().unwrap().to_owned();
-    let bob = call(&base, "POST", "/sandbox/api/phones", Some(json!({"phone": "4915112345678"}))).await.body;
+    let bob = call(
+        &base,
+        "POST",
+        "/sandbox/api/phones",
+        Some(json!({"phone": "4915112345678"})),
+    )
+    .await
+    .body;
     assert_eq!(bob["name"], "4915112345678");
     let send = format!("/sandbox/api/phones/{alice}/send");
     let sent = call(&base, "POST", &send, Some(json!({"to": "4915112345678", "text": "hi"}))).await;
     assert_eq!(sent.status, 202);
-    sandbox.wait_for_message("4915112345678", |message| message.text == "hi", PATIENCE).await.unwrap();
-    let chats = call(&base, "GET", "/sandbox/api/phones/4915112345678/chats", None).await.body;
+    sandbox
+        .wait_for_message("4915112345678", |message| message.text == "hi", PATIENCE)
+        .await
+        .unwrap();
+    let chats = call(&base, "GET", "/sandbox/api/phones/4915112345678/chats", None)
+        .await
+        .body;
     assert_eq!(chats["data"][0]["messages"][0]["id"], sent.body["id"]);
     assert_eq!(chats["data"][0]["messages"][0]["type"], "text");
-    let read = call(&base, "POST", "/sandbox/api/phones/4915112345678/read", Some(json!({"chat": alice}))).await;
+    let read = call(
+        &base,
+        "POST",
+        "/sandbox/api/phones/4915112345678/read",
+        Some(json!({"chat": alice})),
+    )
+    .await;
     assert_eq!(read.status, 202);
     let listed = call(&base, "GET", "/sandbox/api/phones", None).await.body;
     assert_eq!(listed["data"].as_array().unwrap().len(), 2);
-    let off = call(&base, "POST", &format!("/sandbox/api/phones/{alice}/online"), Some(json!({"online": false}))).await;
+    let off = call(
+        &base,
+        "POST",
+        &format!("/sandbox/api/phones/{alice}/online"),
+        Some(json!({"online": false})),
+    )
+    .await;
     assert_eq!((off.status, off.body["online"].as_bool()), (200, Some(false)));
 }
 
 #[tokio::test]
 async fn a_code_is_scanned_and_the_device_unlinked() {
     let (sandbox, base) = start().await;
-    let phone = call(&base, "POST", "/sandbox/api/phones", Some(json!({}))).await.body["phone"].as_str().unwrap().to_owned();
+    let phone = call(&base, "POST", "/sandbox/api/phones", Some(json!({}))).await.body["phone"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let keys = Keys::new();
     let (mut client, reference) = show_code(&sandbox, &keys).await;
     let scan = format!("/sandbox/api/phones/{phone}/scan");
     let body = json!({"qr": keys.qr(&reference)});
-    let (scanned, ()) = tokio::join!(call(&base, "POST", &scan, Some(body.clone())), sign_link(&mut client, &keys));
+    let (scanned, ()) = tokio::join!(
+        call(&base, "POST", &scan, Some(body.clone())),
+        sign_link(&mut client, &keys)
+    );
     assert_eq!((scanned.status, scanned.body["device"].as_u64()), (200, Some(1)));
     let again = call(&base, "POST", &scan, Some(body)).await;
     assert_eq!((again.status, again.body["code"].as_str()), (409, Some("unknown_qr")));
@@ -58,23 +88,61 @@ async fn a_code_is_scanned_and_the_device_unlinked() {
 async fn errors_are_problems_with_codes() {
     let (_sandbox, base) = start().await;
     let cases = [
-        ("POST", "/sandbox/api/phones", Some(json!({"nonsense": 1})), 422, "invalid_body"),
-        ("POST", "/sandbox/api/phones", Some(json!({"phone": "abc"})), 422, "invalid_phone"),
+        (
+            "POST",
+            "/sandbox/api/phones",
+            Some(json!({"nonsense": 1})),
+            422,
+            "invalid_body",
+        ),
+        (
+            "POST",
+            "/sandbox/api/phones",
+            Some(json!({"phone": "abc"})),
+            422,
+            "invalid_phone",
+        ),
         ("GET", "/sandbox/api/phones/1234567", None, 404, "unknown_phone"),
-        ("POST", "/sandbox/api/phones/1234567/scan", Some(json!({"qr": "x"})), 404, "unknown_phone"),
-        ("DELETE", "/sandbox/api/phones/1234567/devices/abc", None, 404, "not_found"),
+        (
+            "POST",
+            "/sandbox/api/phones/1234567/scan",
+            Some(json!({"qr": "x"})),
+            404,
+            "unknown_phone",
+        ),
+        (
+            "DELETE",
+            "/sandbox/api/phones/1234567/devices/abc",
+            None,
+            404,
+            "not_found",
+        ),
         ("GET", "/nowhere", None, 404, "not_found"),
         ("PUT", "/sandbox/api/phones", None, 405, "method_not_allowed"),
     ];
     for (method, path, body, status, code) in cases {
         let answer = call(&base, method, path, body).await;
-        assert_eq!((answer.status, answer.body["code"].as_str()), (status, Some(code)), "{method} {path}");
+        assert_eq!(
+            (answer.status, answer.body["code"].as_str()),
+            (status, Some(code)),
+            "{method} {path}"
+        );
         assert!(answer.head.contains("application/problem+json"));
     }
     let host = base.strip_prefix("http://").unwrap();
     let malformed = call_as(&base, host, "POST", "/sandbox/api/phones", Some("{".to_owned())).await;
-    assert_eq!((malformed.status, malformed.body["code"].as_str()), (400, Some("malformed_body")));
-    let large = call_as(&base, host, "POST", "/sandbox/api/phones", Some(format!("{{\"name\":\"{}\"}}", "x".repeat(600_000)))).await;
+    assert_eq!(
+        (malformed.status, malformed.body["code"].as_str()),
+        (400, Some("malformed_body"))
+    );
+    let large = call_as(
+        &base,
+        host,
+        "POST",
+        "/sandbox/api/phones",
+        Some(format!("{{\"name\":\"{}\"}}", "x".repeat(600_000))),
+    )
+    .await;
     assert_eq!(large.status, 413);
 }
 
@@ -82,15 +150,26 @@ async fn errors_are_problems_with_codes() {
 async fn another_host_name_is_refused() {
     let (_sandbox, base) = start().await;
     let answer = call_as(&base, "evil.example", "GET", "/sandbox/api/phones", None).await;
-    assert_eq!((answer.status, answer.body["code"].as_str()), (403, Some("foreign_host")));
-    assert_eq!(call_as(&base, "localhost:1", "GET", "/sandbox/api/phones", None).await.status, 200);
+    assert_eq!(
+        (answer.status, answer.body["code"].as_str()),
+        (403, Some("foreign_host"))
+    );
+    assert_eq!(
+        call_as(&base, "localhost:1", "GET", "/sandbox/api/phones", None)
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
 async fn the_feed_tells_of_changes() {
     let (_sandbox, base) = start().await;
     let mut stream = TcpStream::connect(base.strip_prefix("http://").unwrap()).await.unwrap();
-    stream.write_all(b"GET /sandbox/api/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET /sandbox/api/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
     let mut lines = BufReader::new(stream).lines();
     while !lines.next_line().await.unwrap().unwrap().is_empty() {}
     let made = call(&base, "POST", "/sandbox/api/phones", Some(json!({}))).await.body;
@@ -103,5 +182,8 @@ async fn the_feed_tells_of_changes() {
         }
     };
     let event = tokio::time::timeout(PATIENCE, data).await.unwrap();
-    assert_eq!((&event["phone"], event["change"].as_str()), (&made["phone"], Some("phone")));
+    assert_eq!(
+        (&event["phone"], event["change"].as_str()),
+        (&made["phone"], Some("phone"))
+    );
 }

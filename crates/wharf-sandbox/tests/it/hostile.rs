@@ -30,8 +30,16 @@ async fn rubbish_before_the_handshake_closes_the_connection() {
 
 #[tokio::test]
 async fn a_client_that_never_finishes_its_handshake_is_dropped() {
-    let timing = Timing { handshake: Duration::from_millis(100), ..Timing::default() };
-    let sandbox = Sandbox::start(SandboxConfig { timing, ..SandboxConfig::default() }).await.unwrap();
+    let timing = Timing {
+        handshake: Duration::from_millis(100),
+        ..Timing::default()
+    };
+    let sandbox = Sandbox::start(SandboxConfig {
+        timing,
+        ..SandboxConfig::default()
+    })
+    .await
+    .unwrap();
     let mut socket = Socket::open(&sandbox).await;
     socket.write(WA_CONN_HEADER.to_vec()).await;
     assert!(socket.is_closed().await);
@@ -44,7 +52,13 @@ async fn rubbish_after_the_login_ends_that_connection_only() {
     let (other_keys, other_device) = link(&sandbox, &other).await;
     let mut witness = log_in(&sandbox, &other_keys, &other, other_device).await;
     let (keys, device) = link(&sandbox, &phone).await;
-    for rubbish in [vec![], vec![0], vec![0, 0xff, 0xff, 0xff], vec![2, 1, 2, 3], vec![0; 4096]] {
+    for rubbish in [
+        vec![],
+        vec![0],
+        vec![0, 0xff, 0xff, 0xff],
+        vec![2, 1, 2, 3],
+        vec![0; 4096],
+    ] {
         let mut client = log_in(&sandbox, &keys, &phone, device).await;
         client.send_plain(&rubbish).await;
         assert!(client.node().await.is_none(), "{rubbish:?}");
@@ -60,9 +74,26 @@ async fn stanzas_without_what_they_need_are_survived() {
     let (sandbox, phone) = sandbox_with_phone().await;
     let (keys, device) = link(&sandbox, &phone).await;
     let mut client = log_in(&sandbox, &keys, &phone, device).await;
-    for tag in ["iq", "message", "receipt", "ack", "presence", "chatstate", "ib", "call", "nonsense"] {
+    for tag in [
+        "iq",
+        "message",
+        "receipt",
+        "ack",
+        "presence",
+        "chatstate",
+        "ib",
+        "call",
+        "nonsense",
+    ] {
         client.send(&NodeBuilder::new_dynamic(tag.to_owned()).build()).await;
-        client.send(&NodeBuilder::new_dynamic(tag.to_owned()).attr("id", "x").attr("type", "set").build()).await;
+        client
+            .send(
+                &NodeBuilder::new_dynamic(tag.to_owned())
+                    .attr("id", "x")
+                    .attr("type", "set")
+                    .build(),
+            )
+            .await;
     }
     let questions = [
         ("set", "encrypt", "registration"),
@@ -89,8 +120,15 @@ async fn a_message_that_the_phone_cannot_decrypt_is_asked_for_again_and_not_show
     let (keys, device) = link(&sandbox, &phone).await;
     let mut client = log_in(&sandbox, &keys, &phone, device).await;
     activate(&mut client).await;
-    let sealed = NodeBuilder::new("enc").attr("v", "2").attr("type", "msg").bytes(vec![0x33; 80]).build();
-    let to = NodeBuilder::new("to").attr("jid", wacore_binary::Jid::pn(bob.as_str())).children([sealed]).build();
+    let sealed = NodeBuilder::new("enc")
+        .attr("v", "2")
+        .attr("type", "msg")
+        .bytes(vec![0x33; 80])
+        .build();
+    let to = NodeBuilder::new("to")
+        .attr("jid", wacore_binary::Jid::pn(bob.as_str()))
+        .children([sealed])
+        .build();
     let message = NodeBuilder::new("message")
         .attr("id", "M1")
         .attr("type", "text")
@@ -100,7 +138,10 @@ async fn a_message_that_the_phone_cannot_decrypt_is_asked_for_again_and_not_show
     client.send(&message).await;
     assert_eq!(attr(&client.expect("ack").await, "id"), "M1");
     let retry = client.expect("receipt").await;
-    assert_eq!((attr(&retry, "type").as_str(), attr(&retry, "id").as_str()), ("retry", "M1"));
+    assert_eq!(
+        (attr(&retry, "type").as_str(), attr(&retry, "id").as_str()),
+        ("retry", "M1")
+    );
     assert!(retry.get_optional_child("keys").is_some());
     assert!(sandbox.chats(&bob).await.unwrap().is_empty());
 }
@@ -111,14 +152,28 @@ async fn a_message_to_nobody_is_acknowledged_with_an_error() {
     let (keys, device) = link(&sandbox, &phone).await;
     let mut client = log_in(&sandbox, &keys, &phone, device).await;
     let to = wacore_binary::Jid::pn("4915100000000");
-    client.send(&NodeBuilder::new("message").attr("id", "M1").attr("type", "text").attr("to", to).build()).await;
+    client
+        .send(
+            &NodeBuilder::new("message")
+                .attr("id", "M1")
+                .attr("type", "text")
+                .attr("to", to)
+                .build(),
+        )
+        .await;
     assert_eq!(attr(&client.expect("ack").await, "error"), "404");
 }
 
 #[tokio::test]
 async fn it_listens_on_loopback_only() {
-    let config = SandboxConfig { chat_listen: "0.0.0.0:0".parse().unwrap(), ..SandboxConfig::default() };
+    let config = SandboxConfig {
+        chat_listen: "0.0.0.0:0".parse().unwrap(),
+        ..SandboxConfig::default()
+    };
     assert_eq!(Sandbox::start(config).await.unwrap_err().code(), "not_loopback");
-    let config = SandboxConfig { control_listen: Some("[::]:0".parse().unwrap()), ..SandboxConfig::default() };
+    let config = SandboxConfig {
+        control_listen: Some("[::]:0".parse().unwrap()),
+        ..SandboxConfig::default()
+    };
     assert_eq!(Sandbox::start(config).await.unwrap_err().code(), "not_loopback");
 }

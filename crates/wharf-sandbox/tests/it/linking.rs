@@ -20,7 +20,10 @@ async fn a_scanned_client_signs_gets_a_515_and_logs_in() {
     assert!(attr(&success, "lid").ends_with(&format!(":{device}@lid")));
     assert!(activate(&mut client).await.is_empty());
     let shown = sandbox.phone(&phone).await.unwrap();
-    assert_eq!((shown.devices[0].device, shown.devices[0].platform.as_str()), (device, "Raw"));
+    assert_eq!(
+        (shown.devices[0].device, shown.devices[0].platform.as_str()),
+        (device, "Raw")
+    );
 }
 
 #[tokio::test]
@@ -42,7 +45,10 @@ async fn an_offline_phone_cannot_link() {
     sandbox.set_online(&phone, false).await.unwrap();
     let keys = Keys::new();
     let (_client, reference) = show_code(&sandbox, &keys).await;
-    assert_eq!(sandbox.scan(&phone, &keys.qr(&reference)).await.unwrap_err().code(), "phone_offline");
+    assert_eq!(
+        sandbox.scan(&phone, &keys.qr(&reference)).await.unwrap_err().code(),
+        "phone_offline"
+    );
 }
 
 #[tokio::test]
@@ -114,10 +120,16 @@ async fn an_unlinked_device_is_told_and_cannot_come_back() {
     sandbox.unlink(&phone, device).await.unwrap();
     let error = client.expect("stream:error").await;
     assert_eq!(attr(&error, "code"), "401");
-    assert_eq!(attr(error.get_optional_child("conflict").unwrap(), "type"), "device_removed");
+    assert_eq!(
+        attr(error.get_optional_child("conflict").unwrap(), "type"),
+        "device_removed"
+    );
     let mut again = RawClient::connect(&sandbox, &keys.device.noise_key, &login(&phone, device)).await;
     again.expect("failure").await;
-    assert_eq!(sandbox.unlink(&phone, device).await.unwrap_err().code(), "unknown_device");
+    assert_eq!(
+        sandbox.unlink(&phone, device).await.unwrap_err().code(),
+        "unknown_device"
+    );
 }
 
 #[tokio::test]
@@ -125,7 +137,9 @@ async fn a_device_that_removes_itself_gets_its_answer_first() {
     let (sandbox, phone) = sandbox_with_phone().await;
     let (keys, device) = link(&sandbox, &phone).await;
     let mut client = log_in(&sandbox, &keys, &phone, device).await;
-    let remove = NodeBuilder::new("remove-companion-device").attr("reason", "user_initiated").build();
+    let remove = NodeBuilder::new("remove-companion-device")
+        .attr("reason", "user_initiated")
+        .build();
     assert_eq!(attr(&client.ask("set", "md", Some(remove)).await, "type"), "result");
     client.expect("stream:error").await;
     assert!(sandbox.phone(&phone).await.unwrap().devices.is_empty());
@@ -136,10 +150,15 @@ async fn what_is_not_imitated_is_refused_and_counted() {
     let (sandbox, phone) = sandbox_with_phone().await;
     let (keys, device) = link(&sandbox, &phone).await;
     let mut client = log_in(&sandbox, &keys, &phone, device).await;
-    let answer = client.ask("get", "w:g2", Some(NodeBuilder::new("participating").build())).await;
+    let answer = client
+        .ask("get", "w:g2", Some(NodeBuilder::new("participating").build()))
+        .await;
     assert_eq!(attr(&answer, "type"), "error");
     let unhandled = sandbox.unhandled().await;
-    assert_eq!((unhandled[0].question.as_str(), unhandled[0].count), ("get w:g2/participating", 1));
+    assert_eq!(
+        (unhandled[0].question.as_str(), unhandled[0].count),
+        ("get w:g2/participating", 1)
+    );
 }
 
 #[tokio::test]
@@ -147,11 +166,25 @@ async fn what_a_setter_stores_a_getter_returns() {
     let (sandbox, phone) = sandbox_with_phone().await;
     let (keys, device) = link(&sandbox, &phone).await;
     let mut client = log_in(&sandbox, &keys, &phone, device).await;
-    let category = NodeBuilder::new("category").attr("name", "readreceipts").attr("value", "none").build();
-    client.ask("set", "privacy", Some(NodeBuilder::new("privacy").children([category]).build())).await;
-    let answer = client.ask("get", "privacy", Some(NodeBuilder::new("privacy").build())).await;
+    let category = NodeBuilder::new("category")
+        .attr("name", "readreceipts")
+        .attr("value", "none")
+        .build();
+    client
+        .ask(
+            "set",
+            "privacy",
+            Some(NodeBuilder::new("privacy").children([category]).build()),
+        )
+        .await;
+    let answer = client
+        .ask("get", "privacy", Some(NodeBuilder::new("privacy").build()))
+        .await;
     let categories = answer.get_optional_child("privacy").unwrap();
-    let found = categories.get_children_by_tag("category").find(|node| attr(node, "name") == "readreceipts").unwrap();
+    let found = categories
+        .get_children_by_tag("category")
+        .find(|node| attr(node, "name") == "readreceipts")
+        .unwrap();
     assert_eq!(attr(found, "value"), "none");
     assert!(sandbox.unhandled().await.is_empty());
 }

@@ -1,6 +1,13 @@
 //! The sandbox from outside: as a client that speaks the raw protocol, as a script that uses the control API, and as
 //! somebody who kills it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also in the functions its tests share"
+)]
+
 mod control;
 mod hostile;
 mod http;

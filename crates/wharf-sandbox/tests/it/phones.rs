@@ -8,8 +8,20 @@ use crate::raw_client::PATIENCE;
 
 async fn two_phones() -> (Sandbox, String, String) {
     let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
-    let alice = sandbox.create_phone(NewPhone { name: Some("Alice".to_owned()), phone: None }).await.unwrap();
-    let bob = sandbox.create_phone(NewPhone { name: Some("Bob".to_owned()), phone: None }).await.unwrap();
+    let alice = sandbox
+        .create_phone(NewPhone {
+            name: Some("Alice".to_owned()),
+            phone: None,
+        })
+        .await
+        .unwrap();
+    let bob = sandbox
+        .create_phone(NewPhone {
+            name: Some("Bob".to_owned()),
+            phone: None,
+        })
+        .await
+        .unwrap();
     (sandbox, alice.phone, bob.phone)
 }
 
@@ -17,14 +29,29 @@ async fn two_phones() -> (Sandbox, String, String) {
 async fn a_text_arrives_and_the_ticks_come_back() {
     let (sandbox, alice, bob) = two_phones().await;
     let id = sandbox.send_text(&alice, &bob, "hello").await.unwrap();
-    let shown = sandbox.wait_for_message(&bob, |message| message.id == id, PATIENCE).await.unwrap();
-    assert_eq!((shown.text.as_str(), shown.from.as_str(), shown.from_me), ("hello", alice.as_str(), false));
+    let shown = sandbox
+        .wait_for_message(&bob, |message| message.id == id, PATIENCE)
+        .await
+        .unwrap();
+    assert_eq!(
+        (shown.text.as_str(), shown.from.as_str(), shown.from_me),
+        ("hello", alice.as_str(), false)
+    );
     let status = |wanted| move |message: &wharf_sandbox::Message| message.from_me && message.status == wanted;
-    sandbox.wait_for_message(&alice, status(MessageStatus::Delivered), PATIENCE).await.unwrap();
+    sandbox
+        .wait_for_message(&alice, status(MessageStatus::Delivered), PATIENCE)
+        .await
+        .unwrap();
     sandbox.mark_read(&bob, &alice).await.unwrap();
-    sandbox.wait_for_message(&alice, status(MessageStatus::Read), PATIENCE).await.unwrap();
+    sandbox
+        .wait_for_message(&alice, status(MessageStatus::Read), PATIENCE)
+        .await
+        .unwrap();
     let chats = sandbox.chats(&bob).await.unwrap();
-    assert_eq!((chats[0].chat.as_str(), chats[0].name.as_str()), (alice.as_str(), "Alice"));
+    assert_eq!(
+        (chats[0].chat.as_str(), chats[0].name.as_str()),
+        (alice.as_str(), "Alice")
+    );
 }
 
 #[tokio::test]
@@ -34,10 +61,20 @@ async fn many_texts_both_ways_stay_in_order() {
         sandbox.send_text(&alice, &bob, &format!("a{number}")).await.unwrap();
         sandbox.send_text(&bob, &alice, &format!("b{number}")).await.unwrap();
     }
-    sandbox.wait_for_message(&bob, |message| message.text == "a19", PATIENCE).await.unwrap();
+    sandbox
+        .wait_for_message(&bob, |message| message.text == "a19", PATIENCE)
+        .await
+        .unwrap();
     let chats = sandbox.chats(&bob).await.unwrap();
-    let from_alice = chats[0].messages.iter().filter(|message| !message.from_me).map(|message| message.text.clone());
-    assert_eq!(from_alice.collect::<Vec<_>>(), (0..20).map(|number| format!("a{number}")).collect::<Vec<_>>());
+    let from_alice = chats[0]
+        .messages
+        .iter()
+        .filter(|message| !message.from_me)
+        .map(|message| message.text.clone());
+    assert_eq!(
+        from_alice.collect::<Vec<_>>(),
+        (0..20).map(|number| format!("a{number}")).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]
@@ -45,11 +82,19 @@ async fn an_offline_phone_gets_its_messages_when_it_comes_back() {
     let (sandbox, alice, bob) = two_phones().await;
     sandbox.set_online(&bob, false).await.unwrap();
     let id = sandbox.send_text(&alice, &bob, "later").await.unwrap();
-    let early = sandbox.wait_for_message(&bob, |message| message.id == id, Duration::from_millis(100)).await;
+    let early = sandbox
+        .wait_for_message(&bob, |message| message.id == id, Duration::from_millis(100))
+        .await;
     assert_eq!(early.unwrap_err().code(), "wait_timeout");
-    assert_eq!(sandbox.send_text(&bob, &alice, "no").await.unwrap_err().code(), "phone_offline");
+    assert_eq!(
+        sandbox.send_text(&bob, &alice, "no").await.unwrap_err().code(),
+        "phone_offline"
+    );
     sandbox.set_online(&bob, true).await.unwrap();
-    sandbox.wait_for_message(&bob, |message| message.id == id, PATIENCE).await.unwrap();
+    sandbox
+        .wait_for_message(&bob, |message| message.id == id, PATIENCE)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -58,7 +103,10 @@ async fn both_names_of_an_account_reach_it() {
     let lid = sandbox.phone(&bob).await.unwrap().info.lid;
     for to in [format!("+{bob}"), format!("{bob}@s.whatsapp.net"), format!("{lid}@lid")] {
         let id = sandbox.send_text(&alice, &to, "x").await.unwrap();
-        sandbox.wait_for_message(&bob, |message| message.id == id, PATIENCE).await.unwrap();
+        sandbox
+            .wait_for_message(&bob, |message| message.id == id, PATIENCE)
+            .await
+            .unwrap();
     }
     assert_eq!(sandbox.chats(&bob).await.unwrap().len(), 1);
 }
@@ -66,7 +114,12 @@ async fn both_names_of_an_account_reach_it() {
 #[tokio::test]
 async fn phones_are_checked_before_they_are_made() {
     let (sandbox, alice, _) = two_phones().await;
-    let create = |phone: &str| sandbox.create_phone(NewPhone { phone: Some(phone.to_owned()), name: None });
+    let create = |phone: &str| {
+        sandbox.create_phone(NewPhone {
+            phone: Some(phone.to_owned()),
+            name: None,
+        })
+    };
     assert_eq!(create(&alice).await.unwrap_err().code(), "phone_taken");
     for bad in ["", "12345", "0123456789", "12345678901234567", "+49 151", "abc"] {
         assert_eq!(create(bad).await.unwrap_err().code(), "invalid_phone", "{bad}");
@@ -77,7 +130,12 @@ async fn phones_are_checked_before_they_are_made() {
 #[tokio::test]
 async fn a_seed_repeats_the_keys_and_numbers() {
     let start = || async {
-        let sandbox = Sandbox::start(SandboxConfig { seed: Some(7), ..SandboxConfig::default() }).await.unwrap();
+        let sandbox = Sandbox::start(SandboxConfig {
+            seed: Some(7),
+            ..SandboxConfig::default()
+        })
+        .await
+        .unwrap();
         let phone = sandbox.create_phone(NewPhone::default()).await.unwrap();
         (sandbox.root_public_key(), phone)
     };

@@ -39,13 +39,22 @@ impl Keys {
             noise_key: KeyPair::generate(&mut rng),
             adv_secret_key: [7; 32],
         };
-        Self { device, signed: KeyPair::generate(&mut rng) }
+        Self {
+            device,
+            signed: KeyPair::generate(&mut rng),
+        }
     }
 
     pub fn registration(&self) -> ClientPayload {
-        let signature =
-            self.device.identity_key.calculate_signature(&self.signed.public_key.serialize(), &mut rand::rng()).unwrap();
-        let props = DeviceProps { os: Some("Raw".to_owned()), ..Default::default() };
+        let signature = self
+            .device
+            .identity_key
+            .calculate_signature(&self.signed.public_key.serialize(), &mut rand::rng())
+            .unwrap();
+        let props = DeviceProps {
+            os: Some("Raw".to_owned()),
+            ..Default::default()
+        };
         ClientPayload {
             device_pairing_data: buffa::MessageField::some(DevicePairingRegistrationData {
                 e_regid: Some(vec![0, 0, 0, 9]),
@@ -64,12 +73,20 @@ impl Keys {
     pub fn qr(&self, reference: &str) -> String {
         let text = |pair: &KeyPair| BASE64_STANDARD.encode(raw(pair));
         let secret = BASE64_STANDARD.encode(self.device.adv_secret_key);
-        format!("{reference},{},{},{secret},1", text(&self.device.noise_key), text(&self.device.identity_key))
+        format!(
+            "{reference},{},{},{secret},1",
+            text(&self.device.noise_key),
+            text(&self.device.identity_key)
+        )
     }
 }
 
 pub fn login(phone: &str, device: u16) -> ClientPayload {
-    ClientPayload { username: Some(phone.parse().unwrap()), device: Some(device.into()), ..Default::default() }
+    ClientPayload {
+        username: Some(phone.parse().unwrap()),
+        device: Some(device.into()),
+        ..Default::default()
+    }
 }
 
 pub struct Socket {
@@ -81,7 +98,10 @@ impl Socket {
     pub async fn open(sandbox: &Sandbox) -> Self {
         let url = sandbox.chat_url();
         let (stream, _) = ClientBuilder::new().uri(&url).unwrap().connect().await.unwrap();
-        Self { stream, buffer: BytesMut::new() }
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+        }
     }
 
     pub async fn write(&mut self, bytes: Vec<u8>) {
@@ -96,13 +116,16 @@ impl Socket {
     pub async fn frame(&mut self) -> Option<BytesMut> {
         loop {
             if self.buffer.len() >= 3 {
-                let length = usize::from(self.buffer[0]) << 16 | usize::from(self.buffer[1]) << 8 | usize::from(self.buffer[2]);
+                let length =
+                    usize::from(self.buffer[0]) << 16 | usize::from(self.buffer[1]) << 8 | usize::from(self.buffer[2]);
                 if self.buffer.len() >= 3 + length {
                     let mut frame = self.buffer.split_to(3 + length);
                     return Some(frame.split_off(3));
                 }
             }
-            let message = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("a frame or a close");
+            let message = tokio::time::timeout(PATIENCE, self.stream.next())
+                .await
+                .expect("a frame or a close");
             match message {
                 Some(Ok(message)) if message.is_binary() => self.buffer.extend_from_slice(message.as_payload()),
                 Some(Ok(message)) if message.is_close() => return None,
@@ -152,26 +175,49 @@ impl RawClient {
         let mut noise = NoiseHandshake::new(NOISE_PATTERN_IK, &WA_CONN_HEADER).unwrap();
         noise.authenticate(&server_static);
         noise.authenticate(&raw(&ephemeral));
-        noise.mix_shared_secret(ephemeral.private_key.serialize(), &server_static).unwrap();
+        noise
+            .mix_shared_secret(ephemeral.private_key.serialize(), &server_static)
+            .unwrap();
         let sealed_static = noise.encrypt(&raw(noise_key)).unwrap();
-        noise.mix_shared_secret(noise_key.private_key.serialize(), &server_static).unwrap();
+        noise
+            .mix_shared_secret(noise_key.private_key.serialize(), &server_static)
+            .unwrap();
         let sealed_payload = noise.encrypt(&payload.encode_to_vec()).unwrap();
         let hello = HandshakeUtils::build_ik_client_hello(&raw(&ephemeral), sealed_static, sealed_payload);
-        socket.write([&WA_CONN_HEADER[..], &framed(&hello.encode_to_vec())].concat()).await;
+        socket
+            .write([&WA_CONN_HEADER[..], &framed(&hello.encode_to_vec())].concat())
+            .await;
         let reply = socket.frame().await.expect("a server hello");
         let hello = HandshakeUtils::parse_server_hello_body(&reply).unwrap();
         if hello.r#static.is_some() {
             socket.buffer = BytesMut::from([&framed(&reply)[..], &socket.buffer].concat().as_slice());
-            return Self::finish_xx(sandbox, socket, NOISE_PATTERN_XXFALLBACK, &ephemeral, noise_key, payload).await;
+            return Self::finish_xx(
+                sandbox,
+                socket,
+                NOISE_PATTERN_XXFALLBACK,
+                &ephemeral,
+                noise_key,
+                payload,
+            )
+            .await;
         }
         let server_ephemeral = hello.ephemeral.unwrap();
         noise.authenticate(&server_ephemeral);
-        noise.mix_shared_secret(ephemeral.private_key.serialize(), &server_ephemeral).unwrap();
-        noise.mix_shared_secret(noise_key.private_key.serialize(), &server_ephemeral).unwrap();
+        noise
+            .mix_shared_secret(ephemeral.private_key.serialize(), &server_ephemeral)
+            .unwrap();
+        noise
+            .mix_shared_secret(noise_key.private_key.serialize(), &server_ephemeral)
+            .unwrap();
         let chain = noise.decrypt(&hello.payload.unwrap()).unwrap();
         check_chain(sandbox, &chain, &server_static);
         let (write, read) = noise.finish().unwrap();
-        Self { socket, read: (read, 0), write: (write, 0), server_static }
+        Self {
+            socket,
+            read: (read, 0),
+            write: (write, 0),
+            server_static,
+        }
     }
 
     async fn finish_xx(
@@ -187,17 +233,28 @@ impl RawClient {
         let mut noise = NoiseHandshake::new(pattern, &WA_CONN_HEADER).unwrap();
         noise.authenticate(&raw(ephemeral));
         noise.authenticate(&server_ephemeral);
-        noise.mix_shared_secret(ephemeral.private_key.serialize(), &server_ephemeral).unwrap();
+        noise
+            .mix_shared_secret(ephemeral.private_key.serialize(), &server_ephemeral)
+            .unwrap();
         let server_static: [u8; 32] = noise.decrypt(&sealed_static).unwrap().try_into().unwrap();
-        noise.mix_shared_secret(ephemeral.private_key.serialize(), &server_static).unwrap();
+        noise
+            .mix_shared_secret(ephemeral.private_key.serialize(), &server_static)
+            .unwrap();
         check_chain(sandbox, &noise.decrypt(&sealed_chain).unwrap(), &server_static);
         let own_static = noise.encrypt(&raw(noise_key)).unwrap();
-        noise.mix_shared_secret(noise_key.private_key.serialize(), &server_ephemeral).unwrap();
+        noise
+            .mix_shared_secret(noise_key.private_key.serialize(), &server_ephemeral)
+            .unwrap();
         let own_payload = noise.encrypt(&payload.encode_to_vec()).unwrap();
         let finish = HandshakeUtils::build_client_finish(own_static, own_payload).encode_to_vec();
         socket.write_frame(&finish).await;
         let (write, read) = noise.finish().unwrap();
-        Self { socket, read: (read, 0), write: (write, 0), server_static }
+        Self {
+            socket,
+            read: (read, 0),
+            write: (write, 0),
+            server_static,
+        }
     }
 
     pub async fn send(&mut self, node: &Node) {
@@ -214,7 +271,10 @@ impl RawClient {
     /// The next stanza, or `None` when the server closed.
     pub async fn node(&mut self) -> Option<Node> {
         let mut frame = self.socket.frame().await?;
-        self.read.0.decrypt_in_place_with_counter(self.read.1, &mut frame).unwrap();
+        self.read
+            .0
+            .decrypt_in_place_with_counter(self.read.1, &mut frame)
+            .unwrap();
         self.read.1 += 1;
         Some(OwnedNodeRef::new(unpack_bytes(frame).unwrap()).unwrap().to_owned_node())
     }
@@ -222,7 +282,10 @@ impl RawClient {
     /// The next stanza with this tag; others are skipped.
     pub async fn expect(&mut self, tag: &str) -> Node {
         loop {
-            let node = self.node().await.unwrap_or_else(|| panic!("the server closed, no <{tag}> came"));
+            let node = self
+                .node()
+                .await
+                .unwrap_or_else(|| panic!("the server closed, no <{tag}> came"));
             if node.tag == tag {
                 return node;
             }
@@ -253,7 +316,10 @@ fn check_chain(sandbox: &Sandbox, chain: &[u8], server_static: &[u8; 32]) {
     let chain = CertChain::decode_from_slice(chain).unwrap();
     let details = |certificate: &cert_chain::NoiseCertificate| {
         let bytes = certificate.details.clone().unwrap();
-        (cert_chain::noise_certificate::Details::decode_from_slice(&bytes).unwrap(), bytes)
+        (
+            cert_chain::noise_certificate::Details::decode_from_slice(&bytes).unwrap(),
+            bytes,
+        )
     };
     let (intermediate, signed) = details(&chain.intermediate);
     let root = PublicKey::from_djb_public_key_bytes(&sandbox.root_public_key()).unwrap();
@@ -261,11 +327,17 @@ fn check_chain(sandbox: &Sandbox, chain: &[u8], server_static: &[u8; 32]) {
     let issuer = PublicKey::from_djb_public_key_bytes(intermediate.key.as_ref().unwrap()).unwrap();
     let (leaf, signed) = details(&chain.leaf);
     assert!(issuer.verify_signature(&signed, chain.leaf.signature.as_ref().unwrap()));
-    assert_eq!((leaf.key.as_deref(), leaf.issuer_serial), (Some(&server_static[..]), intermediate.serial));
+    assert_eq!(
+        (leaf.key.as_deref(), leaf.issuer_serial),
+        (Some(&server_static[..]), intermediate.serial)
+    );
 }
 
 pub fn attr(node: &Node, name: &str) -> String {
-    node.attrs.get(name).map(|value| value.as_str().into_owned()).unwrap_or_default()
+    node.attrs
+        .get(name)
+        .map(|value| value.as_str().into_owned())
+        .unwrap_or_default()
 }
 
 pub fn bytes_of(node: &Node) -> Vec<u8> {
@@ -281,7 +353,10 @@ pub async fn show_code(sandbox: &Sandbox, keys: &Keys) -> (RawClient, String) {
     let mut client = RawClient::connect(sandbox, &keys.device.noise_key, &keys.registration()).await;
     let question = client.expect("iq").await;
     let pair = question.get_optional_child("pair-device").unwrap();
-    let references: Vec<_> = pair.get_children_by_tag("ref").map(|node| String::from_utf8(bytes_of(node)).unwrap()).collect();
+    let references: Vec<_> = pair
+        .get_children_by_tag("ref")
+        .map(|node| String::from_utf8(bytes_of(node)).unwrap())
+        .collect();
     assert_eq!(references.len(), 6);
     (client, references[0].clone())
 }
@@ -292,7 +367,13 @@ pub async fn sign_link(client: &mut RawClient, keys: &Keys) {
     let success = offer.get_optional_child("pair-success").unwrap();
     let container = bytes_of(success.get_optional_child("device-identity").unwrap());
     let (signed, index) = PairUtils::do_pair_crypto(&keys.device, &container).unwrap();
-    client.send(&PairUtils::build_pair_success_response(&attr(&offer, "id"), signed, index)).await;
+    client
+        .send(&PairUtils::build_pair_success_response(
+            &attr(&offer, "id"),
+            signed,
+            index,
+        ))
+        .await;
     assert_eq!(attr(&client.expect("stream:error").await, "code"), "515");
 }
 
@@ -313,7 +394,9 @@ pub async fn log_in(sandbox: &Sandbox, keys: &Keys, phone: &str, device: u16) ->
 }
 
 pub async fn activate(client: &mut RawClient) -> Vec<Node> {
-    client.ask("set", "passive", Some(NodeBuilder::new("active").build())).await;
+    client
+        .ask("set", "passive", Some(NodeBuilder::new("active").build()))
+        .await;
     let mut waited = Vec::new();
     loop {
         let node = client.node().await.expect("the end of the queue");

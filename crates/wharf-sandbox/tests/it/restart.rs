@@ -28,7 +28,10 @@ async fn run(data: &Path) -> (Child, String) {
 }
 
 async fn chats(base: &str, phone: &str) -> Value {
-    call(base, "GET", &format!("/sandbox/api/phones/{phone}/chats"), None).await.body["data"].clone()
+    call(base, "GET", &format!("/sandbox/api/phones/{phone}/chats"), None)
+        .await
+        .body["data"]
+        .clone()
 }
 
 #[tokio::test]
@@ -38,32 +41,57 @@ async fn a_killed_process_comes_back_with_phones_chats_and_what_was_queued() {
     let (mut child, base) = run(&data).await;
     let mut phones = Vec::new();
     for name in ["Alice", "Bob"] {
-        let made = call(&base, "POST", "/sandbox/api/phones", Some(json!({"name": name}))).await.body;
+        let made = call(&base, "POST", "/sandbox/api/phones", Some(json!({"name": name})))
+            .await
+            .body;
         phones.push(made["phone"].as_str().unwrap().to_owned());
     }
     let (alice, bob) = (&phones[0], &phones[1]);
-    call(&base, "POST", &format!("/sandbox/api/phones/{bob}/online"), Some(json!({"online": false}))).await;
+    call(
+        &base,
+        "POST",
+        &format!("/sandbox/api/phones/{bob}/online"),
+        Some(json!({"online": false})),
+    )
+    .await;
     for text in ["one", "two"] {
         let send = format!("/sandbox/api/phones/{alice}/send");
-        assert_eq!(call(&base, "POST", &send, Some(json!({"to": bob, "text": text}))).await.status, 202);
+        assert_eq!(
+            call(&base, "POST", &send, Some(json!({"to": bob, "text": text})))
+                .await
+                .status,
+            202
+        );
     }
     let before = chats(&base, alice).await;
     child.kill().await.unwrap();
 
     let (mut child, base) = run(&data).await;
     assert_eq!(chats(&base, alice).await, before);
-    call(&base, "POST", &format!("/sandbox/api/phones/{bob}/online"), Some(json!({"online": true}))).await;
+    call(
+        &base,
+        "POST",
+        &format!("/sandbox/api/phones/{bob}/online"),
+        Some(json!({"online": true})),
+    )
+    .await;
     let arrived = async {
         loop {
             let shown = chats(&base, bob).await;
-            if shown[0]["messages"].as_array().is_some_and(|messages| messages.len() == 2) {
+            if shown[0]["messages"]
+                .as_array()
+                .is_some_and(|messages| messages.len() == 2)
+            {
                 return shown;
             }
             tokio::task::yield_now().await;
         }
     };
     let shown = tokio::time::timeout(PATIENCE, arrived).await.unwrap();
-    assert_eq!((&shown[0]["messages"][0]["text"], &shown[0]["messages"][1]["text"]), (&json!("one"), &json!("two")));
+    assert_eq!(
+        (&shown[0]["messages"][0]["text"], &shown[0]["messages"][1]["text"]),
+        (&json!("one"), &json!("two"))
+    );
     child.kill().await.unwrap();
 }
 
@@ -80,10 +108,21 @@ async fn sigterm_ends_the_process_cleanly() {
 #[tokio::test]
 async fn a_linked_device_its_keys_and_its_queue_survive() {
     let folder = tempfile::tempdir().unwrap();
-    let config = || SandboxConfig { store: StoreConfig::File(folder.path().join("sandbox.db")), ..SandboxConfig::default() };
+    let config = || SandboxConfig {
+        store: StoreConfig::File(folder.path().join("sandbox.db")),
+        ..SandboxConfig::default()
+    };
     let sandbox = Sandbox::start(config()).await.unwrap();
-    let alice = sandbox.create_phone(wharf_sandbox::NewPhone::default()).await.unwrap().phone;
-    let bob = sandbox.create_phone(wharf_sandbox::NewPhone::default()).await.unwrap().phone;
+    let alice = sandbox
+        .create_phone(wharf_sandbox::NewPhone::default())
+        .await
+        .unwrap()
+        .phone;
+    let bob = sandbox
+        .create_phone(wharf_sandbox::NewPhone::default())
+        .await
+        .unwrap()
+        .phone;
     let (keys, device) = link(&sandbox, &alice).await;
     let mut client = log_in(&sandbox, &keys, &alice, device).await;
     upload_key(&mut client, &keys).await;
@@ -99,10 +138,27 @@ async fn a_linked_device_its_keys_and_its_queue_survive() {
     let mut client = RawClient::connect_ik(&sandbox, server_static, &keys.device.noise_key, &payload).await;
     client.expect("success").await;
     let waited = activate(&mut client).await;
-    let message = waited.iter().find(|node| node.tag == "message" && attr(node, "id") == id).unwrap();
-    assert_eq!(attr(message, "offline"), waited.iter().position(|node| attr(node, "id") == id).map(|at| (at - 1).to_string()).unwrap());
+    let message = waited
+        .iter()
+        .find(|node| node.tag == "message" && attr(node, "id") == id)
+        .unwrap();
+    assert_eq!(
+        attr(message, "offline"),
+        waited
+            .iter()
+            .position(|node| attr(node, "id") == id)
+            .map(|at| (at - 1).to_string())
+            .unwrap()
+    );
     // Confirmed, it is gone for good.
-    client.send(&NodeBuilder::new("receipt").attr("id", id.as_str()).attr("to", wacore_binary::Jid::pn(bob.as_str())).build()).await;
+    client
+        .send(
+            &NodeBuilder::new("receipt")
+                .attr("id", id.as_str())
+                .attr("to", wacore_binary::Jid::pn(bob.as_str()))
+                .build(),
+        )
+        .await;
     client.expect("ack").await;
     sandbox.stop().await;
     let sandbox = Sandbox::start(config()).await.unwrap();
@@ -112,12 +168,17 @@ async fn a_linked_device_its_keys_and_its_queue_survive() {
 
 async fn upload_key(client: &mut RawClient, keys: &Keys) {
     let leaf = |tag: &'static str, bytes: Vec<u8>| NodeBuilder::new(tag).bytes(bytes).build();
-    let key = NodeBuilder::new("key").children([leaf("id", vec![0, 0, 7]), leaf("value", raw(&keys.signed).to_vec())]).build();
+    let key = NodeBuilder::new("key")
+        .children([leaf("id", vec![0, 0, 7]), leaf("value", raw(&keys.signed).to_vec())])
+        .build();
     let upload = NodeBuilder::new("iq")
         .attr("id", "upload")
         .attr("type", "set")
         .attr("xmlns", "encrypt")
-        .children([leaf("registration", vec![0, 0, 0, 9]), NodeBuilder::new("list").children([key]).build()])
+        .children([
+            leaf("registration", vec![0, 0, 0, 9]),
+            NodeBuilder::new("list").children([key]).build(),
+        ])
         .build();
     client.send(&upload).await;
     assert_eq!(attr(&client.expect("iq").await, "type"), "result");

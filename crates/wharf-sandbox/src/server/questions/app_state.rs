@@ -15,12 +15,20 @@ use crate::store::{Kind, Ticket};
 use crate::wire::node::{children, content_bytes, error, text_attr};
 
 /// Collections that exist; others are refused.
-const COLLECTIONS: [&str; 5] = ["critical_block", "critical_unblock_low", "regular", "regular_high", "regular_low"];
+const COLLECTIONS: [&str; 5] = [
+    "critical_block",
+    "critical_unblock_low",
+    "regular",
+    "regular_high",
+    "regular_low",
+];
 /// Patches in one answer; the client asks again for more.
 const MAX_PATCHES: usize = 200;
 
 pub(super) fn answer(client: &Client, question: &Question<'_>) -> Option<Reply> {
-    let sync = question.child.filter(|child| question.kind == "set" && child.tag == "sync")?;
+    let sync = question
+        .child
+        .filter(|child| question.kind == "set" && child.tag == "sync")?;
     let mut after = 0;
     let collections = children(sync).iter().filter(|child| child.tag == "collection");
     let answers: Vec<Node> = collections
@@ -40,7 +48,9 @@ fn answer_collection(client: &Client, collection: &NodeRef<'_>) -> (Node, Ticket
         client.network.unhandled.count(format!("set w:sync:app:state/{name}"));
         return (failed(&name, 404, "item-not-found").build(), 0);
     }
-    let version = text_attr(collection, "version").and_then(|version| version.parse().ok()).unwrap_or(0);
+    let version = text_attr(collection, "version")
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0);
     match collection.get_optional_child("patch").and_then(content_bytes) {
         Some(patch) => append(client, &name, version, &patch),
         None => (missed(&client.account.state(), &name, version).build(), 0),
@@ -51,10 +61,23 @@ fn answer_collection(client: &Client, collection: &NodeRef<'_>) -> (Node, Ticket
 fn missed(state: &AccountState, name: &str, version: usize) -> NodeBuilder {
     let patches = state.collections.get(name).map(Vec::as_slice).unwrap_or_default();
     let missing = patches.get(version..).unwrap_or_default();
-    let nodes = missing.iter().take(MAX_PATCHES).map(|patch| NodeBuilder::new("patch").bytes(patch.to_vec()).build());
-    let node = NodeBuilder::new("collection").attr("name", name).attr("version", patches.len().to_string());
-    let node = if missing.len() > MAX_PATCHES { node.attr("has_more_patches", "true") } else { node };
-    if missing.is_empty() { node } else { node.children([NodeBuilder::new("patches").children(nodes).build()]) }
+    let nodes = missing
+        .iter()
+        .take(MAX_PATCHES)
+        .map(|patch| NodeBuilder::new("patch").bytes(patch.to_vec()).build());
+    let node = NodeBuilder::new("collection")
+        .attr("name", name)
+        .attr("version", patches.len().to_string());
+    let node = if missing.len() > MAX_PATCHES {
+        node.attr("has_more_patches", "true")
+    } else {
+        node
+    };
+    if missing.is_empty() {
+        node
+    } else {
+        node.children([NodeBuilder::new("patches").children(nodes).build()])
+    }
 }
 
 fn append(client: &Client, name: &str, version: usize, patch: &[u8]) -> (Node, Ticket) {
@@ -67,15 +90,27 @@ fn append(client: &Client, name: &str, version: usize, patch: &[u8]) -> (Node, T
         return (conflict(&state, name, version), 0);
     }
     let next = version + 1;
-    patch.version = MessageField::some(SyncdVersion { version: u64::try_from(next).ok(), ..Default::default() });
+    patch.version = MessageField::some(SyncdVersion {
+        version: u64::try_from(next).ok(),
+    });
     let bytes = Bytes::from(patch.encode_to_vec());
     let mut batch = client.network.store.batch();
-    batch.put(Kind::Patch, || records::patch_key(&client.account.number, name, next), || bytes.to_vec());
+    batch.put(
+        Kind::Patch,
+        || records::patch_key(&client.account.number, name, next),
+        || bytes.to_vec(),
+    );
     patches.push(bytes);
     let ticket = client.network.store.submit(batch);
     drop(state);
     notifications::collection_moved(&client.network, &client.account, client.device, name, next);
-    (NodeBuilder::new("collection").attr("name", name).attr("version", next.to_string()).build(), ticket)
+    (
+        NodeBuilder::new("collection")
+            .attr("name", name)
+            .attr("version", next.to_string())
+            .build(),
+        ticket,
+    )
 }
 
 fn conflict(state: &AccountState, name: &str, version: usize) -> Node {
@@ -86,5 +121,8 @@ fn conflict(state: &AccountState, name: &str, version: usize) -> Node {
 }
 
 fn failed(name: &str, code: u16, text: &'static str) -> NodeBuilder {
-    NodeBuilder::new("collection").attr("name", name).attr("type", "error").children([error(code, text)])
+    NodeBuilder::new("collection")
+        .attr("name", name)
+        .attr("type", "error")
+        .children([error(code, text)])
 }

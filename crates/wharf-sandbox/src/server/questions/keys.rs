@@ -5,9 +5,9 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeRef};
 
 use super::Question;
+use crate::clock::unix_seconds;
 use crate::network::device::{Bundle, Device, OneTimeKey, SignedKey};
 use crate::network::records;
-use crate::clock::unix_seconds;
 use crate::server::{Client, Reply, directory};
 use crate::store::Kind;
 use crate::wire::node::{child_bytes, children, error, jid_attr};
@@ -30,7 +30,10 @@ pub(super) fn answer(client: &Client, question: &Question<'_>) -> Option<Reply> 
 
 fn count(client: &Client, question: &Question<'_>) -> Reply {
     let state = client.account.state();
-    let left = state.devices.get(&client.device).map_or(0, |device| device.one_time_keys.len());
+    let left = state
+        .devices
+        .get(&client.device)
+        .map_or(0, |device| device.one_time_keys.len());
     drop(state);
     question.found(NodeBuilder::new("count").attr("value", left.to_string()).build())
 }
@@ -38,7 +41,10 @@ fn count(client: &Client, question: &Question<'_>) -> Reply {
 /// What the server has of the device, with a hash over it, so that the client can tell whether it still fits.
 fn digest(client: &Client, question: &Question<'_>) -> Reply {
     let state = client.account.state();
-    let found = state.devices.get(&client.device).filter(|device| !device.one_time_keys.is_empty());
+    let found = state
+        .devices
+        .get(&client.device)
+        .filter(|device| !device.one_time_keys.is_empty());
     match found {
         Some(device) => question.found(digest_of(device)),
         None => question.refuse(404, "item-not-found"),
@@ -66,11 +72,15 @@ fn digest_of(device: &Device) -> Node {
 
 fn upload(client: &Client, question: &Question<'_>) -> Reply {
     let node = question.node;
-    let Some(keys) = node.get_optional_child("list").map(read_keys) else { return question.refuse(400, "bad-request") };
+    let Some(keys) = node.get_optional_child("list").map(read_keys) else {
+        return question.refuse(400, "bad-request");
+    };
     let signed = node.get_optional_child("skey").and_then(read_signed_key);
     let identity: Option<[u8; 32]> = child_bytes(node, "identity").and_then(|bytes| bytes.try_into().ok());
     let mut state = client.account.state();
-    let Some(device) = state.devices.get_mut(&client.device) else { return question.refuse(401, "not-authorized") };
+    let Some(device) = state.devices.get_mut(&client.device) else {
+        return question.refuse(401, "not-authorized");
+    };
     // The identity was signed by the phone when the device was linked: another one is a fault of the client.
     if identity.is_some_and(|identity| identity != device.identity) {
         return question.refuse(406, "not-acceptable");
@@ -99,19 +109,32 @@ fn upload(client: &Client, question: &Question<'_>) -> Reply {
     drop(state);
     // The phone may have waited for keys to greet the companion with.
     client.account.wake.notify_one();
-    Reply { after, ..question.done() }
+    Reply {
+        after,
+        ..question.done()
+    }
 }
 
 fn rotate(client: &Client, question: &Question<'_>) -> Reply {
-    let key = question.child.and_then(|child| child.get_optional_child("skey")).and_then(read_signed_key);
-    let Some(key) = key else { return question.refuse(400, "bad-request") };
+    let key = question
+        .child
+        .and_then(|child| child.get_optional_child("skey"))
+        .and_then(read_signed_key);
+    let Some(key) = key else {
+        return question.refuse(400, "bad-request");
+    };
     let mut state = client.account.state();
-    let Some(device) = state.devices.get_mut(&client.device) else { return question.refuse(401, "not-authorized") };
+    let Some(device) = state.devices.get_mut(&client.device) else {
+        return question.refuse(401, "not-authorized");
+    };
     device.signed_key = key;
     let mut batch = client.network.store.batch();
     client.account.save_device(device, &mut batch);
     let after = client.network.store.submit(batch);
-    Reply { after, ..question.done() }
+    Reply {
+        after,
+        ..question.done()
+    }
 }
 
 fn bundles(client: &Client, question: &Question<'_>) -> Reply {
@@ -126,7 +149,10 @@ fn user_bundle(client: &Client, jid: &Jid) -> Node {
     let bundle = account.and_then(|account| directory::bundle(&client.network, &account, jid.device));
     let user = NodeBuilder::new("user").attr("jid", jid);
     match bundle {
-        Some(bundle) => user.attr("t", unix_seconds()).children(bundle_children(&bundle)).build(),
+        Some(bundle) => user
+            .attr("t", unix_seconds())
+            .children(bundle_children(&bundle))
+            .build(),
         None => user.children([error(406, "not-acceptable")]).build(),
     }
 }
@@ -139,7 +165,11 @@ fn bundle_children(bundle: &Bundle) -> Vec<Node> {
         signed_key(&bundle.signed_key),
     ];
     if let Some(key) = &bundle.one_time_key {
-        children.push(NodeBuilder::new("key").children([leaf("id", &key.id), leaf("value", &key.public)]).build());
+        children.push(
+            NodeBuilder::new("key")
+                .children([leaf("id", &key.id), leaf("value", &key.public)])
+                .build(),
+        );
     }
     if let Some(blob) = &bundle.identity_blob {
         children.push(leaf("device-identity", blob));
@@ -148,7 +178,11 @@ fn bundle_children(bundle: &Bundle) -> Vec<Node> {
 }
 
 fn signed_key(key: &SignedKey) -> Node {
-    let parts = [leaf("id", &key.id), leaf("value", &key.public), leaf("signature", &key.signature)];
+    let parts = [
+        leaf("id", &key.id),
+        leaf("value", &key.public),
+        leaf("signature", &key.signature),
+    ];
     NodeBuilder::new("skey").children(parts).build()
 }
 

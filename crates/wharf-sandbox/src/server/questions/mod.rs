@@ -44,13 +44,21 @@ impl Question<'_> {
 }
 
 pub(super) fn answer(client: &Client, node: &NodeRef<'_>) -> Reply {
-    let (Some(id), Some(kind)) = (text_attr(node, "id"), text_attr(node, "type")) else { return Reply::nothing() };
+    let (Some(id), Some(kind)) = (text_attr(node, "id"), text_attr(node, "type")) else {
+        return Reply::nothing();
+    };
     if kind != "get" && kind != "set" {
         // The server asks a linked client nothing, so there is no answer to wait for.
         return Reply::nothing();
     }
     let child = node.children().and_then(<[_]>::first);
-    let question = Question { id, kind, xmlns: text_attr(node, "xmlns").unwrap_or_default(), child, node };
+    let question = Question {
+        id,
+        kind,
+        xmlns: text_attr(node, "xmlns").unwrap_or_default(),
+        child,
+        node,
+    };
     route(client, &question).unwrap_or_else(|| not_imitated(client, &question))
 }
 
@@ -78,13 +86,19 @@ fn route(client: &Client, question: &Question<'_>) -> Option<Reply> {
 }
 
 fn not_imitated(client: &Client, question: &Question<'_>) -> Reply {
-    client.network.unhandled.count(format!("{} {}/{}", question.kind, question.xmlns, question.child_tag()));
+    client
+        .network
+        .unhandled
+        .count(format!("{} {}/{}", question.kind, question.xmlns, question.child_tag()));
     question.refuse(501, "feature-not-implemented")
 }
 
 fn passive(question: &Question<'_>) -> Option<Reply> {
     match question.child_tag() {
-        "active" => Some(Reply { then: Then::Activate, ..question.done() }),
+        "active" => Some(Reply {
+            then: Then::Activate,
+            ..question.done()
+        }),
         "passive" => Some(question.done()),
         _ => None,
     }
@@ -95,10 +109,15 @@ fn linked_devices(client: &Client, question: &Question<'_>) -> Option<Reply> {
     if !question.is("set", "remove-companion-device") {
         return None;
     }
-    let jid = question.child.and_then(|child| crate::wire::node::jid_attr(child, "jid"));
+    let jid = question
+        .child
+        .and_then(|child| crate::wire::node::jid_attr(child, "jid"));
     let device = jid.map_or(client.device, |jid| jid.device);
     match removal::unlink(&client.network, &client.account, device) {
-        Some(after) => Some(Reply { after, ..question.done() }),
+        Some(after) => Some(Reply {
+            after,
+            ..question.done()
+        }),
         None => Some(question.refuse(404, "item-not-found")),
     }
 }

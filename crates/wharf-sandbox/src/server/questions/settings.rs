@@ -51,7 +51,10 @@ pub(super) fn blocklist(client: &Client, question: &Question<'_>) -> Option<Repl
             };
             Some(stored.map_or_else(
                 || question.refuse(406, "not-acceptable"),
-                |after| Reply { after, ..question.found(blocked(client)) },
+                |after| Reply {
+                    after,
+                    ..question.found(blocked(client))
+                },
             ))
         }
         _ => None,
@@ -64,29 +67,44 @@ fn blocked(client: &Client) -> Node {
         let jid: wacore_binary::Jid = jid.parse().ok()?;
         Some(NodeBuilder::new("item").attr("jid", jid).build())
     });
-    NodeBuilder::new("list").attr("dhash", format!("{}", entries.len())).children(items).build()
+    NodeBuilder::new("list")
+        .attr("dhash", format!("{}", entries.len()))
+        .children(items)
+        .build()
 }
 
 pub(super) fn privacy(client: &Client, question: &Question<'_>) -> Option<Reply> {
     match (question.kind.as_str(), question.child_tag()) {
         ("get", "privacy") => Some(question.found(categories(client))),
         ("set", "privacy") => {
-            let updates = children(question.child?).iter().filter(|child| child.tag == "category").filter_map(|category| {
-                Some((format!("privacy/{}", text_attr(category, "name")?), text_attr(category, "value")?))
-            });
+            let updates = children(question.child?)
+                .iter()
+                .filter(|child| child.tag == "category")
+                .filter_map(|category| {
+                    Some((
+                        format!("privacy/{}", text_attr(category, "name")?),
+                        text_attr(category, "value")?,
+                    ))
+                });
             let updates: Vec<_> = updates.collect();
-            Some(saved(client, question, &updates, |client| categories(client)))
+            Some(saved(client, question, &updates, categories))
         }
         // Trusted-contact tokens: each one is kept under the contact it was given to.
         ("set", "tokens") => {
-            let tokens = children(question.child?).iter().filter(|child| child.tag == "token").filter_map(|token| {
-                let (jid, kind) = (jid_attr(token, "jid")?, text_attr(token, "type")?);
-                Some((format!("token/{kind}/{jid}"), text_attr(token, "t").unwrap_or_default()))
-            });
+            let tokens = children(question.child?)
+                .iter()
+                .filter(|child| child.tag == "token")
+                .filter_map(|token| {
+                    let (jid, kind) = (jid_attr(token, "jid")?, text_attr(token, "type")?);
+                    Some((format!("token/{kind}/{jid}"), text_attr(token, "t").unwrap_or_default()))
+                });
             let tokens: Vec<_> = tokens.collect();
             Some(store(client, &tokens).map_or_else(
                 || question.refuse(406, "not-acceptable"),
-                |after| Reply { after, ..question.done() },
+                |after| Reply {
+                    after,
+                    ..question.done()
+                },
             ))
         }
         _ => None,
@@ -99,10 +117,16 @@ fn categories(client: &Client) -> Node {
     let defaults = PRIVACY_DEFAULTS
         .iter()
         .map(|&(name, value)| (name.to_owned(), value_of(name).unwrap_or_else(|| value.to_owned())));
-    let others = set.iter().filter(|(key, _)| PRIVACY_DEFAULTS.iter().all(|(name, _)| key != name)).cloned();
-    let nodes = defaults
-        .chain(others)
-        .map(|(name, value)| NodeBuilder::new("category").attr("name", name).attr("value", value).build());
+    let others = set
+        .iter()
+        .filter(|(key, _)| PRIVACY_DEFAULTS.iter().all(|(name, _)| key != name))
+        .cloned();
+    let nodes = defaults.chain(others).map(|(name, value)| {
+        NodeBuilder::new("category")
+            .attr("name", name)
+            .attr("value", value)
+            .build()
+    });
     NodeBuilder::new("privacy").children(nodes).build()
 }
 
@@ -111,7 +135,10 @@ pub(super) fn about(client: &Client, question: &Question<'_>) -> Option<Reply> {
     if !question.is("set", "status") {
         return None;
     }
-    let text = question.child.and_then(content_bytes).and_then(|bytes| String::from_utf8(bytes).ok())?;
+    let text = question
+        .child
+        .and_then(content_bytes)
+        .and_then(|bytes| String::from_utf8(bytes).ok())?;
     if text.len() > MAX_ABOUT {
         return Some(question.refuse(406, "not-acceptable"));
     }
@@ -120,23 +147,39 @@ pub(super) fn about(client: &Client, question: &Question<'_>) -> Option<Reply> {
     let mut batch = client.network.store.batch();
     client.account.save(&state, &mut batch);
     let after = client.network.store.submit(batch);
-    Some(Reply { after, ..question.done() })
+    Some(Reply {
+        after,
+        ..question.done()
+    })
 }
 
 pub(super) fn disappearing_mode(client: &Client, question: &Question<'_>) -> Option<Reply> {
     if question.kind == "get" {
-        let duration = stored(client, "disappearing/").first().map_or_else(|| "0".to_owned(), |(_, value)| value.clone());
+        let duration = stored(client, "disappearing/")
+            .first()
+            .map_or_else(|| "0".to_owned(), |(_, value)| value.clone());
         return Some(question.found(NodeBuilder::new("disappearing_mode").attr("duration", duration).build()));
     }
-    let child = question.child.filter(|child| child.tag == "disappearing_mode" && !attr_is(child, "duration", ""))?;
+    let child = question
+        .child
+        .filter(|child| child.tag == "disappearing_mode" && !attr_is(child, "duration", ""))?;
     let updates = [("disappearing/duration".to_owned(), text_attr(child, "duration")?)];
     let after = store(client, &updates);
-    Some(after.map_or_else(|| question.refuse(406, "not-acceptable"), |after| Reply { after, ..question.done() }))
+    Some(after.map_or_else(
+        || question.refuse(406, "not-acceptable"),
+        |after| Reply {
+            after,
+            ..question.done()
+        },
+    ))
 }
 
 fn saved(client: &Client, question: &Question<'_>, updates: &[(String, String)], show: fn(&Client) -> Node) -> Reply {
     match store(client, updates) {
-        Some(after) => Reply { after, ..question.found(show(client)) },
+        Some(after) => Reply {
+            after,
+            ..question.found(show(client))
+        },
         None => Reply::answer(refusal(&question.id, 406, "not-acceptable")),
     }
 }
@@ -144,8 +187,13 @@ fn saved(client: &Client, question: &Question<'_>, updates: &[(String, String)],
 /// The settings below a prefix, without it.
 fn stored(client: &Client, prefix: &str) -> Vec<(String, String)> {
     let state = client.account.state();
-    let below = state.settings.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));
-    below.map(|(key, value)| (key[prefix.len()..].to_owned(), value.clone())).collect()
+    let below = state
+        .settings
+        .range(prefix.to_owned()..)
+        .take_while(|(key, _)| key.starts_with(prefix));
+    below
+        .map(|(key, value)| (key[prefix.len()..].to_owned(), value.clone()))
+        .collect()
 }
 
 /// `None` when the account has too many settings already.

@@ -67,13 +67,18 @@ struct Asked {
 pub(super) fn answer(client: &Client, question: &Question<'_>) -> Option<Reply> {
     let usync = question.child.filter(|child| child.tag == "usync")?;
     let protocols = read_protocols(client, usync);
-    let users = usync.get_optional_child("list").map(|list| children(list)).unwrap_or_default();
+    let users = usync
+        .get_optional_child("list")
+        .map(|list| children(list))
+        .unwrap_or_default();
     let users: Vec<Node> = users
         .iter()
         .filter_map(|user| resolve(client, user))
         .map(|asked| user_node(client, &asked, &protocols))
         .collect();
-    let results = protocols.iter().map(|protocol| NodeBuilder::new(protocol.tag()).build());
+    let results = protocols
+        .iter()
+        .map(|protocol| NodeBuilder::new(protocol.tag()).build());
     let mut node = NodeBuilder::new("usync").attr("index", "0").attr("last", "true");
     for name in ECHOED {
         if let Some(value) = text_attr(usync, name) {
@@ -87,7 +92,10 @@ pub(super) fn answer(client: &Client, question: &Question<'_>) -> Option<Reply> 
 
 /// Protocols that are not imitated are left out of the answer and counted.
 fn read_protocols(client: &Client, usync: &NodeRef<'_>) -> Vec<Protocol> {
-    let asked = usync.get_optional_child("query").map(|query| children(query)).unwrap_or_default();
+    let asked = usync
+        .get_optional_child("query")
+        .map(|query| children(query))
+        .unwrap_or_default();
     let known = asked.iter().filter_map(|child| {
         let protocol = Protocol::from_tag(&child.tag);
         if protocol.is_none() {
@@ -100,16 +108,31 @@ fn read_protocols(client: &Client, usync: &NodeRef<'_>) -> Vec<Protocol> {
 
 fn resolve(client: &Client, user: &NodeRef<'_>) -> Option<Asked> {
     let contact = user.get_optional_child("contact").and_then(content_bytes);
-    let contact = contact.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.is_empty());
+    let contact = contact
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .filter(|text| !text.is_empty());
     if let Some(jid) = jid_attr(user, "jid") {
         let jid = jid.to_non_ad();
-        return Some(Asked { account: client.network.directory.by_jid(&jid), jid, contact });
+        return Some(Asked {
+            account: client.network.directory.by_jid(&jid),
+            jid,
+            contact,
+        });
     }
     // Number checks may carry a server suffix (protocol brief, section 20).
     let text = contact?;
-    let number = text.split('@').next().unwrap_or_default().trim_start_matches('+').to_owned();
+    let number = text
+        .split('@')
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches('+')
+        .to_owned();
     let known = client.network.directory.by_number(&number);
-    Some(Asked { account: known, jid: Jid::pn(number), contact: Some(text) })
+    Some(Asked {
+        account: known,
+        jid: Jid::pn(number),
+        contact: Some(text),
+    })
 }
 
 fn user_node(client: &Client, asked: &Asked, protocols: &[Protocol]) -> Node {
@@ -117,7 +140,10 @@ fn user_node(client: &Client, asked: &Asked, protocols: &[Protocol]) -> Node {
         Some(account) => known_user(client, asked, account, protocol),
         None => unknown_user(asked, protocol),
     });
-    NodeBuilder::new("user").attr("jid", &asked.jid).children(children).build()
+    NodeBuilder::new("user")
+        .attr("jid", &asked.jid)
+        .children(children)
+        .build()
 }
 
 fn unknown_user(asked: &Asked, protocol: Protocol) -> Option<Node> {
@@ -161,11 +187,22 @@ fn devices(client: &Client, account: &Arc<Account>) -> Option<Node> {
     let hash = device_hash(account, &state);
     let phone = NodeBuilder::new("device").attr("id", "0").build();
     let companions = state.devices.values().map(|device| {
-        NodeBuilder::new("device").attr("id", device.id).attr("key-index", device.key_index).build()
+        NodeBuilder::new("device")
+            .attr("id", device.id)
+            .attr("key-index", device.key_index)
+            .build()
     });
-    let list = NodeBuilder::new("device-list").attr("hash", hash).children(std::iter::once(phone).chain(companions));
-    let indexes = NodeBuilder::new("key-index-list").attr("ts", signed.at).bytes(signed.bytes);
-    Some(NodeBuilder::new("devices").children([list.build(), indexes.build()]).build())
+    let list = NodeBuilder::new("device-list")
+        .attr("hash", hash)
+        .children(std::iter::once(phone).chain(companions));
+    let indexes = NodeBuilder::new("key-index-list")
+        .attr("ts", signed.at)
+        .bytes(signed.bytes);
+    Some(
+        NodeBuilder::new("devices")
+            .children([list.build(), indexes.build()])
+            .build(),
+    )
 }
 
 /// From now on the asking account hears when this one's devices change.
@@ -180,6 +217,10 @@ fn watch(client: &Client, account: &Arc<Account>) {
     }
     state.watchers.insert(watcher.clone());
     let mut batch = client.network.store.batch();
-    batch.put(Kind::Watcher, || records::watcher_key(&account.number, watcher), Vec::new);
+    batch.put(
+        Kind::Watcher,
+        || records::watcher_key(&account.number, watcher),
+        Vec::new,
+    );
     client.network.store.submit(batch);
 }

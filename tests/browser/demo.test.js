@@ -14,7 +14,7 @@ const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
-const STEP = 30_000;
+const STEP = 15_000;
 
 let demo;
 let shots;

@@ -43,4 +43,7 @@ async function start() {
   phones = startPhones(side);
 }
 
+// A link opened in a tab that shows this page already changes only the fragment.
+addEventListener("hashchange", () => location.reload());
+
 start().catch((error) => lock(`The page could not start: ${error.message}`));

@@ -10,8 +10,8 @@ use super::fault::Faults;
 /// What every environment override starts with.
 const PREFIX: &str = "WHARF_";
 
-/// Variables with the prefix that are not settings.
-const RESERVED: [&str; 4] = ["WHARF_BOOTSTRAP_KEY_FILE", "WHARF_CONFIG", "WHARF_URL", "WHARF_KEY"];
+/// What separates section and key in a variable's name. A name without it is not meant as a setting.
+const SEPARATOR: &str = "__";
 
 /// Effective values, and which of them somebody set.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Layers {
     pub fn add_environment(&mut self, variables: &BTreeMap<String, String>, faults: &mut Faults) {
         for (name, text) in variables {
             if let Some(rest) = name.strip_prefix(PREFIX)
-                && !RESERVED.contains(&name.as_str())
+                && rest.contains(SEPARATOR)
             {
                 self.add_variable(name, rest, text, faults);
             }
@@ -107,7 +107,7 @@ impl Layers {
     }
 
     fn add_variable(&mut self, name: &str, rest: &str, text: &str, faults: &mut Faults) {
-        let path = rest.to_ascii_lowercase().replacen("__", ".", 1);
+        let path = rest.to_ascii_lowercase().replacen(SEPARATOR, ".", 1);
         let Some(slot) = self.slot(&path) else {
             return faults.add(name, "no setting has this name (WHARF_<SECTION>__<KEY>)");
         };

@@ -11,7 +11,10 @@ mod state;
 use std::sync::Arc;
 
 use axum::Router;
-use tower::ServiceBuilder;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use tower::ServiceExt as _;
 
 pub use door::{Door, DoorParts};
 pub use network::DemoNetwork;
@@ -19,11 +22,20 @@ pub use state::DemoState;
 
 /// Puts the page, the sign-in and the simulated network's API around Wharf's own API.
 pub fn router(api: Router, sandbox: Router, door: &Arc<Door>) -> Router {
-    let locked = axum::middleware::from_fn_with_state(Arc::clone(door), gate::require_entry);
-    // A service and not a merge: both routers have a fallback of their own.
-    let sandbox = ServiceBuilder::new().layer(locked).service(sandbox);
-    api.route_service("/sandbox/{*rest}", sandbox)
+    let locked = sandbox.layer(from_fn_with_state(Arc::clone(door), gate::require_entry));
+    api.layer(from_fn_with_state(locked, to_sandbox))
         .merge(assets::router())
         .merge(door::router(Arc::clone(door)))
-        .layer(axum::middleware::from_fn(gate::check_host))
+        .layer(from_fn(gate::check_host))
+}
+
+/// Both routers have a fallback and cannot be merged; a wildcard route would add its match to the other's parameters.
+async fn to_sandbox(State(sandbox): State<Router>, request: Request, next: Next) -> Response {
+    if !request.uri().path().starts_with("/sandbox/") {
+        return next.run(request).await;
+    }
+    match sandbox.oneshot(request).await {
+        Ok(answer) => answer,
+        Err(never) => match never {},
+    }
 }

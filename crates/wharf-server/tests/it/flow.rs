@@ -106,7 +106,9 @@ async fn the_page_opens_with_its_code_once_and_under_no_foreign_name() {
             .header("cookie", cookie)
             .header(name, value)
     };
-    for path in ["/api/sessions", "/sandbox/api/phones"] {
+    let own_phone = phones(&Remote::sandbox(&demo)).await.remove(0);
+    let chats = format!("/sandbox/api/phones/{own_phone}/chats");
+    for path in ["/api/sessions", "/sandbox/api/phones", chats.as_str()] {
         let own = signed(path, "sec-fetch-site", "same-origin").send().await.unwrap();
         assert_eq!(own.status(), StatusCode::OK, "{path}");
         let other_port = signed(path, "sec-fetch-site", "same-site").send().await.unwrap();

@@ -95,7 +95,9 @@ impl Supervisor {
 
     async fn run(&self) {
         let mut nudges = self.cx.storage.outbound_nudges();
-        let mut reconcile = tokio::time::interval(self.cx.config.reconcile_every);
+        self.reconcile().await;
+        let every = self.cx.config.reconcile_every;
+        let mut reconcile = tokio::time::interval_at(Instant::now() + every, every);
         reconcile.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {

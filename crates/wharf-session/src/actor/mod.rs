@@ -125,16 +125,17 @@ pub(crate) async fn run(
 }
 
 impl Actor {
-    /// Waits. Every arm can be given up without losing anything.
+    /// Waits. Every arm can be given up without losing anything. First what is rare or bounded, so that a flood of
+    /// events holds up no order.
     async fn next(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Happening {
         let wake = self.next_wake();
         tokio::select! {
             biased;
             () = self.cx.stopping.cancelled() => Happening::Stop,
+            written = self.outbox.written() => Happening::Written(written),
+            dialled = dial::finished(&mut self.dialling) => Happening::Dialled(dialled),
             command = inbox.recv() => Happening::Order(command),
             events = happened(&mut self.link) => Happening::Link(events),
-            dialled = dial::finished(&mut self.dialling) => Happening::Dialled(dialled),
-            written = self.outbox.written() => Happening::Written(written),
             () = self.slot.outbound.notified() => Happening::Nudge,
             () = until(wake) => Happening::Tick,
         }
@@ -148,7 +149,11 @@ impl Actor {
             }
             // The slot holds the sender: it cannot go while the actor runs.
             Happening::Order(None) => return ControlFlow::Break(End::Stopped),
-            Happening::Order(Some(command)) => return self.obey(command).await,
+            Happening::Order(Some(command)) => {
+                if let Some(end) = self.obey(command).await {
+                    return ControlFlow::Break(end);
+                }
+            }
             Happening::Link(events) => self.on_events(events).await,
             Happening::Dialled(dialled) => self.on_dialled(dialled).await,
             Happening::Written(written) => self.on_written(written).await,

@@ -1,6 +1,5 @@
 //! What operators ask of a session.
 
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,8 +17,8 @@ const REACH: Duration = Duration::from_secs(10);
 const UNLINK: Duration = Duration::from_secs(5);
 
 impl Actor {
-    /// Carries an order out and says so.
-    pub(super) async fn obey(&mut self, command: Command) -> ControlFlow<End> {
+    /// Carries an order out and says so. `Some`: it was the last one.
+    pub(super) async fn obey(&mut self, command: Command) -> Option<End> {
         let result = match command.order {
             Order::Connect => self.start().await,
             Order::Disconnect => self.stop().await,
@@ -31,11 +30,7 @@ impl Actor {
         let deleted = command.order == Order::Delete && result.is_ok();
         // A caller that went away has no use for the answer; the order stands.
         let _ = command.reply.send(result);
-        if deleted {
-            return ControlFlow::Break(End::Deleted);
-        }
-        self.pump().await;
-        self.fenced()
+        deleted.then_some(End::Deleted)
     }
 
     async fn start(&mut self) -> Result<(), SessionError> {

@@ -102,12 +102,12 @@ impl Outbox {
 
     pub(super) fn replace_pacer(&mut self, pacer: Pacer) {
         self.pacer = pacer;
-        self.look = true;
+        self.nudge();
     }
 
     pub(super) fn obey(&mut self, policy: PacingPolicy) {
         self.pacer.obey(policy);
-        self.look = true;
+        self.nudge();
     }
 
     /// Messages can flow: first what an earlier connection left, then the queue.

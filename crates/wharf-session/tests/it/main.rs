@@ -1,6 +1,10 @@
 //! The actor's own logic, against real storage and a scripted network.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may end in a panic, in what they call as well")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests may end in a panic, in what they call as well"
+)]
 
 mod connection;
 mod inbound;

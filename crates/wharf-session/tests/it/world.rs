@@ -87,7 +87,8 @@ impl World {
         self.clock
             .0
             .fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
-        tokio::time::advance(by).await;
+        // Timers round up to the next millisecond.
+        tokio::time::advance(by + Duration::from_millis(1)).await;
     }
 
     pub async fn create(&self) -> SessionId {

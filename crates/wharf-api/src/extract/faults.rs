@@ -3,15 +3,15 @@
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
+use super::strict::Unique;
 use crate::error::{ApiError, FieldProblem, Pointer, pointer_of};
 
 /// Reads JSON in two steps: first that it is JSON at all (400), then that it is a `T` (422, with a pointer).
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(|error| malformed(&error))?;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| field_fault(&error))?;
+    let json: Unique = serde_path_to_error::deserialize(&mut reader).map_err(|error| field_fault(&error))?;
     reader.end().map_err(|error| malformed(&error))?;
-    Ok(value)
+    serde_path_to_error::deserialize(json.into_strict()).map_err(|error| field_fault(&error))
 }
 
 fn malformed(error: &serde_json::Error) -> ApiError {
@@ -23,7 +23,6 @@ fn malformed(error: &serde_json::Error) -> ApiError {
 
 fn field_fault(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
     let inner = error.inner();
-    // Escapes that form no character pass the first step, which does not look into strings.
     if inner.is_syntax() || inner.is_eof() {
         return malformed(inner);
     }
@@ -112,6 +111,13 @@ mod tests {
             (r#"{"inner": [], "x": 1}"#, "/x", "unknown_field"),
             (r#"{"inner": [], "inner": []}"#, "/inner", "duplicate_field"),
             (r#"[]"#, "", "invalid_type"),
+            (r#"[[]]"#, "", "invalid_type"),
+            (r#"{"inner": [["a"]]}"#, "/inner/0", "invalid_type"),
+            (
+                r#"{"inner": [{"name": "a", "name": "b"}]}"#,
+                "/inner/0/name",
+                "duplicate_field",
+            ),
             (r#"{"inner": "#, "", "malformed_json"),
             (r#"{"inner": []} x"#, "", "malformed_json"),
             (r#"{"inner": [{"name": "\ud800"}]}"#, "", "malformed_json"),

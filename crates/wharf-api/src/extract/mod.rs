@@ -7,6 +7,7 @@ mod header;
 mod page;
 mod path;
 mod query;
+mod strict;
 
 pub(crate) use body::{OptionalBody, Valid};
 pub(crate) use header::Header;

@@ -89,6 +89,7 @@ async fn bodies_that_cannot_be_read_are_told_apart() {
         json!({"name": 1}),
         json!({"name": "a", "x": 1}),
         json!({"name": " "}),
+        json!(["support", null, null]),
     ] {
         problem(
             post(json, body.to_string().into_bytes()).await.unwrap(),

@@ -11,6 +11,7 @@ mod link;
 mod orders;
 mod outbound;
 mod outbox;
+mod refusals;
 mod reports;
 mod restore;
 mod state;

@@ -19,7 +19,7 @@ use wharf_storage::{Durability, Queue, Storage, StorageConfig};
 use wharf_whatsapp::{EngineConfig, EngineNetwork};
 
 /// Far more than anything here takes; a wait names what it waits for when this runs out.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct World {
     pub sandbox: Sandbox,
@@ -218,9 +218,8 @@ impl TestClient {
                 passed.push(event);
             }
         };
-        tokio::time::timeout(PATIENCE, found)
-            .await
-            .unwrap_or_else(|_| panic!("waited too long for {what}"))
+        let outcome = tokio::time::timeout(PATIENCE, found).await;
+        outcome.unwrap_or_else(|_| panic!("waited too long for {what}; came: {:?}", self.passed))
     }
 
     /// Waits for the end of the run with this reason; gives the detail.

@@ -19,7 +19,7 @@ use wharf_storage::{Durability, Queue, Storage, StorageConfig};
 use wharf_whatsapp::{EngineConfig, EngineNetwork};
 
 /// Far more than anything here takes; a wait names what it waits for when this runs out.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct World {
     pub sandbox: Sandbox,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+#[cfg(feature = "sandbox")]
 use secrecy::{ExposeSecret, SecretString};
 use wharf_api::Scope;
 use wharf_api::keys::ApiKey;
@@ -45,11 +46,6 @@ impl KeyMaker {
         })
     }
 
-    /// The default workspace.
-    pub const fn workspace(&self) -> WorkspaceId {
-        self.workspace
-    }
-
     /// Makes a key.
     ///
     /// # Errors
@@ -82,18 +78,6 @@ impl KeyMaker {
             .storage
             .read(move |tx| Box::pin(async move { api_keys::list(tx, workspace, &page).await }));
         Ok(listed.await?)
-    }
-
-    /// Whether a remembered key still works.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn works(&self, text: &SecretString) -> Result<bool> {
-        let Ok(key) = ApiKey::parse(text.expose_secret(), self.network) else {
-            return Ok(false);
-        };
-        let found = self.find(&key).await?;
-        Ok(found.is_some_and(|found| found.revoked_at.is_none() && found.expires_at.is_none()))
     }
 
     /// Makes the very first key: from the file that the operator supplied, or a new one when there is none at all.
@@ -151,6 +135,27 @@ impl KeyMaker {
         });
         stored.await?;
         Ok(id)
+    }
+}
+
+/// What the demo needs beside.
+#[cfg(feature = "sandbox")]
+impl KeyMaker {
+    /// The default workspace.
+    pub const fn workspace(&self) -> WorkspaceId {
+        self.workspace
+    }
+
+    /// Whether a remembered key still works.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn works(&self, text: &SecretString) -> Result<bool> {
+        let Ok(key) = ApiKey::parse(text.expose_secret(), self.network) else {
+            return Ok(false);
+        };
+        let found = self.find(&key).await?;
+        Ok(found.is_some_and(|found| found.revoked_at.is_none() && found.expires_at.is_none()))
     }
 }
 

@@ -182,6 +182,16 @@ fn set_no_delay(stream: &mut tokio::net::TcpStream) {
     }
 }
 
+/// Names what an operator should not overlook at the start.
+pub fn warn(settings: &Settings) {
+    if cfg!(feature = "sandbox") {
+        tracing::warn!("a build for the sandbox: it checks no certificates and dials loopback addresses only");
+    }
+    if settings.sections.session.pacing.unsafe_open {
+        tracing::warn!("pacing.unsafe_open is set: sessions send without limits, and WhatsApp bans accounts that rush");
+    }
+}
+
 /// Opens the database, which takes the owner lock.
 ///
 /// # Errors

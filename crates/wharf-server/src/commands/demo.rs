@@ -32,6 +32,7 @@ const SESSION: &str = "demo";
 pub async fn run(context: &Context, options: &Serve) -> Result<Outcome> {
     let settings = settings(context, options)?;
     logging::start(&settings.log.quiet(), wharf_whatsapp::log_filter_directives())?;
+    server::warn(&settings);
     let signals = StopSignals::listen()?;
     let storage = server::open_storage(&settings).await?;
     let listener = server::bind(settings.listen).await?;

@@ -53,12 +53,5 @@ fn remember(settings: &Settings, url: &str, first: Option<&ApiKey>) -> Result<()
 fn announce(settings: &Settings, url: &str) {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, url, network = %server::NETWORK, dir = %settings.dir.display(), "wharf serves");
-    if cfg!(feature = "sandbox") {
-        tracing::warn!("a build for the sandbox: it checks no certificates and dials loopback addresses only");
-    }
-    if settings.sections.session.pacing.unsafe_open {
-        tracing::warn!(
-            "pacing.unsafe_open is set: sessions send without any limit, and WhatsApp bans accounts that rush"
-        );
-    }
+    server::warn(settings);
 }

@@ -1,4 +1,10 @@
 //! Runs the real binary in processes of its own: every test owns its data directory, its ports and its sandbox.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod commands;
 mod flow;

@@ -94,7 +94,7 @@ fn no_column_holds(path: &Path, needles: &[String]) {
     assert!(tables.iter().any(|table| table == "messages"));
     for table in tables {
         let mut statement = database.prepare(&format!("select * from \"{table}\"")).unwrap();
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             for (at, column) in columns.iter().enumerate() {

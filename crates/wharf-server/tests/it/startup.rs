@@ -179,7 +179,7 @@ async fn the_first_key_goes_to_a_private_file_where_no_terminal_is_and_never_to_
 #[tokio::test]
 async fn a_supplied_first_key_is_taken_and_works() {
     let (first_dir, second_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let key = Wharf::serve(first_dir.path()).await.api_key.clone().unwrap();
+    let key = Wharf::serve(first_dir.path()).await.api_key.unwrap();
     let file = second_dir.path().join("given");
     fs::write(&file, &key).unwrap();
     let mut command = serve_command(second_dir.path());

@@ -248,10 +248,13 @@ impl TestClient {
 
     /// The next message that was committed.
     pub async fn next_message(&mut self) -> InboundMessage {
-        let message = tokio::time::timeout(PATIENCE, self.inbound.recv()).await;
-        message
-            .expect("waited too long for a message")
-            .expect("the client lives")
+        match tokio::time::timeout(PATIENCE, self.inbound.recv()).await {
+            Ok(message) => message.expect("the client lives"),
+            Err(_) => {
+                let came: Vec<_> = std::iter::from_fn(|| self.heard.try_recv().ok()).collect();
+                panic!("waited too long for a message; came: {:?} {came:?}", self.passed)
+            }
+        }
     }
 
     /// Whether nothing was committed.

@@ -50,7 +50,7 @@ pub fn run() -> Result<()> {
         Command::new(program)
             .args(["--config-file", "tests/api/schemathesis.toml", "run", "openapi.json"])
             .args(["--url", &demo.ready.url])
-            .args(["--header", &format!("Authorization: Bearer {}", demo.ready.api_key)]),
+            .env("WHARF_KEY", &demo.ready.api_key),
     )
 }
 
@@ -70,6 +70,9 @@ fn start(program: &Path, data: &Path) -> Result<Demo> {
     let mut child = Command::new(program)
         .args(["demo", "--json", "--port", "0", "--data-dir"])
         .arg(data)
+        // Wrong keys are part of the fuzzing; the limit on them is tested in crates/wharf-api/tests.
+        .env("WHARF_API__FAILED_SIGN_INS_PER_ADDRESS", "0")
+        .env("WHARF_API__RATE_PER_KEY", "0")
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()

@@ -65,8 +65,17 @@ impl Slot {
         self.commands
             .send(Command { order, reply })
             .await
-            .map_err(|_| SessionError::Stopping)?;
-        answer.await.map_err(|_| SessionError::Restarting)?
+            .map_err(|_| self.gone_or(SessionError::Stopping))?;
+        answer.await.map_err(|_| self.gone_or(SessionError::Restarting))?
+    }
+
+    /// Orders that wait behind a deletion find nothing to be carried out on.
+    fn gone_or(&self, otherwise: SessionError) -> SessionError {
+        if self.live.borrow().deleted {
+            SessionError::NotFound
+        } else {
+            otherwise
+        }
     }
 }
 

@@ -148,6 +148,9 @@ impl Supervisor {
             match self.run_actor(&slot, &mut inbox, start).await {
                 Some(end) => {
                     tracing::debug!(session.id = %slot.session, "The session's actor ended: {end:?}");
+                    if matches!(end, End::Deleted) {
+                        slot.live.send_modify(|live| live.deleted = true);
+                    }
                     break;
                 }
                 None if self.cx.stopping.is_cancelled() => break,

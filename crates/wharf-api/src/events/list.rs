@@ -74,6 +74,10 @@ pub(crate) async fn list_events(
 ) -> Result<Response, ApiError> {
     let streams = negotiate::choose(&headers, OFFERS)? == EVENT_STREAM;
     let resumed = Header::text(&headers, LAST_EVENT_ID, ApiError::InvalidCursor)?;
+    // Refused in both forms, although only a stream resumes by it: a page that ignored it would hide the mistake.
+    if resumed.is_some_and(|text| text.len() > rules::MAX_CURSOR) {
+        return Err(ApiError::InvalidCursor);
+    }
     let after = resumed
         .filter(|_| streams)
         .or(query.after.as_deref())

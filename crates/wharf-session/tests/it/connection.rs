@@ -291,6 +291,22 @@ async fn a_deletion_logs_out_a_session_that_was_off() {
 }
 
 #[tokio::test]
+async fn an_order_behind_a_deletion_finds_no_session() {
+    let world = World::new().await;
+    let (id, _) = world.ready().await;
+    world.sessions.disconnect(world.workspace, id).await.unwrap();
+    let (sessions, workspace) = (world.sessions.clone(), world.workspace);
+    let deletion = tokio::spawn(async move { sessions.delete(workspace, id).await });
+    // The actor dials to log out; what is ordered now waits behind that.
+    let client = world.network.next_client().await;
+    let mut behind = std::pin::pin!(world.sessions.connect(workspace, id));
+    assert!(is_pending(behind.as_mut()).await);
+    client.open(1).await;
+    deletion.await.unwrap().unwrap();
+    assert!(matches!(behind.await, Err(SessionError::NotFound)));
+}
+
+#[tokio::test]
 async fn a_restart_takes_a_new_client() {
     let world = World::new().await;
     let (id, client) = world.ready().await;

@@ -64,7 +64,7 @@ async fn idle() {
 }
 
 fn mib(bytes: u64) -> String {
-    format!("{}.{} MiB", bytes >> 20, (bytes & 0xF_FFFF) * 10 >> 20)
+    format!("{}.{} MiB", bytes >> 20, ((bytes & 0xF_FFFF) * 10) >> 20)
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]

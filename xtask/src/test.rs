@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use cargo_metadata::MetadataCommand;
 
 use crate::{packages, report, schemathesis};
 
@@ -63,15 +64,8 @@ fn crates() -> Result<()> {
 /// The build without the `sandbox` feature is another feature graph; it gets a target folder of its own, so that
 /// neither build can pick up the other's engine.
 fn live_build() -> Result<()> {
-    cargo(&[
-        "test",
-        "--package",
-        "wharf-whatsapp",
-        "--test",
-        "live",
-        "--target-dir",
-        "target/live",
-    ])
+    let target = MetadataCommand::new().no_deps().exec()?.target_directory.join("live");
+    cargo(&["test", "--package", "wharf-whatsapp", "--target-dir", target.as_str()])
 }
 
 fn browser() -> Result<()> {

@@ -83,12 +83,42 @@ async fn nothing_but_loopback_is_dialled() {
         "wss://[2001:db8::1]:9/ws/chat",
         "http://127.0.0.1:9/",
     ] {
-        let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
-        let world = World::with_chat_url(address.to_owned(), sandbox).await;
-        let lease = world.session().await;
-        let mut client = world.client(lease).await;
-        client.start();
-        client.closed(CloseReason::AddressRefused).await;
-        world.finish().await;
+        refuses_to_dial(address.to_owned()).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_of_this_machine_sees_no_connection() {
+    let listener = std::net::TcpListener::bind((own_address(), 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let number = u32::from(own_address());
+    // By number, and by names that the resolver of the system turns into the same address (inet_aton(3)).
+    for host in [own_address().to_string(), number.to_string(), format!("{number:#x}")] {
+        refuses_to_dial(format!("ws://{host}:{port}/ws/chat")).await;
+        let seen = listener.accept().map(|_| host).unwrap_err();
+        assert_eq!(seen.kind(), std::io::ErrorKind::WouldBlock);
+    }
+}
+
+/// The address of this machine that is not loopback, as the routing table knows it; no packet is sent.
+fn own_address() -> std::net::Ipv4Addr {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    socket
+        .connect("192.0.2.1:9")
+        .expect("this test needs a machine with a network besides loopback");
+    match socket.local_addr().unwrap().ip() {
+        std::net::IpAddr::V4(address) => address,
+        std::net::IpAddr::V6(address) => panic!("{address} is not an IPv4 address"),
+    }
+}
+
+async fn refuses_to_dial(chat_url: String) {
+    let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
+    let world = World::with_chat_url(chat_url, sandbox).await;
+    let lease = world.session().await;
+    let mut client = world.client(lease).await;
+    client.start();
+    client.closed(CloseReason::AddressRefused).await;
+    world.finish().await;
 }

@@ -32,7 +32,7 @@ impl Wharf {
             .env("WHARF_PACING__UNSAFE_OPEN", "true")
             .env("WHARF_API__RATE_PER_KEY", "0")
             .env("WHARF_API__RATE_PER_ADDRESS", "0")
-            .env("WHARF_LOG__FILTER", "warn")
+            .env("WHARF_LOG__FILTER", "error")
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;

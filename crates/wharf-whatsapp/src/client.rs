@@ -170,6 +170,8 @@ impl WhatsAppClient for EngineClient {
         if let Some(engine) = self.present() {
             self.watch.request_logout();
             engine.client.logout().await;
+            // A dial that goes on would keep the run from its end.
+            self.watch.stop();
         }
     }
 

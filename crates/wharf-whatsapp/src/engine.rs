@@ -11,7 +11,7 @@ use wharf_model::CloseReason;
 use wharf_session::port::{InboundSink, SessionLease};
 use wharf_storage::StorageError;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
-use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, ClientBuilderError, TokioRuntime};
+use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, ClientBuilderError, RawNodeLease, TokioRuntime};
 
 use crate::backend::WaBackend;
 use crate::events::EventTap;
@@ -51,6 +51,8 @@ pub(crate) struct Engine {
     pub(crate) backend: Arc<WaBackend>,
     pub(crate) manager: Arc<PersistenceManager>,
     _events: Subscription,
+    /// Keeps the engine telling of stanzas as they come.
+    _stanzas: RawNodeLease,
 }
 
 impl Engine {
@@ -65,13 +67,14 @@ impl Engine {
             .session_keys(lease.session)
             .await
             .map_err(EngineError::Keys)?;
-        let backend = Arc::new(WaBackend::new(
+        let backend = WaBackend::new(
             shared.storage.clone(),
             Arc::clone(&shared.clock),
             keys,
             lease,
             shared.config.sent_message_ttl,
-        ));
+        );
+        let backend = Arc::new(backend.counting(Arc::clone(&watch.intake)));
         let store: Arc<dyn wacore::store::traits::Backend> = Arc::clone(&backend) as _;
         let manager = Arc::new(PersistenceManager::new(store).await.map_err(EngineError::State)?);
         manager
@@ -82,11 +85,13 @@ impl Engine {
             .map_err(EngineError::Build)?;
         let tap: Arc<dyn EventHandler> = Arc::new(EventTap::new(Arc::clone(watch), Arc::clone(&manager)));
         let events = client.subscribe_handler(tap);
+        let stanzas = client.acquire_raw_node_forwarding();
         Ok(Self {
             client,
             backend,
             manager,
             _events: events,
+            _stanzas: stanzas,
         })
     }
 
@@ -123,7 +128,10 @@ async fn build_client(
         .with_cache_config(caches(shared))
         .with_skip_history_sync(true)
         .with_wanted_pre_key_count(shared.config.wanted_pre_key_count)
-        .with_inbound_durability_hook(InboundHook(inbound))
+        .with_inbound_durability_hook(InboundHook {
+            sink: inbound,
+            watch: Arc::clone(watch),
+        })
         .with_background_saver_interval(SAVE_INTERVAL)
         .build()
         .await?;

@@ -44,6 +44,12 @@ impl EventHandler for EventTap {
         if let Event::Disconnected(info) = &*event {
             self.watch.disconnected(from_disconnect(&info.reason));
         }
+        match &*event {
+            Event::RawNode(node) => self.watch.intake.arrived(node.get()),
+            Event::UndecryptableMessage(message) => self.watch.intake.left(&message.info.id),
+            Event::OfflineSyncCompleted(_) => self.watch.intake.live(),
+            _ => {}
+        }
         let converted = match &*event {
             Event::Connected(_) => Some(self.opened()),
             event => convert(event),
@@ -71,6 +77,8 @@ impl EventHandler for EventTap {
             EventKind::StreamReplaced,
             EventKind::TemporaryBan,
             EventKind::ConnectFailure,
+            EventKind::RawNode,
+            EventKind::OfflineSyncCompleted,
         ])
     }
 }

@@ -8,16 +8,22 @@ use wharf_session::port::InboundSink;
 use whatsapp_rust::{Client, InboundDurabilityHook};
 
 use crate::conversions::inbound;
+use crate::watch::RunWatch;
 
-/// The engine's hook over the port's sink. An error keeps the whole batch unacknowledged: it comes again.
-pub(crate) struct InboundHook(pub(crate) Arc<dyn InboundSink>);
+/// The engine's hook over the port's sink. An error keeps the whole batch unacknowledged and ends the run: WhatsApp
+/// delivers it again on the next connection, and on this one never.
+pub(crate) struct InboundHook {
+    pub(crate) sink: Arc<dyn InboundSink>,
+    pub(crate) watch: Arc<RunWatch>,
+}
 
 #[async_trait]
 impl InboundDurabilityHook for InboundHook {
     async fn on_messages(&self, _client: Arc<Client>, batch: &[EngineMessage]) -> anyhow::Result<()> {
         let messages: Vec<_> = batch.iter().filter_map(inbound).collect();
         if !messages.is_empty() {
-            self.0.commit(messages).await?;
+            let committed = self.sink.commit(messages).await;
+            committed.inspect_err(|_| self.watch.refused())?;
         }
         Ok(())
     }

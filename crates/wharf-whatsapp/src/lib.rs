@@ -22,6 +22,7 @@ mod events;
 mod fetch;
 mod guard;
 mod inbound;
+mod intake;
 mod run;
 mod send_errors;
 mod transport;

@@ -6,17 +6,19 @@ use std::sync::atomic::AtomicU32;
 
 use futures::channel::oneshot;
 use wacore::store::commands::DeviceCommand;
-use wacore_binary::OwnedNodeRef;
+use wacore_binary::{Jid as EngineJid, OwnedNodeRef, Server};
+use wharf_model::CloseReason;
 use wharf_session::port::ClientEvent;
 use whatsapp_rust::handshake::do_handshake;
 use whatsapp_rust::transport::TransportFactory;
 use whatsapp_rust::{NodeFilter, TokioRuntime};
 
+use crate::backend::Loss;
 use crate::close_reasons::from_handshake;
 use crate::engine::Engine;
 use crate::network::Shared;
 use crate::transport::WatchedTransportFactory;
-use crate::watch::RunWatch;
+use crate::watch::{RunWatch, Verdict};
 
 /// Stream errors that the engine obeys without a word.
 const SILENT_STREAM_ERRORS: [u16; 3] = [515, 429, 503];
@@ -25,7 +27,11 @@ type NodeWaiter = oneshot::Receiver<Arc<OwnedNodeRef>>;
 
 /// Connects and serves until the connection ends; what happened is in `watch` then.
 pub(crate) async fn drive(engine: &Engine, shared: &Shared, watch: &Arc<RunWatch>) {
-    let version = shared.version.current(&*shared.clock).await;
+    let version = tokio::select! {
+        biased;
+        () = watch.stopped() => return,
+        version = shared.version.current(&*shared.clock) => version,
+    };
     engine
         .manager
         .process_command(DeviceCommand::SetAppVersion(version.parts()))
@@ -54,7 +60,11 @@ pub(crate) async fn drive(engine: &Engine, shared: &Shared, watch: &Arc<RunWatch
         save(engine, watch).await;
     }
     if watch.seen().handshake_was_refused() {
-        ask_why(engine, shared, watch).await;
+        tokio::select! {
+            biased;
+            () = watch.stopped() => {}
+            () = ask_why(engine, shared, watch) => {}
+        }
     }
 }
 
@@ -63,7 +73,7 @@ async fn serve(engine: &Engine, watch: &Arc<RunWatch>) {
     let mut login = engine.client.wait_for_node(NodeFilter::tag("success"));
     let mut logged_in = false;
     let run = engine.client.run();
-    let ending = end_when_poisoned(engine, watch);
+    let ending = end_when_told(engine, watch);
     tokio::pin!(run, ending);
     loop {
         tokio::select! {
@@ -80,13 +90,51 @@ async fn serve(engine: &Engine, watch: &Arc<RunWatch>) {
     }
 }
 
-/// After a failed write what is in memory is ahead of what is stored: nothing may be acknowledged or sent from it.
-async fn end_when_poisoned(engine: &Engine, watch: &Arc<RunWatch>) {
-    engine.backend.poisoning().await;
-    watch.poisoned();
+/// Ends a run that must not go on.
+async fn end_when_told(engine: &Engine, watch: &RunWatch) {
+    tokio::select! {
+        // After a failed write what is in memory is ahead of what is stored: nothing may be acknowledged or sent from it.
+        () = engine.backend.poisoning() => watch.poisoned(),
+        losses = engine.backend.losses() => ask_again(engine, watch, &losses).await,
+        () = watch.stopped() => {}
+    }
+    watch.stop();
     engine.shut_down().await;
     // The loop returns on its own now; what it still does must not be cut off.
     std::future::pending::<()>().await;
+}
+
+/// Messages that the ratchet has passed and nobody has. Without the ratchet the engine cannot read them when they are
+/// delivered again, and asks their sender; they are delivered again on the next connection.
+async fn ask_again(engine: &Engine, watch: &RunWatch, losses: &[Loss]) {
+    tracing::warn!(
+        messages = losses.len(),
+        "Messages that came in were decrypted and not stored before a connection ended; their senders are asked again"
+    );
+    metrics::counter!("wharf_inbound_asked_again_total").increment(losses.len() as u64);
+    for loss in losses {
+        if let Err(error) = forget_ratchet(engine, loss).await {
+            tracing::error!(
+                error = &*error,
+                "A message could not be asked for again; it is tried on the next connection"
+            );
+        }
+    }
+    watch.conclude(Verdict::with(
+        CloseReason::ConnectionLost,
+        "a message has to be delivered again",
+    ));
+}
+
+async fn forget_ratchet(engine: &Engine, loss: &Loss) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let (chat, sender): (EngineJid, EngineJid) = (loss.chat.parse()?, loss.sender.parse()?);
+    let signal = engine.client.signal();
+    if chat.server == Server::Group {
+        signal.delete_sender_key(&chat, &sender).await?;
+    } else {
+        signal.delete_sessions(&[sender]).await?;
+    }
+    Ok(engine.backend.note_asked(loss).await?)
 }
 
 fn arrived(mut waiter: NodeWaiter) -> bool {

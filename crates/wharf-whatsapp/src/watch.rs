@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use wharf_model::{Clock, CloseReason};
 use wharf_session::port::ClientEvent;
 
+use crate::intake::Intake;
 use crate::transport::DialError;
 
 /// No frame has come yet.
@@ -87,6 +88,10 @@ pub(crate) struct RunWatch {
     clock: Arc<dyn Clock>,
     events: mpsc::UnboundedSender<ClientEvent>,
     last_frame: AtomicI64,
+    /// Messages on their way from the socket to their rows.
+    pub(crate) intake: Arc<Intake>,
+    /// The run is to end.
+    stop: watch::Sender<bool>,
     /// Counts runs that ended.
     over: watch::Sender<u64>,
     state: Mutex<State>,
@@ -98,6 +103,8 @@ impl RunWatch {
             clock,
             events,
             last_frame: AtomicI64::new(NEVER),
+            intake: Arc::default(),
+            stop: watch::Sender::new(false),
             over: watch::Sender::new(0),
             state: Mutex::default(),
         })
@@ -113,6 +120,8 @@ impl RunWatch {
             ..State::default()
         };
         state.seen.shutdown = shutdown;
+        self.intake.open();
+        self.stop.send_replace(shutdown);
         !shutdown
     }
 
@@ -164,6 +173,35 @@ impl RunWatch {
         let mut state = self.lock();
         state.ended = true;
         state.seen.shutdown = true;
+        drop(state);
+        self.stop();
+    }
+
+    /// The run is to end: dials are given up, and nothing new is begun.
+    pub(crate) fn stop(&self) {
+        self.intake.close();
+        self.stop.send_replace(true);
+    }
+
+    /// Waits until the run is to end.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + use<> {
+        let mut stop = self.stop.subscribe();
+        async move {
+            // An error says that the watch itself is gone, and with it every run.
+            let _ = stop.wait_for(|stop| *stop).await;
+        }
+    }
+
+    /// A message could not be committed. It comes again on the next connection only.
+    pub(crate) fn refused(&self) {
+        let mut state = self.lock();
+        if !state.ended {
+            let detail = "a message that came in could not be stored";
+            let verdict = Verdict::with(CloseReason::StorageFailed, detail);
+            state.seen.verdict.get_or_insert(verdict);
+        }
+        drop(state);
+        self.stop();
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -173,10 +211,12 @@ impl RunWatch {
     /// An operator logs out.
     pub(crate) fn request_logout(&self) {
         self.lock().seen.logout_requested = true;
+        self.intake.close();
     }
 
     pub(crate) fn poisoned(&self) {
         self.lock().seen.poisoned = true;
+        self.intake.close();
     }
 
     /// What the engine said; only the first word counts, what follows are its consequences.
@@ -218,8 +258,19 @@ impl RunWatch {
         self.lock().seen.received += 1;
     }
 
+    /// The server has not said a word in this run.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.lock().seen.received == 0
+    }
+
+    /// The socket ended.
+    pub(crate) fn socket_ended(&self) {
+        self.intake.close();
+    }
+
     pub(crate) fn engine_hung_up(&self) {
         self.lock().seen.hung_up = true;
+        self.intake.close();
     }
 
     pub(crate) fn seen(&self) -> Observations {

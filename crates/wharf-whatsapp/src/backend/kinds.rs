@@ -34,6 +34,8 @@ pub(super) const TC_TOKEN: &str = "tc_token";
 pub(super) const SENT_MESSAGE: &str = "sent_message";
 /// Messages that were decrypted and not committed yet, by chat, sender and id.
 pub(super) const PENDING_INBOUND: &str = "pending_inbound";
+/// Marks of messages that were committed, or asked for again, by chat, sender and id.
+pub(super) const COMMITTED: &str = "committed_inbound";
 /// Message secrets, by chat, sender and id.
 pub(super) const MSG_SECRET: &str = "msg_secret";
 /// The device itself: its keys, its address, its counters. One row.

@@ -3,11 +3,13 @@
 //! Promises: no address stands in a row in plain (keys and owners are keyed hashes, an address that must be given back
 //! stands inside the sealed value); a batch is one unit of work, and so is every read-modify-write; writes of signal
 //! state overtake all others; after one failed write this backend writes nothing more, because what the engine holds
-//! in memory is ahead of what is stored. A message that Wharf sent is not kept a second time: its own row answers
+//! in memory is ahead of what is stored; a message that came in and whose ratchet was stored without it is found out and
+//! asked for again. A message that Wharf sent is not kept a second time: its own row answers
 //! retry receipts.
 
 mod app_sync;
 mod device;
+mod inbound;
 mod kinds;
 mod msg_secrets;
 mod protocol;
@@ -17,6 +19,8 @@ mod signal;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use inbound::Loss;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,8 +32,14 @@ use wharf_session::port::SessionLease;
 use wharf_storage::sessions::Fence;
 use wharf_storage::{SessionKeys, Storage};
 
+use crate::intake::Intake;
+
 /// How long the engine keeps a message that waits for its commit; its own constant, see its keep-alive loop.
 const PENDING_INBOUND_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How long a commit of a message is remembered. WhatsApp delivers a message again when its acknowledgement was lost,
+/// on the next connection; a message that comes later than this is asked for again, and its row is there already.
+const COMMITTED_TTL: Duration = Duration::from_secs(24 * 3600);
 
 /// One session's engine state. See the module.
 pub(crate) struct WaBackend {
@@ -39,6 +49,8 @@ pub(crate) struct WaBackend {
     fence: Fence,
     sent_ttl: Duration,
     poisoned: watch::Sender<bool>,
+    losses: watch::Sender<Vec<Loss>>,
+    intake: Arc<Intake>,
     /// Messages of Wharf's own that the engine is sending now.
     outbound: Mutex<HashSet<String>>,
 }
@@ -62,8 +74,15 @@ impl WaBackend {
             },
             sent_ttl,
             poisoned: watch::Sender::new(false),
+            losses: watch::Sender::default(),
+            intake: Arc::default(),
             outbound: Mutex::default(),
         }
+    }
+
+    /// Counts what comes in, so that no ratchet is stored over the head of its message.
+    pub(crate) fn counting(self, intake: Arc<Intake>) -> Self {
+        Self { intake, ..self }
     }
 
     /// Whether a write failed; from then on every write is refused.

@@ -14,7 +14,8 @@ use wharf_storage::wa_state::{self, StateRow};
 use wharf_storage::{Queue, SessionKeys, StorageError, Tx};
 
 use super::kinds::{
-    BASE_KEY, DEVICE_LIST, GROUP, HELD_GROUP, KEY_HOLDER, LID_MAPPING, PENDING_INBOUND, SENT_MESSAGE, TC_TOKEN,
+    BASE_KEY, COMMITTED, DEVICE_LIST, GROUP, HELD_GROUP, KEY_HOLDER, LID_MAPPING, PENDING_INBOUND, SENT_MESSAGE,
+    TC_TOKEN,
 };
 use super::rows::{Extras, blind, failed, from_json, open, seal, to_json};
 use super::{PENDING_INBOUND_TTL, WaBackend};
@@ -88,16 +89,6 @@ impl WaBackend {
             self.seal(KEY_HOLDER, holder_key.clone(), by_group, &to_json(&holder)?)?,
             self.seal(HELD_GROUP, held_key, by_device, &holder_key)?,
         ])
-    }
-
-    fn pending_key(&self, chat: &str, sender: &str, id: &str) -> Vec<u8> {
-        self.blind(PENDING_INBOUND, &[chat.as_bytes(), sender.as_bytes(), id.as_bytes()])
-    }
-
-    fn pending_row(&self, row: &PendingInboundRow<'_>) -> Result<StateRow> {
-        let key = self.pending_key(row.chat, row.sender, row.id);
-        let extras = Extras::expires(self.clock.now() + PENDING_INBOUND_TTL);
-        self.seal(PENDING_INBOUND, key, extras, row.message)
     }
 
     fn base_key_key(&self, address: &str, message_id: &str) -> Vec<u8> {
@@ -414,42 +405,35 @@ impl ProtocolStore for WaBackend {
     }
 
     async fn store_pending_inbound(&self, chat: &str, sender: &str, id: &str, message: &[u8]) -> Result<()> {
-        self.put(
-            Queue::SignalState,
-            self.pending_row(&PendingInboundRow {
-                chat,
-                sender,
-                id,
-                message,
-            })?,
-        )
+        self.store_pending(&[PendingInboundRow {
+            chat,
+            sender,
+            id,
+            message,
+        }])
         .await
     }
 
     async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<Option<Vec<u8>>> {
-        self.get(PENDING_INBOUND, self.pending_key(chat, sender, id)).await
+        self.find_pending(chat, sender, id).await
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
-        self.delete(Queue::SignalState, PENDING_INBOUND, self.pending_key(chat, sender, id))
-            .await
+        self.delete_pending(chat, sender, id).await
     }
 
     async fn delete_expired_pending_inbound(&self, cutoff_timestamp: i64) -> Result<u32> {
+        self.delete_expired(Queue::SignalState, COMMITTED, self.clock.now())
+            .await?;
         let at = stored_before(cutoff_timestamp, PENDING_INBOUND_TTL);
         self.delete_expired(Queue::SignalState, PENDING_INBOUND, at).await
     }
 
     async fn store_pending_inbound_batch(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
-        let rows = rows.iter().map(|row| self.pending_row(row));
-        self.put_many(Queue::SignalState, rows.collect::<Result<_>>()?).await
+        self.store_pending(rows).await
     }
 
     async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
-        let keys = keys
-            .iter()
-            .map(|key| self.pending_key(key.chat, key.sender, key.id))
-            .collect();
-        self.delete_many(Queue::SignalState, PENDING_INBOUND, keys).await
+        self.commit_pending(keys).await
     }
 }

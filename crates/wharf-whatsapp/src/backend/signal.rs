@@ -39,6 +39,14 @@ impl WaBackend {
         self.seal(PRE_KEY, number(id), Extras::rank(i64::from(id)), &value)
     }
 
+    async fn may_flush(&self) -> Result<()> {
+        if self.intake.may_flush().await {
+            Ok(())
+        } else {
+            Err(StoreError::Database(Box::new(MessageInBetween)))
+        }
+    }
+
     fn sender_key_row(&self, address: &str, record: &[u8]) -> Result<StateRow> {
         self.seal(
             SENDER_KEY,
@@ -48,6 +56,12 @@ impl WaBackend {
         )
     }
 }
+
+/// Ratchets stay unwritten: a message that they have passed has no row yet. WhatsApp delivers it again, and ratchets move
+/// on again from where they are stored.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection ends while a message is on its way to its row: the ratchets are not written")]
+struct MessageInBetween;
 
 /// A number as a key: it says nothing about anybody.
 fn number(id: u32) -> Vec<u8> {
@@ -107,6 +121,7 @@ impl SignalStore for WaBackend {
     }
 
     async fn put_sessions_batch(&self, sessions: &[(Arc<str>, Bytes)]) -> Result<()> {
+        self.may_flush().await?;
         let rows = sessions
             .iter()
             .map(|(address, session)| self.address_row(SESSION, address, session));
@@ -231,6 +246,7 @@ impl SignalStore for WaBackend {
     }
 
     async fn put_sender_keys_batch(&self, sender_keys: &[(Arc<str>, Bytes)]) -> Result<()> {
+        self.may_flush().await?;
         let rows = sender_keys
             .iter()
             .map(|(address, record)| self.sender_key_row(address, record));

@@ -29,12 +29,22 @@ impl WatchedTransportFactory {
     }
 }
 
+/// The run is to end before it began.
+#[derive(Debug, thiserror::Error)]
+#[error("dialling was given up: the run is to end")]
+struct GivenUp;
+
 #[async_trait]
 impl TransportFactory for WatchedTransportFactory {
     async fn create_transport(
         &self,
     ) -> Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>), anyhow::Error> {
-        match self.dialer.dial().await {
+        let dialled = tokio::select! {
+            biased;
+            () = self.watch.stopped() => return Err(GivenUp.into()),
+            dialled = self.dialer.dial() => dialled,
+        };
+        match dialled {
             Ok(socket) => {
                 self.watch.dialled();
                 Ok(pipe::open(socket, Arc::clone(&self.watch)))

@@ -75,10 +75,20 @@ async fn pump(
     mut stopped: watch::Receiver<bool>,
     run: Arc<RunWatch>,
 ) {
+    let ending = run.stopped();
+    tokio::pin!(ending);
+    let mut to_end = false;
     let reason = loop {
         tokio::select! {
             biased;
             _ = stopped.changed() => break DisconnectReason::Unknown,
+            () = &mut ending, if !to_end => {
+                to_end = true;
+                // The engine says good-bye on a connection that works; a handshake without an answer it would wait for.
+                if run.is_unanswered() {
+                    break DisconnectReason::Unknown;
+                }
+            }
             message = stream.next() => match read(message) {
                 Read::Data(data) => {
                     run.message_received();
@@ -96,6 +106,7 @@ async fn pump(
             },
         }
     };
+    run.socket_ended();
     // Nobody listens any more when the engine hung up first.
     let _ = events.send(TransportEvent::Disconnected(reason)).await;
 }

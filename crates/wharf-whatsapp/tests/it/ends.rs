@@ -1,9 +1,17 @@
 //! How connections end.
 
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::net::TcpListener;
+use tokio_websockets::ServerBuilder;
 use wharf_model::CloseReason;
 use wharf_sandbox::{Sandbox, SandboxConfig};
 
 use crate::fixture::{World, text};
+
+/// Far less than a dial or a handshake may take.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_removes_the_device_from_the_account() {
@@ -120,5 +128,40 @@ async fn refuses_to_dial(chat_url: String) {
     let mut client = world.client(lease).await;
     client.start();
     client.closed(CloseReason::AddressRefused).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dial_that_nobody_answers_is_given_up_at_a_shutdown() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
+    let address = format!("ws://{}/ws/chat", listener.local_addr().unwrap());
+    let world = World::with_chat_url(address, sandbox).await;
+    let mut client = world.client(world.session().await).await;
+    client.start();
+    let silent = listener.accept().await.unwrap();
+    tokio::time::timeout(AT_ONCE, client.client.shutdown())
+        .await
+        .expect("the dial is given up");
+    client.closed(CloseReason::Shutdown).await;
+    drop(silent);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_nobody_answers_is_given_up_at_a_shutdown() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
+    let address = format!("ws://{}/ws/chat", listener.local_addr().unwrap());
+    let world = World::with_chat_url(address, sandbox).await;
+    let mut client = world.client(world.session().await).await;
+    client.start();
+    let (stream, _) = listener.accept().await.unwrap();
+    let (_, mut silent) = ServerBuilder::new().accept(stream).await.unwrap();
+    silent.next().await.expect("the hello").unwrap();
+    tokio::time::timeout(AT_ONCE, client.client.shutdown())
+        .await
+        .expect("the handshake is given up");
+    client.closed(CloseReason::Shutdown).await;
     world.finish().await;
 }

@@ -15,6 +15,8 @@ use wharf_session::port::{
     WhatsAppNetwork,
 };
 use wharf_storage::sessions::{self, NewSession};
+#[cfg(feature = "sandbox")]
+use wharf_storage::wa_state;
 use wharf_storage::{Durability, Queue, Storage, StorageConfig};
 use wharf_whatsapp::{EngineConfig, EngineNetwork};
 
@@ -104,6 +106,19 @@ impl World {
             session: id,
             epoch: fence.epoch,
         }
+    }
+
+    /// What a crash leaves that comes between the ratchet's write and the message's: the ratchet alone.
+    #[cfg(feature = "sandbox")]
+    pub async fn forget_uncommitted(&self, lease: SessionLease) {
+        let fence = sessions::Fence {
+            session: lease.session,
+            epoch: lease.epoch,
+        };
+        let forgotten = self.storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move { wa_state::delete_kind(tx, &fence, "pending_inbound").await })
+        });
+        assert_eq!(forgotten.await.unwrap(), 1, "a message waited for its commit");
     }
 
     pub async fn client(&self, lease: SessionLease) -> TestClient {

@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use wharf_model::{CloseReason, Content};
-use wharf_sandbox::MessageStatus;
 use wharf_session::port::{ClientEvent, ReceiptKind, SendError};
 
 use crate::fixture::{PATIENCE, TestClient, World, text};
@@ -145,25 +144,82 @@ async fn a_message_that_was_not_committed_comes_again() {
         .send_text(&bob.phone, &ann.phone, "do not lose me")
         .await
         .unwrap();
+    // It comes again on another connection only, so this one ends.
+    client.closed(CloseReason::StorageFailed).await;
+    assert!(client.heard_nothing());
+    client.refusing.store(false, Ordering::SeqCst);
+    client.open().await;
+    expect(&mut client, &id, "do not lose me").await;
     client.client.shutdown().await;
     client.closed(CloseReason::Shutdown).await;
-    assert!(client.heard_nothing());
-    let seen = world
+    world.finish().await;
+}
+
+/// Wherever the message is when the client ends: in the socket, in the ratchet, on its way to its row.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_meets_the_end_of_its_client_comes_again() {
+    let world = World::new().await;
+    let (ann, bob, lease) = (
+        world.phone("Ann").await,
+        world.phone("Bob").await,
+        world.session().await,
+    );
+    let mut client = world.linked(lease, &ann).await;
+    client.refusing.store(true, Ordering::SeqCst);
+    let id = world
         .sandbox
-        .wait_for_message(&bob.phone, |message| message.id == id, PATIENCE)
+        .send_text(&bob.phone, &ann.phone, "do not lose me")
         .await
         .unwrap();
-    assert!(seen.status <= MessageStatus::Delivered);
+    client.client.shutdown().await;
+    let (reason, _) = client.ended().await;
+    assert!(matches!(reason, CloseReason::Shutdown | CloseReason::StorageFailed));
     let mut next = world.client(world.claim(lease.session).await).await;
     next.open().await;
-    let message = next.next_message().await;
-    assert_eq!(
-        (message.whatsapp_id, message.content),
-        (id, Content::text("do not lose me"))
-    );
+    expect(&mut next, &id, "do not lose me").await;
     next.client.shutdown().await;
     next.closed(CloseReason::Shutdown).await;
     world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_ratchet_was_stored_without_it_is_asked_for_again() {
+    let world = World::new().await;
+    let (ann, bob, lease) = (
+        world.phone("Ann").await,
+        world.phone("Bob").await,
+        world.session().await,
+    );
+    let mut client = world.linked(lease, &ann).await;
+    client.refusing.store(true, Ordering::SeqCst);
+    let id = world
+        .sandbox
+        .send_text(&bob.phone, &ann.phone, "do not lose me")
+        .await
+        .unwrap();
+    client.closed(CloseReason::StorageFailed).await;
+    client.client.shutdown().await;
+    let lease = world.claim(lease.session).await;
+    world.forget_uncommitted(lease).await;
+    let mut next = world.client(lease).await;
+    next.start();
+    next.closed(CloseReason::ConnectionLost).await;
+    assert!(next.heard_nothing());
+    next.open().await;
+    expect(&mut next, &id, "do not lose me").await;
+    world.sandbox.send_text(&bob.phone, &ann.phone, "and me").await.unwrap();
+    assert_eq!(next.next_message().await.content, Content::text("and me"));
+    next.client.shutdown().await;
+    next.closed(CloseReason::Shutdown).await;
+    world.finish().await;
+}
+
+async fn expect(client: &mut TestClient, id: &str, body: &str) {
+    let message = client.next_message().await;
+    assert_eq!(
+        (message.whatsapp_id.as_str(), message.content),
+        (id, Content::text(body))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,11 @@
 //! What the oracle has no word for.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use wacore::store::Device;
-use wacore::store::traits::{DeviceStore, LidPnMappingEntry, ProtocolStore, SignalStore};
+use wacore::store::traits::{DeviceStore, LidPnMappingEntry, PendingInboundKey, ProtocolStore, SignalStore};
+use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
 use wharf_model::{Content, ContentKind, Lane, MessageId, SystemEdges};
 use wharf_session::content;
@@ -12,6 +15,7 @@ use wharf_storage::{Queue, wa_state};
 use super::super::WaBackend;
 use super::super::kinds::SENT_MESSAGE;
 use super::House;
+use crate::intake::Intake;
 
 const PHONE: &str = "15557654321";
 
@@ -154,6 +158,57 @@ async fn after_a_failed_write_nothing_more_is_written() {
     assert!(cause.contains("an earlier write"), "{cause}");
     let stored = backend.get_session("15557654321@s.whatsapp.net").await.unwrap();
     assert_eq!(stored, Some(Bytes::from_static(b"one")));
+}
+
+#[tokio::test]
+async fn a_message_that_was_decrypted_and_never_stored_is_found_out() {
+    let house = House::new().await;
+    let backend = house.backend().await;
+    let (chat, sender) = ("15557654321@s.whatsapp.net", "15557654321:2@s.whatsapp.net");
+    let key = |id| PendingInboundKey { chat, sender, id };
+    for id in ["A", "B"] {
+        backend.store_pending_inbound(chat, sender, id, b"words").await.unwrap();
+    }
+    backend.delete_pending_inbound_batch(&[key("A")]).await.unwrap();
+    // Committed: the engine may acknowledge it. Waiting: it is committed now. Unknown: neither.
+    assert_eq!(backend.get_pending_inbound(chat, sender, "A").await.unwrap(), None);
+    assert!(backend.get_pending_inbound(chat, sender, "B").await.unwrap().is_some());
+    for _ in 0..2 {
+        backend.get_pending_inbound(chat, sender, "C").await.unwrap_err();
+    }
+    let losses = backend.losses().await;
+    assert_eq!(losses.len(), 1);
+    assert_eq!((losses[0].chat.as_str(), losses[0].sender.as_str()), (chat, sender));
+    assert!(!backend.is_poisoned());
+    // Asked for and not readable again: the queue must not hold it for ever.
+    backend.note_asked(&losses[0]).await.unwrap();
+    assert_eq!(backend.get_pending_inbound(chat, sender, "C").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn no_ratchet_is_stored_over_the_head_of_its_message() {
+    let house = House::new().await;
+    let intake = Arc::new(Intake::default());
+    let backend = house.backend().await.counting(Arc::clone(&intake));
+    let sender = "15557654321@s.whatsapp.net";
+    let message = NodeBuilder::new("message")
+        .attr("from", sender)
+        .attr("id", "3EB0EE")
+        .children([NodeBuilder::new("enc").build()])
+        .build();
+    intake.live();
+    intake.arrived(&message.as_node_ref());
+    intake.close();
+    let ratchet = [(Arc::from(sender), Bytes::from_static(b"moved on"))];
+    backend.put_sessions_batch(&ratchet).await.unwrap_err();
+    assert_eq!(backend.get_session(sender).await.unwrap(), None);
+    assert!(!backend.is_poisoned());
+    backend
+        .store_pending_inbound(sender, sender, "3EB0EE", b"words")
+        .await
+        .unwrap();
+    backend.put_sessions_batch(&ratchet).await.unwrap();
+    assert!(backend.get_session(sender).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -47,6 +47,8 @@ pub enum SandboxError {
     UnknownChat { phone: String, chat: String },
     #[error("no such message within the time given")]
     WaitTimeout,
+    #[error("the sandbox's file cannot be written any more: nothing is kept or confirmed until it is started again")]
+    NotKept,
     #[error("a key operation failed: {0}")]
     Crypto(String),
 }
@@ -57,7 +59,7 @@ impl SandboxError {
         match self {
             Self::NotLoopback(_) => "not_loopback",
             Self::Listen { .. } => "listen_failed",
-            Self::Store(_) => "store_failed",
+            Self::Store(_) | Self::NotKept => "store_failed",
             Self::UnknownPhone(_) => "unknown_phone",
             Self::InvalidPhone(_) => "invalid_phone",
             Self::PhoneTaken(_) => "phone_taken",

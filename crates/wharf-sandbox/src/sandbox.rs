@@ -104,7 +104,7 @@ impl Sandbox {
         };
         self.run_phone(Arc::clone(&account));
         self.network.announce(&account.number, Changed::Phone);
-        self.flush().await;
+        self.flush().await?;
         Ok(account.info())
     }
 
@@ -174,7 +174,7 @@ impl Sandbox {
         }
         let target = self.recipient(to)?;
         let id = outbox::send_text(&self.network, &account, &target, text).await?;
-        self.flush().await;
+        self.flush().await?;
         Ok(id)
     }
 
@@ -199,7 +199,7 @@ impl Sandbox {
         let account = self.account(phone)?;
         let chat = self.recipient(chat)?;
         outbox::mark_read(&self.network, &account, &chat.number).await?;
-        self.flush().await;
+        self.flush().await?;
         Ok(())
     }
 
@@ -215,7 +215,7 @@ impl Sandbox {
         }
         account.wake.notify_one();
         self.network.announce(&account.number, Changed::Phone);
-        self.flush().await;
+        self.flush().await?;
         Ok(())
     }
 
@@ -227,7 +227,7 @@ impl Sandbox {
             device,
         };
         removal::unlink(&self.network, &account, device).ok_or_else(unknown)?;
-        self.flush().await;
+        self.flush().await?;
         Ok(())
     }
 
@@ -359,9 +359,9 @@ impl Sandbox {
     }
 
     /// Waits until everything submitted so far is durable: what the API confirms is kept as well.
-    async fn flush(&self) {
+    async fn flush(&self) -> Result<(), SandboxError> {
         let ticket = self.network.store.submit(self.network.store.batch());
-        self.network.durable(ticket).await;
+        self.network.durable(ticket).await
     }
 }
 

@@ -69,6 +69,7 @@ fn status(failure: &SandboxError) -> StatusCode {
         | SandboxError::UnknownRecipient(_)
         | SandboxError::InvalidText => StatusCode::UNPROCESSABLE_ENTITY,
         SandboxError::LinkTimeout | SandboxError::WaitTimeout => StatusCode::GATEWAY_TIMEOUT,
+        SandboxError::NotKept => StatusCode::SERVICE_UNAVAILABLE,
         SandboxError::NotLoopback(_)
         | SandboxError::Listen { .. }
         | SandboxError::Store(_)

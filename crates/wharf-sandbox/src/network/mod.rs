@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Timing;
+use crate::error::SandboxError;
 use crate::model::{Change, Changed};
 use crate::store::{Store, Ticket};
 use crate::wire::certificate::ServerKeys;
@@ -82,12 +83,15 @@ impl Network {
         format!("{number:016X}")
     }
 
-    /// Waits until a commit is done. Once the store failed this waits until the sandbox stops.
-    pub(crate) async fn durable(&self, ticket: Ticket) {
+    /// Waits until a commit is done, or until the sandbox stops: what is left is committed then.
+    pub(crate) async fn durable(&self, ticket: Ticket) -> Result<(), SandboxError> {
         let mut durable = self.store.durable();
+        let failed = self.store.failed();
         tokio::select! {
-            _ = durable.wait_for(|&durable| durable >= ticket) => {}
-            () = self.stop.cancelled() => {}
+            biased;
+            _ = durable.wait_for(|&durable| durable >= ticket) => Ok(()),
+            () = failed.cancelled() => Err(SandboxError::NotKept),
+            () = self.stop.cancelled() => Ok(()),
         }
     }
 

@@ -30,6 +30,8 @@ const MAX_WEBSOCKET_MESSAGE: usize = MAX_FRAME + 64 * 1024;
 pub(super) enum Gone {
     #[error("the client closed the connection")]
     Closed,
+    #[error("the store failed")]
+    NotKept,
     #[error("the client was too slow")]
     Slow,
     #[error("the WebSocket failed")]

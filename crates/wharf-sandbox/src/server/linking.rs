@@ -286,9 +286,10 @@ async fn conclude(network: &Network, client: &Registration, attempt: Attempt, an
     let blob = read_signature(&attempt.signed, answer);
     match blob {
         Ok(blob) => {
-            add_device(network, client, &attempt, blob).await;
-            let _scanner_gone = attempt.done.send(Ok(attempt.device));
-            true
+            let added = add_device(network, client, &attempt, blob).await;
+            let linked = added.is_ok();
+            let _scanner_gone = attempt.done.send(added.map(|()| attempt.device));
+            linked
         }
         Err(reason) => {
             let _scanner_gone = attempt.done.send(Err(SandboxError::LinkRefused(reason)));
@@ -310,7 +311,12 @@ fn read_signature(signed: &AccountSigned, answer: &NodeRef<'_>) -> Result<Vec<u8
 }
 
 /// Adds the device and waits until it is durable: the client is told to log in with it next.
-async fn add_device(network: &Network, client: &Registration, attempt: &Attempt, identity_blob: Vec<u8>) {
+async fn add_device(
+    network: &Network,
+    client: &Registration,
+    attempt: &Attempt,
+    identity_blob: Vec<u8>,
+) -> Result<(), SandboxError> {
     let device = Device {
         id: attempt.device,
         key_index: attempt.key_index,
@@ -335,5 +341,5 @@ async fn add_device(network: &Network, client: &Registration, attempt: &Attempt,
     };
     notifications::device_added(network, &attempt.account, attempt.device, attempt.key_index);
     network.announce(&attempt.account.number, Changed::Devices);
-    network.durable(ticket).await;
+    network.durable(ticket).await
 }

@@ -69,11 +69,13 @@ impl<'c> Outlet<'c> {
 
     async fn send(&mut self, pipe: &mut Pipe, batch: &[Outgoing]) -> Result<(), Gone> {
         let after = batch.iter().map(|outgoing| outgoing.after).max().unwrap_or_default();
-        // The store reports nothing more once it failed; then nothing is acknowledged any more.
-        self.durable
-            .wait_for(|&durable| durable >= after)
-            .await
-            .map_err(|_| Gone::Closed)?;
+        // Once the store failed nothing is acknowledged any more.
+        let failed = self.client.network.store.failed();
+        tokio::select! {
+            biased;
+            durable = self.durable.wait_for(|&durable| durable >= after) => durable.map_err(|_| Gone::Closed).map(drop)?,
+            () = failed.cancelled() => return Err(Gone::NotKept),
+        }
         pipe.send(batch.iter().map(|outgoing| &outgoing.bytes[..])).await
     }
 

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::{Batch, Kind, Record, Store, Ticket, Write};
@@ -25,6 +26,7 @@ struct Shared {
     pending: Mutex<Pending>,
     work: Condvar,
     durable: watch::Sender<Ticket>,
+    failed: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +46,7 @@ impl FileStore {
             pending: Mutex::new(Pending::default()),
             work: Condvar::new(),
             durable: watch::Sender::new(0),
+            failed: CancellationToken::new(),
         });
         let writer = spawn_writer(Arc::clone(&shared), connection)?;
         Ok((
@@ -69,14 +72,22 @@ impl Store for FileStore {
         if writes.is_empty() {
             return pending.ticket;
         }
-        pending.writes.extend(writes);
         pending.ticket += 1;
+        // Nobody would take them any more.
+        if self.shared.failed.is_cancelled() {
+            return pending.ticket;
+        }
+        pending.writes.extend(writes);
         self.shared.work.notify_one();
         pending.ticket
     }
 
     fn durable(&self) -> watch::Receiver<Ticket> {
         self.shared.durable.subscribe()
+    }
+
+    fn failed(&self) -> CancellationToken {
+        self.shared.failed.clone()
     }
 
     fn close(&self) {
@@ -168,6 +179,7 @@ fn spawn_writer(shared: Arc<Shared>, mut connection: Connection) -> Result<JoinH
                 if let Err(failure) = commit(&mut connection, &writes) {
                     // Nothing after this may be acknowledged: the tickets stay open, so clients wait and keep theirs.
                     error!(error = %failure, "the sandbox file cannot be written; nothing is acknowledged any more");
+                    shared.failed.cancel();
                     return;
                 }
                 shared.durable.send_replace(ticket);

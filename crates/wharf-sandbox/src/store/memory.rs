@@ -1,6 +1,7 @@
 //! The store of a throw-away network: keeps nothing, so everything is durable at once.
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{Batch, Store, Ticket};
 
@@ -28,6 +29,11 @@ impl Store for MemoryStore {
 
     fn durable(&self) -> watch::Receiver<Ticket> {
         self.durable.subscribe()
+    }
+
+    /// What keeps nothing cannot fail to.
+    fn failed(&self) -> CancellationToken {
+        CancellationToken::new()
     }
 
     fn close(&self) {}

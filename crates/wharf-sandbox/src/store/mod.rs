@@ -8,6 +8,7 @@ pub(crate) use file::FileStore;
 pub(crate) use memory::MemoryStore;
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// Which collection a record belongs to. The numbers are in the file: never reuse one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,6 +113,8 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug {
     fn submit(&self, batch: Batch) -> Ticket;
     /// The highest ticket that is durable.
     fn durable(&self) -> watch::Receiver<Ticket>;
+    /// Cancelled when a commit failed: nothing becomes durable any more.
+    fn failed(&self) -> CancellationToken;
     /// Commits what is left and stops writing. Blocks for the last commit.
     fn close(&self);
 }

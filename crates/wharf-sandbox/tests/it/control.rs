@@ -1,9 +1,10 @@
 //! The control API, call by call.
 
+use rusqlite::Connection;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
-use wharf_sandbox::{Sandbox, SandboxConfig};
+use wharf_sandbox::{Sandbox, SandboxConfig, StoreConfig};
 
 use crate::http::{call, call_as};
 use crate::raw_client::{Keys, PATIENCE, show_code, sign_link};
@@ -186,4 +187,30 @@ async fn the_feed_tells_of_changes() {
         (&event["phone"], event["change"].as_str()),
         (&made["phone"], Some("phone"))
     );
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_not_confirmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sandbox.db");
+    let config = SandboxConfig {
+        store: StoreConfig::File(path.clone()),
+        ..SandboxConfig::default()
+    };
+    let sandbox = Sandbox::start(config).await.unwrap();
+    let base = sandbox.control_url().unwrap();
+    let made = call(&base, "POST", "/sandbox/api/phones", Some(json!({"name": "Alice"}))).await;
+    assert_eq!(made.status, 201);
+    // The disk under it goes: the next commit fails.
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("drop table records")
+        .unwrap();
+    let refused = call(&base, "POST", "/sandbox/api/phones", Some(json!({"name": "Bob"}))).await;
+    assert_eq!((refused.status, &refused.body["code"]), (503, &json!("store_failed")));
+    let alice = made.body["phone"].as_str().unwrap();
+    let offline = format!("/sandbox/api/phones/{alice}/online");
+    let refused = call(&base, "POST", &offline, Some(json!({"online": false}))).await;
+    assert_eq!((refused.status, &refused.body["code"]), (503, &json!("store_failed")));
+    tokio::time::timeout(PATIENCE, sandbox.stop()).await.unwrap();
 }

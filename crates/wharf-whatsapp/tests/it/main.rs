@@ -9,6 +9,10 @@
     reason = "a test that cannot go on stops; clippy exempts test functions only, not what they call"
 )]
 
+#[cfg_attr(
+    not(feature = "sandbox"),
+    expect(dead_code, reason = "one test needs a world and little of what is in it")
+)]
 mod fixture;
 
 #[cfg(feature = "sandbox")]

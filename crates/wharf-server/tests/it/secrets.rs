@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use serde_json::json;
@@ -14,8 +15,23 @@ const OUT: &str = "plaintext-going-out-4711";
 const IN: &str = "plaintext-coming-in-0815";
 
 /// Where a byte string was found.
-fn finds(haystack: &[u8], needle: &str) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+fn finds(haystack: &[u8], needle: impl AsRef<[u8]>) -> bool {
+    let needle = needle.as_ref();
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// The keys behind what a QR says (reference, noise key, identity key, link secret), and the master key: as bytes.
+fn key_material(qr: &str, dir: &Path) -> Vec<Vec<u8>> {
+    let mut keys: Vec<Vec<u8>> = qr
+        .split(',')
+        .filter_map(|part| BASE64.decode(part.as_bytes()).ok())
+        .filter(|bytes| bytes.len() == 32)
+        .collect();
+    assert!(keys.len() >= 3, "the QR holds three keys");
+    let master = fs::read_to_string(dir.join("master.key")).unwrap();
+    keys.push(HEXLOWER_PERMISSIVE.decode(master.trim().as_bytes()).unwrap());
+    keys.push(master.trim().as_bytes().to_vec());
+    keys
 }
 
 /// Wharf's own database, its log included. Not the sandbox's file, which is the phones' memory.
@@ -63,6 +79,11 @@ async fn nothing_readable_is_left_in_database_log_or_metrics() {
         assert!(!finds(&database, secret), "the database holds {secret}");
         assert!(!finds(log.as_bytes(), secret), "the log holds {secret}");
         assert!(!finds(metrics.as_bytes(), secret), "the metrics hold {secret}");
+    }
+    for bytes in key_material(&qr, dir.path()) {
+        assert!(!finds(&database, &bytes), "the database holds a key");
+        assert!(!finds(log.as_bytes(), &bytes), "the log holds a key");
+        assert!(!finds(metrics.as_bytes(), &bytes), "the metrics hold a key");
     }
     for phone in &both {
         assert!(

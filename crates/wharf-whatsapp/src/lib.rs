@@ -23,6 +23,7 @@ mod fetch;
 mod guard;
 mod inbound;
 mod intake;
+mod redelivery;
 mod run;
 mod send_errors;
 mod transport;

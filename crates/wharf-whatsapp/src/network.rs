@@ -16,6 +16,7 @@ use crate::client::EngineClient;
 use crate::config::EngineConfig;
 use crate::fetch::{Fetcher, MediaHttp};
 use crate::guard::Reach;
+use crate::redelivery::RedeliveryPace;
 use crate::transport::Dialer;
 use crate::version::VersionSource;
 
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) media: Arc<dyn HttpClient>,
     pub(crate) version: VersionSource,
+    pub(crate) redelivery: RedeliveryPace,
 }
 
 /// Makes clients that speak to WhatsApp, or to the sandbox in a build made for it.
@@ -60,6 +62,7 @@ impl EngineNetwork {
                 dialer,
                 media,
                 version,
+                redelivery: RedeliveryPace::default(),
             }),
         })
     }

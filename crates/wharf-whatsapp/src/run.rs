@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicU32;
 use futures::channel::oneshot;
 use wacore::store::commands::DeviceCommand;
 use wacore_binary::{Jid as EngineJid, OwnedNodeRef, Server};
-use wharf_model::CloseReason;
 use wharf_session::port::ClientEvent;
 use whatsapp_rust::handshake::do_handshake;
 use whatsapp_rust::transport::TransportFactory;
@@ -18,7 +17,7 @@ use crate::close_reasons::from_handshake;
 use crate::engine::Engine;
 use crate::network::Shared;
 use crate::transport::WatchedTransportFactory;
-use crate::watch::{RunWatch, Verdict};
+use crate::watch::RunWatch;
 
 /// Stream errors that the engine obeys without a word.
 const SILENT_STREAM_ERRORS: [u16; 3] = [515, 429, 503];
@@ -48,7 +47,7 @@ pub(crate) async fn drive(engine: &Engine, shared: &Shared, watch: &Arc<RunWatch
                 .wait_for_node(NodeFilter::tag("stream:error").attr("code", code.to_string())),
         )
     });
-    serve(engine, watch).await;
+    serve(engine, shared, watch).await;
     for (code, waiter) in stream_errors {
         if arrived(waiter) {
             watch.stream_error(code);
@@ -69,11 +68,11 @@ pub(crate) async fn drive(engine: &Engine, shared: &Shared, watch: &Arc<RunWatch
 }
 
 /// The engine's own loop, beside the two things that it does not tell.
-async fn serve(engine: &Engine, watch: &Arc<RunWatch>) {
+async fn serve(engine: &Engine, shared: &Shared, watch: &Arc<RunWatch>) {
     let mut login = engine.client.wait_for_node(NodeFilter::tag("success"));
     let mut logged_in = false;
     let run = engine.client.run();
-    let ending = end_when_told(engine, watch);
+    let ending = end_when_told(engine, shared, watch);
     tokio::pin!(run, ending);
     loop {
         tokio::select! {
@@ -91,12 +90,12 @@ async fn serve(engine: &Engine, watch: &Arc<RunWatch>) {
 }
 
 /// Ends a run that must not go on.
-async fn end_when_told(engine: &Engine, watch: &RunWatch) {
+async fn end_when_told(engine: &Engine, shared: &Shared, watch: &RunWatch) {
     tokio::select! {
         // After a failed write what is in memory is ahead of what is stored: nothing may be acknowledged or sent from it.
         () = engine.backend.poisoning() => watch.poisoned(),
-        losses = engine.backend.losses() => ask_again(engine, watch, &losses).await,
         () = watch.stopped() => {}
+        () = wait_for_redelivery(engine, shared, watch) => watch.conclude_for_redelivery(),
     }
     watch.stop();
     engine.shut_down().await;
@@ -104,26 +103,39 @@ async fn end_when_told(engine: &Engine, watch: &RunWatch) {
     std::future::pending::<()>().await;
 }
 
+/// Returns when WhatsApp must deliver messages again, which it does on the next connection only.
+async fn wait_for_redelivery(engine: &Engine, shared: &Shared, watch: &RunWatch) {
+    tokio::select! {
+        () = engine.backend.lossy() => {}
+        () = watch.refusal() => {}
+    }
+    let pause = shared.redelivery.pause(engine.backend.session(), shared.clock.now());
+    tokio::time::sleep(pause).await;
+    ask_again(engine).await;
+}
+
 /// Messages that the ratchet has passed and nobody has. Without the ratchet the engine cannot read them when they are
-/// delivered again, and asks their sender; they are delivered again on the next connection.
-async fn ask_again(engine: &Engine, watch: &RunWatch, losses: &[Loss]) {
+/// delivered again, and asks their sender.
+async fn ask_again(engine: &Engine) {
+    let losses = engine.backend.take_losses();
+    if losses.is_empty() {
+        return;
+    }
     tracing::warn!(
+        session.id = %engine.backend.session(),
         messages = losses.len(),
         "Messages that came in were decrypted and not stored before a connection ended; their senders are asked again"
     );
     metrics::counter!("wharf_inbound_asked_again_total").increment(losses.len() as u64);
-    for loss in losses {
+    for loss in &losses {
         if let Err(error) = forget_ratchet(engine, loss).await {
             tracing::error!(
+                session.id = %engine.backend.session(),
                 error = &*error,
                 "A message could not be asked for again; it is tried on the next connection"
             );
         }
     }
-    watch.conclude(Verdict::with(
-        CloseReason::ConnectionLost,
-        "a message has to be delivered again",
-    ));
 }
 
 async fn forget_ratchet(engine: &Engine, loss: &Loss) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

@@ -92,6 +92,8 @@ pub(crate) struct RunWatch {
     pub(crate) intake: Arc<Intake>,
     /// The run is to end.
     stop: watch::Sender<bool>,
+    /// A message could not be committed in this run.
+    refused: watch::Sender<bool>,
     /// Counts runs that ended.
     over: watch::Sender<u64>,
     state: Mutex<State>,
@@ -105,6 +107,7 @@ impl RunWatch {
             last_frame: AtomicI64::new(NEVER),
             intake: Arc::default(),
             stop: watch::Sender::new(false),
+            refused: watch::Sender::new(false),
             over: watch::Sender::new(0),
             state: Mutex::default(),
         })
@@ -122,6 +125,7 @@ impl RunWatch {
         state.seen.shutdown = shutdown;
         self.intake.open();
         self.stop.send_replace(shutdown);
+        self.refused.send_replace(false);
         !shutdown
     }
 
@@ -194,14 +198,22 @@ impl RunWatch {
 
     /// A message could not be committed. It comes again on the next connection only.
     pub(crate) fn refused(&self) {
-        let mut state = self.lock();
-        if !state.ended {
-            let detail = "a message that came in could not be stored";
-            let verdict = Verdict::with(CloseReason::StorageFailed, detail);
-            state.seen.verdict.get_or_insert(verdict);
-        }
-        drop(state);
-        self.stop();
+        self.refused.send_replace(true);
+    }
+
+    /// Waits until a message could not be committed.
+    pub(crate) async fn refusal(&self) {
+        // The sender is ours.
+        let _ = self.refused.subscribe().wait_for(|refused| *refused).await;
+    }
+
+    /// The run ends so that messages are delivered again.
+    pub(crate) fn conclude_for_redelivery(&self) {
+        self.conclude(if *self.refused.borrow() {
+            Verdict::with(CloseReason::StorageFailed, "a message that came in could not be stored")
+        } else {
+            Verdict::with(CloseReason::ConnectionLost, "a message has to be delivered again")
+        });
     }
 
     pub(crate) fn has_ended(&self) -> bool {

@@ -19,6 +19,9 @@ const DONE: &[u8] = b"done";
 /// The mark of a message that was asked for again.
 const ASKED: &[u8] = b"asked";
 
+/// The rest is found out on the next connection.
+const MOST_LOSSES: usize = 256;
+
 /// A message that the ratchet has passed and that was never stored.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Loss {
@@ -119,7 +122,7 @@ impl WaBackend {
 
     fn note_loss(&self, loss: Loss) {
         self.losses.send_if_modified(|losses| {
-            let new = !losses.contains(&loss);
+            let new = losses.len() < MOST_LOSSES && !losses.contains(&loss);
             if new {
                 losses.push(loss);
             }
@@ -127,13 +130,14 @@ impl WaBackend {
         });
     }
 
-    /// Waits for messages that must be asked for again.
-    pub(crate) async fn losses(&self) -> Vec<Loss> {
-        let mut losses = self.losses.subscribe();
-        match losses.wait_for(|losses| !losses.is_empty()).await {
-            Ok(losses) => losses.clone(),
-            // The sender is ours.
-            Err(_) => Vec::new(),
-        }
+    /// Waits until a message must be asked for again.
+    pub(crate) async fn lossy(&self) {
+        // The sender is ours.
+        let _ = self.losses.subscribe().wait_for(|losses| !losses.is_empty()).await;
+    }
+
+    /// The messages that must be asked for again.
+    pub(crate) fn take_losses(&self) -> Vec<Loss> {
+        self.losses.send_replace(Vec::new())
     }
 }

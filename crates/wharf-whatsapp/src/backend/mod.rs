@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use wharf_model::Clock;
+use wharf_model::{Clock, SessionId};
 use wharf_session::port::SessionLease;
 use wharf_storage::sessions::Fence;
 use wharf_storage::{SessionKeys, Storage};
@@ -83,6 +83,11 @@ impl WaBackend {
     /// Counts what comes in, so that no ratchet is stored over the head of its message.
     pub(crate) fn counting(self, intake: Arc<Intake>) -> Self {
         Self { intake, ..self }
+    }
+
+    /// Whose state this is.
+    pub(crate) fn session(&self) -> SessionId {
+        self.fence.session
     }
 
     /// Whether a write failed; from then on every write is refused.

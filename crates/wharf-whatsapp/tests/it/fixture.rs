@@ -43,12 +43,7 @@ impl World {
         config.durability = Durability::Process;
         let storage = Storage::open(config).await.unwrap();
         let workspace = storage.ensure_default_workspace().await.unwrap().id;
-        let engine = EngineConfig {
-            chat_url,
-            version_page: None,
-            ..EngineConfig::default()
-        };
-        let network = EngineNetwork::new(engine, storage.clone(), Arc::new(SystemEdges)).unwrap();
+        let network = network(chat_url, &storage);
         Self {
             sandbox,
             storage,
@@ -108,6 +103,12 @@ impl World {
         }
     }
 
+    /// As after a start of the process: nothing is known but what is stored.
+    #[cfg(feature = "sandbox")]
+    pub fn restart(&mut self) {
+        self.network = network(self.sandbox.chat_url(), &self.storage);
+    }
+
     /// What a crash leaves that comes between the ratchet's write and the message's: the ratchet alone.
     #[cfg(feature = "sandbox")]
     pub async fn forget_uncommitted(&self, lease: SessionLease) {
@@ -162,6 +163,15 @@ impl World {
         assert_eq!(self.sandbox.unhandled().await, Vec::new());
         self.sandbox.stop().await;
     }
+}
+
+fn network(chat_url: String, storage: &Storage) -> EngineNetwork {
+    let engine = EngineConfig {
+        chat_url,
+        version_page: None,
+        ..EngineConfig::default()
+    };
+    EngineNetwork::new(engine, storage.clone(), Arc::new(SystemEdges)).unwrap()
 }
 
 /// Keeps what is committed, or refuses to.

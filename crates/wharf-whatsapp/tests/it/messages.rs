@@ -184,7 +184,7 @@ async fn a_message_that_meets_the_end_of_its_client_comes_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_whose_ratchet_was_stored_without_it_is_asked_for_again() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let (ann, bob, lease) = (
         world.phone("Ann").await,
         world.phone("Bob").await,
@@ -201,6 +201,7 @@ async fn a_message_whose_ratchet_was_stored_without_it_is_asked_for_again() {
     client.client.shutdown().await;
     let lease = world.claim(lease.session).await;
     world.forget_uncommitted(lease).await;
+    world.restart();
     let mut next = world.client(lease).await;
     next.start();
     next.closed(CloseReason::ConnectionLost).await;

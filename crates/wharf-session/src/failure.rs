@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::port::SendError;
 
-/// The reason beside a `failed`, `expired` or waiting message.
+/// The reason beside a `failed`, `expired`, `cancelled` or waiting message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureCode {
     /// The number has no WhatsApp account (`not_on_whatsapp`).
@@ -28,9 +28,48 @@ pub enum FailureCode {
     NewChatCap,
     /// What was stored for it can no longer be read (`unreadable`).
     Unreadable,
+    /// It was taken back while it was queued (`cancelled`). Only in its event: the status says it already.
+    Cancelled,
 }
 
 impl FailureCode {
+    /// Every code, for the docs; [`FailureCode::Rejected`] stands for all of its kind.
+    pub const ALL: [Self; 10] = [
+        Self::NotOnWhatsApp,
+        Self::TimeLocked,
+        Self::RateLimited,
+        Self::Rejected(0),
+        Self::Unsendable,
+        Self::EngineFailed,
+        Self::Expired,
+        Self::NewChatCap,
+        Self::Unreadable,
+        Self::Cancelled,
+    ];
+
+    /// What it means and what follows, for the docs.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::NotOnWhatsApp => "The number has no WhatsApp account.",
+            Self::TimeLocked => {
+                "WhatsApp does not let this account write to people who never wrote to it, for a time (463). The \
+                 message waits with `retry_at` while its time allows."
+            }
+            Self::RateLimited => "WhatsApp asks for a slower pace (429). The message waits with `retry_at`.",
+            Self::Rejected(_) => "WhatsApp refused the message with this code of its own.",
+            Self::Unsendable => "This kind of content cannot be sent to that address.",
+            Self::EngineFailed => {
+                "The message could not be encrypted or written. It waits with `retry_at` and fails after several tries."
+            }
+            Self::Expired => "Its time ran out before WhatsApp had it.",
+            Self::NewChatCap => {
+                "The day's new chats are used up. The message waits with `retry_at`; it never fails by it."
+            }
+            Self::Unreadable => "What was stored for it can no longer be read.",
+            Self::Cancelled => "It was taken back while it was queued.",
+        }
+    }
+
     /// What an ack error of the server means.
     pub const fn from_ack(error: u16) -> Self {
         match error {
@@ -53,7 +92,8 @@ impl FailureCode {
             | Self::Unsendable
             | Self::Expired
             | Self::NewChatCap
-            | Self::Unreadable => return None,
+            | Self::Unreadable
+            | Self::Cancelled => return None,
         };
         let doublings = u32::try_from(attempts).unwrap_or(u32::MAX).min(10);
         (attempts < tries).then(|| (first * (1 << doublings)).min(longest))
@@ -72,6 +112,7 @@ impl fmt::Display for FailureCode {
             Self::Expired => "expired",
             Self::NewChatCap => "new_chat_cap",
             Self::Unreadable => "unreadable",
+            Self::Cancelled => "cancelled",
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wharf_model::Timestamp;
 use wharf_storage::idempotency::{self, Answer, Claim, IdempotencyKey};
-use wharf_storage::{Sealed, Storage, StorageError, Tx, WorkspaceKeys};
+use wharf_storage::{Storage, StorageError, Tx, WorkspaceKeys};
 
 /// How long an answer is repeated.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -61,7 +61,7 @@ pub enum IdempotencyError {
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     claim: IdempotencyKey,
-    answer: Sealed,
+    answer: Answer,
     keys: Arc<WorkspaceKeys>,
     now: Timestamp,
 }
@@ -78,7 +78,7 @@ impl Prepared {
         let answer = idempotency::seal_answer(&keys, &claim.key, &rendered).map_err(Refused::Storage)?;
         Ok(Self {
             claim,
-            answer,
+            answer: Answer::Sealed(answer),
             keys,
             now: storage.clock().now(),
         })
@@ -86,12 +86,9 @@ impl Prepared {
 
     /// Inside the unit, before the effect: rolls the unit back when the key was used.
     pub(crate) async fn claim(&self, tx: &mut Tx) -> Result<(), StorageError> {
-        let claim = idempotency::claim(tx, &self.claim, self.now, self.now + KEPT).await?;
+        let claim = idempotency::claim_answered(tx, &self.claim, &self.answer, self.now, self.now + KEPT).await?;
         match claim {
-            Claim::Fresh => {
-                let answer = Answer::Sealed(self.answer.clone());
-                idempotency::finish(tx, self.claim.workspace_id, &self.claim.key, &answer).await
-            }
+            Claim::Fresh => Ok(()),
             used => Err(StorageError::rejected(Used(used))),
         }
     }

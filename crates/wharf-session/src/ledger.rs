@@ -116,12 +116,12 @@ impl Ledger {
     /// Ends queued messages whose time ran out, at most `limit`. Says how many.
     pub(crate) async fn expire(&self, tx: &mut Tx, now: Timestamp, limit: u32) -> Result<usize, StorageError> {
         let code = crate::FailureCode::Expired.to_string();
+        let ended = messages::expire_due(tx, self.session, now, &code, limit).await?;
         let step = Step {
             to: MessageStatus::Expired,
             at: now,
             code: Some(code),
         };
-        let ended = messages::expire_due(tx, self.session, now, limit).await?;
         for advance in &ended {
             self.told(tx, Some(*advance), &step).await?;
         }

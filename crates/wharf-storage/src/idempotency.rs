@@ -74,7 +74,8 @@ fn place(key: &str) -> Place {
     Place::new("idempotency", key.as_bytes(), "answer")
 }
 
-/// Claims a key, or says what became of its first use. An expired use counts as none.
+/// Claims a key, or says what became of its first use. An expired use counts as none: `expires_at` bounds how long a
+/// claim holds its key whose end could not be stored.
 ///
 /// # Errors
 /// The database failed.
@@ -161,16 +162,22 @@ async fn first_use(tx: &mut Tx, key: &IdempotencyKey) -> Result<Claim, StorageEr
     }
 }
 
-/// Stores how the call ended. Belongs in the unit that makes the effect.
+/// Stores how the call ended, to be repeated until `expires_at`.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when the key was not claimed.
-pub async fn finish(tx: &mut Tx, workspace: WorkspaceId, key: &str, answer: &Answer) -> Result<(), StorageError> {
+pub async fn finish(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    key: &str,
+    answer: &Answer,
+    expires_at: Timestamp,
+) -> Result<(), StorageError> {
     let (state, answer) = columns(answer);
     let changed = tx
         .execute(
-            "update idempotency set state = $3, answer = $4 where workspace_id = $1 and key = $2",
-            params![&workspace, key, state, answer],
+            "update idempotency set state = $3, answer = $4, expires_at = $5 where workspace_id = $1 and key = $2",
+            params![&workspace, key, state, answer, expires_at],
         )
         .await?;
     if changed == 1 {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use wharf_model::{Clock, EventKind, MessageId, MessageStatus, Random};
 use wharf_storage::events::{self as log, Event};
 use wharf_storage::messages::{self, InboundDraft, Inserted, NewInbound};
-use wharf_storage::{Queue, Storage, StorageError};
+use wharf_storage::{Blind, Queue, Storage, StorageError};
 
 use crate::content;
 use crate::context::Context;
@@ -75,11 +75,26 @@ impl Inbox {
         Ok((row, event))
     }
 
+    /// The chats in which somebody else said something, under every address that Wharf may have written to.
+    fn answered(&self, batch: &[InboundMessage]) -> Vec<Blind> {
+        let others = batch.iter().filter(|message| !message.from_me);
+        let chats = others.flat_map(|message| {
+            let direct = message.chat == message.sender;
+            [Some(&message.chat), message.sender_phone.as_ref().filter(|_| direct)]
+        });
+        chats
+            .flatten()
+            .map(|chat| messages::chat_index(&self.ledger.keys, &chat.to_string()))
+            .collect()
+    }
+
     async fn store(&self, batch: &[InboundMessage]) -> Result<usize, StorageError> {
         let rows = batch
             .iter()
             .map(|message| self.prepare(message))
             .collect::<Result<Vec<_>, _>>()?;
+        let answered = self.answered(batch);
+        let (session, now) = (self.ledger.session, self.clock.now());
         self.storage
             .write(Queue::Normal, move |tx| {
                 Box::pin(async move {
@@ -89,6 +104,9 @@ impl Inbox {
                             log::append(tx, event).await?;
                             new += 1;
                         }
+                    }
+                    for chat in answered.iter().filter(|_| new > 0) {
+                        messages::stop_waiting(tx, session, chat, now).await?;
                     }
                     Ok(new)
                 })

@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wharf_model::{SessionState, Timestamp};
 use wharf_storage::StorageError;
-use wharf_storage::sessions::SessionProfile;
+use wharf_storage::sessions::{SessionProfile, Wanted};
 
 use crate::context::Context;
 use crate::ledger::Ledger;
@@ -88,6 +88,8 @@ pub(crate) struct Actor {
     ready: Share,
     /// Another owner has the session.
     fenced: bool,
+    /// What the order that is being carried out wants of the session, also should the process die in it.
+    intent: Option<Wanted>,
     profile: SessionProfile,
     /// The random pause before the next dial, in a mass start.
     pause: Duration,

@@ -34,7 +34,13 @@ impl Actor {
     }
 
     async fn start(&mut self) -> Result<(), SessionError> {
+        self.intent = None;
         self.want(Wanted::Connected).await;
+        self.dial_up().await?;
+        self.stored()
+    }
+
+    async fn dial_up(&mut self) -> Result<(), SessionError> {
         let running = self.link.as_ref().is_some_and(super::link::Link::is_running);
         if running || self.dialling.is_some() {
             return Ok(());
@@ -44,29 +50,60 @@ impl Actor {
     }
 
     async fn stop(&mut self) -> Result<(), SessionError> {
+        self.intent = None;
         self.attempts.clear();
         self.unsaved.push_back(Change::Wanted(Wanted::Stopped));
         self.feed(Input::Disconnect, None).await;
         self.stored()
     }
 
-    /// A new client on what is stored, whatever the old one was at.
+    /// A new client on what is stored, whatever the old one was at. A process that dies in between connects again.
     async fn restart(&mut self) -> Result<(), SessionError> {
-        self.stop().await?;
+        self.attempts.clear();
+        self.intent = Some(Wanted::Connected);
+        self.feed(Input::Disconnect, None).await;
         self.start().await
     }
 
-    async fn log_out(&mut self) -> Result<(), SessionError> {
-        if !self.reach_whatsapp().await {
-            tracing::warn!(session.id = %self.slot.session, "WhatsApp cannot be told of the logout: remove the device on the phone");
+    /// What an earlier process was told to do and died at.
+    pub(super) async fn go_on(&mut self, wanted: Wanted, start: Start) {
+        let gone_on = match wanted {
+            Wanted::Connected => return self.come_back(start).await,
+            Wanted::Stopped => return,
+            Wanted::LoggedOut => self.log_out().await,
+            Wanted::Deleted => self.delete().await,
+        };
+        if let Err(error) = gone_on {
+            self.complain(
+                &error,
+                "What was asked of the session before the stop could not be finished",
+            );
         }
-        self.unsaved.push_back(Change::Wanted(Wanted::Stopped));
-        self.feed(Input::Logout, None).await;
+    }
+
+    async fn log_out(&mut self) -> Result<(), SessionError> {
+        self.unlink_as(Wanted::LoggedOut).await?;
+        self.intent = None;
+        self.want(Wanted::Stopped).await;
         if self.unlinked {
             Err(SessionError::NotShredded)
         } else {
             self.stored()
         }
+    }
+
+    /// Unlinks the device. The intent is stored first: a process that dies on the way goes on at the next start.
+    async fn unlink_as(&mut self, intent: Wanted) -> Result<(), SessionError> {
+        self.intent = Some(intent);
+        self.want(intent).await;
+        if !self.reach_whatsapp().await {
+            if self.cx.stopping.is_cancelled() {
+                return Err(SessionError::Stopping);
+            }
+            tracing::warn!(session.id = %self.slot.session, "WhatsApp cannot be told of the logout: remove the device on the phone");
+        }
+        self.feed(Input::Logout, None).await;
+        Ok(())
     }
 
     /// An unlink needs a connection: one that is off is brought up for it, as far as that is quick. `false`: a linked
@@ -76,11 +113,11 @@ impl Actor {
         if !linked || self.is_ready() {
             return true;
         }
-        if self.start().await.is_err() {
+        if self.dial_up().await.is_err() {
             return false;
         }
         let until = Instant::now() + REACH;
-        while !self.is_ready() && self.on_its_way() && Instant::now() < until {
+        while !self.is_ready() && self.on_its_way() && !self.cx.stopping.is_cancelled() && Instant::now() < until {
             if tokio::time::timeout_at(until, self.next_of_link()).await.is_err() {
                 break;
             }
@@ -92,9 +129,10 @@ impl Actor {
         self.dialling.is_some() || self.link.is_some()
     }
 
-    /// One step of dialling or of the connection, with no ear for anything else.
+    /// One step of dialling or of the connection, with no ear for other orders.
     async fn next_of_link(&mut self) {
         tokio::select! {
+            () = self.cx.stopping.cancelled() => {}
             dialled = super::dial::finished(&mut self.dialling) => self.on_dialled(dialled).await,
             events = super::happened(&mut self.link) => self.on_events(events).await,
         }
@@ -155,23 +193,35 @@ impl Actor {
     }
 
     async fn delete(&mut self) -> Result<(), SessionError> {
-        match self.log_out().await {
-            // The deletion shreds every key and takes the row away: what could not be stored is of no interest then.
-            Ok(()) | Err(SessionError::NotShredded | SessionError::NotStored) => {}
-            Err(error) => return Err(error),
+        self.unlink_as(Wanted::Deleted).await?;
+        if self.fenced {
+            return Err(SessionError::Restarting);
         }
-        match self
-            .cx
-            .storage
-            .delete_session(self.slot.workspace, self.slot.session)
-            .await
-        {
+        let (workspace, session) = (self.slot.workspace, self.slot.session);
+        match self.cx.storage.delete_session(workspace, session).await {
             Ok(()) | Err(StorageError::NotFound(_)) => {}
+            Err(error) if self.is_gone().await => {
+                self.complain(
+                    &error,
+                    "The session was deleted; its traces leave the disk at the next stop",
+                );
+            }
             Err(error) => return Err(error.into()),
         }
         tracing::info!(session.id = %self.slot.session, "The session was deleted");
         self.slot.live.send_modify(|live| live.deleted = true);
         Ok(())
+    }
+
+    /// Whether the row went although the call that was to take it away failed.
+    async fn is_gone(&self) -> bool {
+        let session = self.slot.session;
+        let row = self
+            .cx
+            .storage
+            .read(move |tx| Box::pin(sessions::load(tx, session)))
+            .await;
+        matches!(row, Ok(None))
     }
 
     async fn reload(&mut self) -> Result<(), SessionError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_model::{CloseReason, SessionId, SessionState, SessionStatus, Timestamp};
-use wharf_storage::sessions::{self, Session, SessionProfile, Wanted};
+use wharf_storage::sessions::{self, Session, SessionProfile};
 use wharf_storage::{SessionKeys, StorageError, messages};
 
 use super::attempts::Attempts;
@@ -33,8 +33,11 @@ pub(super) async fn actor(cx: &Arc<Context>, slot: &Arc<Slot>, start: Start) -> 
     let pacer = pacer(cx, &row).await?;
     let wanted = row.wanted;
     let mut actor = build(cx, slot, journal, &row, &keys, pacer)?;
-    actor.begin(wanted, start).await;
-    Ok(Some(actor))
+    actor.save().await;
+    actor.publish();
+    actor.go_on(wanted, start).await;
+    let deleted = slot.live.borrow().deleted;
+    Ok((!deleted).then_some(actor))
 }
 
 fn build(
@@ -77,6 +80,7 @@ fn build(
         reports: VecDeque::new(),
         ready: Share::ready(),
         fenced: false,
+        intent: None,
         profile: profile.unwrap_or_default(),
         pause: Duration::ZERO,
     };
@@ -136,12 +140,9 @@ async fn history(
 }
 
 impl Actor {
-    async fn begin(&mut self, wanted: Wanted, start: Start) {
-        self.save().await;
-        self.publish();
-        if wanted == Wanted::Connected
-            && let Err(error) = self.connect(start).await
-        {
+    /// Connects as it was before the break.
+    pub(super) async fn come_back(&mut self, start: Start) {
+        if let Err(error) = self.connect(start).await {
             self.complain(&error, "The session could not be dialled; it is tried again");
             self.dial_later().await;
         }

@@ -99,7 +99,8 @@ impl Actor {
             detail: detail.map(str::to_owned),
         });
         if self.gave_up() {
-            self.unsaved.push_back(Change::Wanted(Wanted::Stopped));
+            let wanted = self.intent.unwrap_or(Wanted::Stopped);
+            self.unsaved.push_back(Change::Wanted(wanted));
         }
     }
 

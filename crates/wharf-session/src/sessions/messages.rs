@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use wharf_model::{Direction, EventId, EventKind, MessageId, MessageStatus, Recipient, SessionId, WorkspaceId};
-use wharf_storage::events::{self as log, Event};
-use wharf_storage::messages::{self as rows, Message, MessageFilter};
-use wharf_storage::{Page, PageRequest, Queue, SessionKeys, StorageError};
+use wharf_model::{Direction, MessageId, MessageStatus, Recipient, SessionId, WorkspaceId};
+use wharf_storage::messages::{self as rows, MessageFilter};
+use wharf_storage::{Page, PageRequest, Queue, SessionKeys};
 
 use super::{MessageView, Sessions};
 use crate::error::SessionError;
-use crate::events::{self, MessageFacts};
+use crate::failure::FailureCode;
+use crate::ledger::{Ledger, Step};
 use crate::telemetry;
 
 /// Which messages a list shows.
@@ -94,50 +94,25 @@ impl Sessions {
             .await?;
         let message = found.ok_or(SessionError::NotFound)?;
         let keys = self.keys(message.session_id).await?;
-        let event = self.cancelled_event(&message, &keys)?;
-        let now = event.created_at;
-        let advance = self
+        let ledger = Ledger::new(&self.cx, workspace, keys);
+        let step = Step {
+            to: MessageStatus::Cancelled,
+            at: self.cx.clock.now(),
+            code: Some(FailureCode::Cancelled.to_string()),
+        };
+        let cancelled = self
             .storage()
             .write(Queue::Normal, move |tx| {
                 Box::pin(async move {
-                    let advance = rows::cancel(tx, workspace, id, now).await?;
-                    if advance.is_some() {
-                        log::append(tx, &event).await?;
-                    }
-                    Ok(advance)
+                    let advance = rows::cancel(tx, workspace, id, step.at).await?;
+                    ledger.told(tx, advance, &step).await
                 })
             })
             .await?;
-        if advance.is_some() {
+        if cancelled {
             telemetry::messages(MessageStatus::Cancelled, 1);
         }
         self.message(workspace, id).await
-    }
-
-    fn cancelled_event(&self, message: &Message, keys: &SessionKeys) -> Result<Event, StorageError> {
-        let (id, now) = (
-            EventId::generate(&*self.cx.clock, &*self.cx.random),
-            self.cx.clock.now(),
-        );
-        let open = message.open(keys)?;
-        let metadata = open.metadata.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let facts = MessageFacts {
-            id: message.id,
-            session: message.session_id,
-            lane: message.lane,
-            chat: &open.chat,
-            whatsapp_id: &message.whatsapp_id,
-            metadata: metadata.as_ref(),
-        };
-        let data = events::message_status(&facts, MessageStatus::Cancelled, now, Some("cancelled"));
-        Ok(Event {
-            id,
-            workspace_id: message.workspace_id,
-            session_id: Some(message.session_id),
-            kind: EventKind::MessageFailed,
-            data: keys.seal_event(id, data.to_string().as_bytes())?,
-            created_at: now,
-        })
     }
 
     async fn filter(&self, query: MessageQuery) -> Result<MessageFilter, SessionError> {

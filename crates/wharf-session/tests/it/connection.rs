@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use wharf_model::{CloseReason, SessionState, SessionStatus};
+use wharf_model::{Clock, CloseReason, SessionState, SessionStatus};
 use wharf_session::SessionError;
 use wharf_session::port::ClientEvent;
-use wharf_storage::PageRequest;
 use wharf_storage::sessions::{self, Wanted};
+use wharf_storage::{PageRequest, Queue};
 
 use crate::script::ScriptedClient;
 use crate::world::{World, is_pending};
@@ -288,6 +288,68 @@ async fn a_deletion_logs_out_a_session_that_was_off() {
         world.sessions.get(workspace, id).await,
         Err(SessionError::NotFound)
     ));
+}
+
+/// What a process leaves behind that died while it logged out or deleted.
+async fn dies_at(world: &mut World, id: wharf_model::SessionId, wanted: Wanted) {
+    let (workspace, now) = (world.workspace, world.clock.now());
+    world.sessions.drained().await;
+    world
+        .storage
+        .write(Queue::Normal, move |tx| {
+            Box::pin(sessions::set_wanted(tx, workspace, id, wanted, now))
+        })
+        .await
+        .unwrap();
+    world.restart().await;
+}
+
+#[tokio::test]
+async fn a_logout_that_a_crash_cut_short_is_finished_by_the_next_start() {
+    let mut world = World::new().await;
+    let (id, _) = world.ready().await;
+    dies_at(&mut world, id, Wanted::LoggedOut).await;
+    let client = world.network.next_client().await;
+    client.open(1).await;
+    world.until_status(id, SessionStatus::NotStarted).await;
+    assert!(client.logged_out.load(Ordering::SeqCst));
+    client.shut_down().await;
+    // The order after it finds the logout done and stored.
+    world.looked(id).await;
+    assert_eq!(row(&world, id).await.wanted, Wanted::Stopped);
+}
+
+#[tokio::test]
+async fn a_deletion_that_a_crash_cut_short_is_finished_by_the_next_start() {
+    let mut world = World::new().await;
+    let (id, _) = world.ready().await;
+    dies_at(&mut world, id, Wanted::Deleted).await;
+    let client = world.network.next_client().await;
+    client.open(1).await;
+    client.shut_down().await;
+    assert!(client.logged_out.load(Ordering::SeqCst));
+    while world.sessions.get(world.workspace, id).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stop_in_the_middle_of_a_deletion_leaves_it_to_the_next_start() {
+    let mut world = World::new().await;
+    let (id, _) = world.ready().await;
+    world.sessions.disconnect(world.workspace, id).await.unwrap();
+    let (sessions, workspace) = (world.sessions.clone(), world.workspace);
+    let deletion = tokio::spawn(async move { sessions.delete(workspace, id).await });
+    // It dials to log out; nobody answers, and the process is stopped.
+    let silent = world.network.next_client().await;
+    silent.running(1).await;
+    world.restart().await;
+    assert!(matches!(deletion.await.unwrap(), Err(SessionError::Stopping)));
+    assert!(!silent.logged_out.load(Ordering::SeqCst));
+    let client = world.network.next_client().await;
+    client.open(1).await;
+    client.shut_down().await;
+    assert!(client.logged_out.load(Ordering::SeqCst));
 }
 
 #[tokio::test]

@@ -69,3 +69,26 @@ async fn an_answer_makes_a_chat_known() {
     world.send(id, "+15550000007", "hi, how can we help?").await;
     client.next_send().await;
 }
+
+/// WhatsApp holds back first words only; it may write the answer under the hidden id.
+#[tokio::test]
+async fn an_answer_ends_the_waiting_of_a_time_lock() {
+    let world = World::new().await;
+    let (id, client) = world.ready().await;
+    let locked = world.send(id, "+15550000007", "hello?").await;
+    client.refuse(&client.next_send().await.whatsapp_id, Some(463));
+    world.until_message(locked.id, |view| view.retry_at.is_some()).await;
+    let mut own = message("ABC", "100000000000007@lid", "from our other phone");
+    own.chat = own.sender.clone();
+    own.sender_phone = Some("15550000007@s.whatsapp.net".parse().unwrap());
+    let answer = InboundMessage {
+        whatsapp_id: "DEF".to_owned(),
+        ..own.clone()
+    };
+    own.from_me = true;
+    client.inbound.commit(vec![own]).await.unwrap();
+    world.looked(id).await;
+    assert!(!client.has_send().await, "our own word is no answer");
+    client.inbound.commit(vec![answer]).await.unwrap();
+    assert_eq!(client.next_send().await.whatsapp_id, locked.whatsapp_id);
+}

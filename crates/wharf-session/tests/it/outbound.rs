@@ -275,14 +275,14 @@ async fn what_cannot_go_fails_with_a_stable_code_or_waits() {
         (MessageStatus::Queued, Some("time_locked"))
     );
 
-    let mut new = world.text(id, ADA, "cold contact in a hurry");
+    let mut new = world.text(id, BOB, "cold contact in a hurry");
     new.expires_in = Some(Duration::from_secs(60));
     let hurried = world.accept(new).await;
     client.refuse(&client.next_send().await.whatsapp_id, Some(463));
     let view = world.until_sent(hurried.id, MessageStatus::Failed).await;
     assert_eq!(view.code.as_deref(), Some("time_locked"));
 
-    let rejected = world.send(id, ADA, "odd").await;
+    let rejected = world.send(id, BOB, "odd").await;
     client.refuse(&client.next_send().await.whatsapp_id, Some(479));
     let view = world.until_sent(rejected.id, MessageStatus::Failed).await;
     assert_eq!(view.code.as_deref(), Some("rejected_479"));
@@ -291,6 +291,25 @@ async fn what_cannot_go_fails_with_a_stable_code_or_waits() {
     let unknown = world.send(id, BOB, "nobody there").await;
     let view = world.until_sent(unknown.id, MessageStatus::Failed).await;
     assert_eq!(view.code.as_deref(), Some("not_on_whatsapp"));
+}
+
+#[tokio::test]
+async fn a_chat_keeps_its_order_while_a_message_waits() {
+    let world = World::new().await;
+    let (id, client) = world.ready().await;
+    let first = world.send(id, ADA, "first").await;
+    client.refuse(&client.next_send().await.whatsapp_id, Some(463));
+    let waiting = world.until_message(first.id, |view| view.retry_at.is_some()).await;
+    let second = world.send(id, ADA, "second").await;
+    world.looked(id).await;
+    assert!(!client.has_send().await, "the second message overtook the first");
+    let now = wharf_model::Clock::now(&*world.clock);
+    world.advance(waiting.retry_at.unwrap().since(now)).await;
+    for message in [&first, &second] {
+        let sent = client.next_send().await;
+        assert_eq!(sent.whatsapp_id, message.whatsapp_id);
+        client.ack(&sent.whatsapp_id);
+    }
 }
 
 #[tokio::test]

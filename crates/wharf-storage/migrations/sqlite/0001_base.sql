@@ -52,7 +52,7 @@ create table sessions (
     workspace_id blob not null references workspaces (id),
     name text not null,
     network text not null,
-    wanted text not null check (wanted in ('connected', 'stopped')),
+    wanted text not null check (wanted in ('connected', 'stopped', 'logged_out', 'deleted')),
     status text not null,
     status_since integer not null,
     last_qr_at integer,
@@ -80,7 +80,7 @@ create table sessions (
 ) strict;
 
 create index sessions_list on sessions (workspace_id, seq) where deleted_at is null;
-create index sessions_wanted on sessions (seq) where wanted = 'connected' and deleted_at is null;
+create index sessions_wanted on sessions (seq) where wanted <> 'stopped' and deleted_at is null;
 create index sessions_shred on sessions (keys_shred_at) where keys_shred_at is not null;
 create index sessions_deleted on sessions (deleted_at) where deleted_at is not null;
 
@@ -131,6 +131,9 @@ create index messages_session on messages (session_id, seq);
 create index messages_chat on messages (session_id, chat_index, seq);
 -- The queue. It holds the chat so that chats in flight are passed over without a look at the row.
 create index messages_queue on messages (session_id, lane, due_at, seq, chat_index) where status = 'queued';
+-- What waits for another try holds back what was accepted after it for the same chat.
+create index messages_waiting on messages (session_id, chat_index, lane, seq)
+    where status = 'queued' and retry_at is not null;
 create index messages_in_flight on messages (session_id, chat_index, seq) where status = 'sending';
 create index messages_expiry on messages (session_id, expires_at) where status = 'queued' and expires_at is not null;
 

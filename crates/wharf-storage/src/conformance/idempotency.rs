@@ -22,9 +22,9 @@ async fn claim(subject: &Subject, key: IdempotencyKey) -> Claim {
 }
 
 async fn finish(subject: &Subject, answer: Answer) {
-    let workspace = subject.workspace;
+    let (workspace, end) = (subject.workspace, subject.now() + Duration::from_secs(24 * 3600));
     subject
-        .write(move |tx| Box::pin(async move { idempotency::finish(tx, workspace, "order-991", &answer).await }))
+        .write(move |tx| Box::pin(async move { idempotency::finish(tx, workspace, "order-991", &answer, end).await }))
         .await;
 }
 
@@ -42,7 +42,7 @@ pub async fn the_first_call_has_the_effect_and_the_second_its_answer(subject: &S
         .write(move |tx| {
             Box::pin(async move {
                 let claimed = idempotency::claim(tx, &first, now, end).await?;
-                idempotency::finish(tx, first.workspace_id, &first.key, &answer).await?;
+                idempotency::finish(tx, first.workspace_id, &first.key, &answer, end).await?;
                 Ok(claimed)
             })
         })
@@ -85,6 +85,25 @@ pub async fn a_call_in_progress_is_said_to_be_and_can_be_released(subject: &Subj
         .write(move |tx| Box::pin(idempotency::release(tx, workspace, "order-991")))
         .await;
     assert_eq!(claim(subject, key(subject, b"{}")).await, Claim::Fresh);
+}
+
+/// Its end could not be stored: the key comes free, and what is finished later is kept from then on.
+pub async fn a_claim_that_nobody_ended_lapses(subject: &Subject) {
+    let (now, lease) = (subject.now(), Duration::from_secs(60));
+    let first = key(subject, b"{}");
+    subject
+        .write(move |tx| Box::pin(async move { idempotency::claim(tx, &first, now, now + lease).await }))
+        .await;
+    assert_eq!(claim(subject, key(subject, b"{}")).await, Claim::InProgress);
+    subject.clock.advance(lease);
+    let (again, now) = (key(subject, b"{}"), subject.now());
+    let claimed = subject
+        .write(move |tx| Box::pin(async move { idempotency::claim(tx, &again, now, now + lease).await }))
+        .await;
+    assert_eq!(claimed, Claim::Fresh);
+    finish(subject, Answer::SecretShown).await;
+    subject.clock.advance(lease);
+    assert_eq!(claim(subject, key(subject, b"{}")).await, Claim::SecretShown);
 }
 
 /// A secret is shown once and stored never.

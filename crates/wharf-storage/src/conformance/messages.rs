@@ -110,10 +110,18 @@ pub async fn an_expired_message_is_never_sent(subject: &Subject) {
     assert!(!subject.send(&session, ids[0]).await);
     let (id, now) = (session.id, subject.now());
     let ended = subject
-        .write(move |tx| Box::pin(messages::expire_due(tx, id, now, 10)))
+        .write(move |tx| Box::pin(messages::expire_due(tx, id, now, "expired", 10)))
         .await;
     assert_eq!(ended.iter().map(|advance| advance.id).collect::<Vec<_>>(), ids);
-    assert_eq!(subject.message(ids[0]).await.status, MessageStatus::Expired);
+    let expired = subject.message(ids[0]).await;
+    assert_eq!(
+        (expired.status, expired.code.as_deref()),
+        (MessageStatus::Expired, Some("expired"))
+    );
+    let lines = subject
+        .read(move |tx| Box::pin(async move { messages::timeline(tx, &expired).await }))
+        .await;
+    assert_eq!(lines.last().unwrap().code.as_deref(), Some("expired"));
 }
 
 /// After that it is too late.
@@ -188,6 +196,56 @@ pub async fn a_postponed_message_waits_and_says_why(subject: &Subject) {
         (MessageStatus::Sending, None),
     ];
     assert_eq!(lines, expected);
+}
+
+/// A message that failed for now is not overtaken by the next one of its chat, neither while it waits nor when both
+/// could go.
+pub async fn a_waiting_message_is_not_overtaken_in_its_chat(subject: &Subject) {
+    let session = subject.session("s").await;
+    let new = [
+        (A, Lane::Interactive),
+        (A, Lane::Interactive),
+        (B, Lane::Interactive),
+        (A, Lane::Otp),
+    ];
+    let new = new.map(|(chat, lane)| subject.outbound(&session, lane, chat));
+    let ids = subject.accept(new.to_vec()).await;
+    assert!(subject.send(&session, ids[0]).await);
+    let (sid, now, first) = (session.id, subject.now(), ids[0]);
+    let retry = now + Duration::from_secs(30);
+    subject
+        .write(move |tx| Box::pin(messages::postpone(tx, sid, first, retry, "engine_failed", now)))
+        .await
+        .unwrap();
+    assert_eq!(subject.next(&session).await, [ids[3], ids[2]]);
+    subject.clock.advance(Duration::from_secs(30));
+    assert_eq!(subject.next(&session).await, [ids[3], ids[2], ids[0]]);
+    assert!(subject.send(&session, ids[0]).await);
+    let now = subject.now();
+    subject
+        .write(move |tx| Box::pin(messages::advance(tx, sid, first, MessageStatus::Sent, now, None)))
+        .await
+        .unwrap();
+    assert_eq!(subject.next(&session).await, [ids[3], ids[1], ids[2]]);
+}
+
+/// And still goes before what was accepted later.
+pub async fn an_answer_ends_the_waiting_of_its_chat(subject: &Subject) {
+    let session = subject.session("s").await;
+    let new = [A, B, A].map(|chat| subject.outbound(&session, Lane::Interactive, chat));
+    let ids = subject.accept(new.to_vec()).await;
+    let (sid, now, retry) = (session.id, subject.now(), subject.now() + Duration::from_secs(3600));
+    for id in [ids[0], ids[1]] {
+        subject
+            .write(move |tx| Box::pin(messages::postpone(tx, sid, id, retry, "time_locked", now)))
+            .await
+            .unwrap();
+    }
+    let chat = messages::chat_index(&session.keys, A);
+    subject
+        .write(move |tx| Box::pin(async move { messages::stop_waiting(tx, sid, &chat, now).await }))
+        .await;
+    assert_eq!(subject.next(&session).await, [ids[0]]);
 }
 
 /// WhatsApp delivers again what it was not told has arrived.

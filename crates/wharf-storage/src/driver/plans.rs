@@ -21,7 +21,7 @@ const MAY_SCAN: [(&str, &str); 7] = [
     ("from workspaces order by", "at the start; tenants are few"),
     ("select id, wrapped from data_keys", "a rotation rewraps every key"),
     (
-        "from sessions where wanted = 'connected'",
+        "from sessions where wanted <> 'stopped'",
         "the partial index holds nothing else",
     ),
     ("key like 'test %'", "asked by other tests that share this process"),
@@ -55,6 +55,8 @@ async fn no_statement_reads_a_whole_table() {
         messages::a_message_can_be_cancelled_only_while_it_is_queued,
         messages::what_was_in_flight_is_found_after_a_crash,
         messages::a_postponed_message_waits_and_says_why,
+        messages::a_waiting_message_is_not_overtaken_in_its_chat,
+        messages::an_answer_ends_the_waiting_of_its_chat,
         messages::an_inbound_message_is_stored_once,
         messages::lists_follow_their_filters_and_cursors,
         messages::a_wiped_body_is_gone,

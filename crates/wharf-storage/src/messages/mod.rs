@@ -15,7 +15,7 @@ pub use inbound::{Inserted, insert_inbound};
 pub use list::{MessageFilter, get, list, timeline};
 pub use outbound::{
     QueueDepth, in_flight, insert_outbound, mark_sending, next_due_at, next_outbound, note_resent, postpone,
-    queue_depth,
+    queue_depth, stop_waiting,
 };
 pub use pace::{chat_is_known, chats_opened, next_expiry_at, sent_since, sessions_with_expired};
 pub use row::{Message, OpenMessage, TimelineEntry};

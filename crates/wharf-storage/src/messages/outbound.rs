@@ -7,6 +7,7 @@ use super::row::{Message, columns, read_all};
 use super::status::{self, Advance};
 use crate::driver::value::params;
 use crate::error::StorageError;
+use crate::seal::Blind;
 use crate::sessions::{Fence, check_epoch};
 use crate::unit::tx::{ReadTx, Tx};
 
@@ -55,7 +56,8 @@ pub async fn insert_outbound(tx: &mut Tx, message: &NewOutbound) -> Result<(), S
 }
 
 /// What may be sent now: lane by lane, in each by time and then in order of acceptance, without chats that have a
-/// message in flight and without what has expired. Two messages of one chat can both be in the answer; the second one's
+/// message in flight, without what was accepted after a message of its chat and lane that waits for another try (people
+/// read in the order in which they were written to), and without what has expired. Two messages of one chat can both be in the answer; the second one's
 /// [`mark_sending`] says no while the first is in flight.
 ///
 /// # Errors
@@ -88,6 +90,9 @@ const NEXT: &str = concat!(
         and (expires_at is null or expires_at > $3)
         and not exists (select 1 from messages f
             where f.session_id = m.session_id and f.chat_index = m.chat_index and f.status = 'sending')
+        and not exists (select 1 from messages w
+            where w.session_id = m.session_id and w.lane = m.lane and w.chat_index = m.chat_index and w.seq < m.seq
+              and w.status = 'queued' and w.retry_at is not null)
       order by due_at, seq limit $4"
 );
 
@@ -195,6 +200,25 @@ pub async fn postpone(
         from,
         to: MessageStatus::Queued,
     }))
+}
+
+/// Ends the waiting of a chat's messages: somebody answered there, which lifts the limits that hold back a first word.
+///
+/// # Errors
+/// The database failed.
+pub async fn stop_waiting(tx: &mut Tx, session: SessionId, chat: &Blind, now: Timestamp) -> Result<(), StorageError> {
+    // `retry_at` stays: until the message is taken it holds back what was accepted after it.
+    let changed = tx
+        .execute(
+            "update messages set due_at = $3, retry_at = $3, updated_at = $3
+             where session_id = $1 and chat_index = $2 and status = 'queued' and retry_at is not null and retry_at > $3",
+            params![&session, chat, now],
+        )
+        .await?;
+    if changed > 0 {
+        tx.notes().nudge(session);
+    }
+    Ok(())
 }
 
 /// How many messages wait in each lane. Counts index entries: for pages and metrics, not for every send.

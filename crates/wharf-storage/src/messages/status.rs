@@ -128,7 +128,8 @@ pub async fn cancel(
     step(tx, id, row.take()?, MessageStatus::Cancelled, now, None).await
 }
 
-/// Ends queued messages of a session whose time ran out, at most `limit`. The answer is what an event is due for.
+/// Ends queued messages of a session whose time ran out, at most `limit`, with the `code` that says so. The answer is
+/// what an event is due for.
 ///
 /// # Errors
 /// The database failed.
@@ -136,6 +137,7 @@ pub async fn expire_due(
     tx: &mut Tx,
     session: SessionId,
     now: Timestamp,
+    code: &str,
     limit: u32,
 ) -> Result<Vec<Advance>, StorageError> {
     let rows = tx
@@ -154,7 +156,7 @@ pub async fn expire_due(
                 MessageStatus::Queued,
                 MessageStatus::Expired,
                 now,
-                None,
+                Some(code),
             )
             .await?,
         );

@@ -147,8 +147,8 @@ pub async fn list(tx: &mut ReadTx, workspace: WorkspaceId, page: &PageRequest) -
     Ok(Page::cut(sessions.collect::<Result<_, _>>()?, page, LIST, workspace))
 }
 
-/// Every session of every workspace that should be connected, oldest first: what the supervisor compares with the
-/// actors that run.
+/// Every session of every workspace that should be anything but left alone, oldest first: what the supervisor compares
+/// with the actors that run.
 ///
 /// # Errors
 /// The database failed.
@@ -156,7 +156,7 @@ pub async fn wanted(tx: &mut ReadTx) -> Result<Vec<Session>, StorageError> {
     let sql = concat!(
         "select ",
         columns!(),
-        " from sessions where wanted = 'connected' and deleted_at is null order by seq"
+        " from sessions where wanted <> 'stopped' and deleted_at is null order by seq"
     );
     let found = tx.query(sql, &[]).await?;
     found

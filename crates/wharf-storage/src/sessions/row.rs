@@ -16,6 +16,10 @@ pub enum Wanted {
     Connected,
     /// Left alone.
     Stopped,
+    /// Unlinked at WhatsApp and its keys shredded; left alone once that is done.
+    LoggedOut,
+    /// Logged out, then gone.
+    Deleted,
 }
 
 impl Wanted {
@@ -24,6 +28,8 @@ impl Wanted {
         match self {
             Self::Connected => "connected",
             Self::Stopped => "stopped",
+            Self::LoggedOut => "logged_out",
+            Self::Deleted => "deleted",
         }
     }
 }
@@ -142,6 +148,8 @@ fn wanted_from(text: &str) -> Result<Wanted, StorageError> {
     match text {
         "connected" => Ok(Wanted::Connected),
         "stopped" => Ok(Wanted::Stopped),
+        "logged_out" => Ok(Wanted::LoggedOut),
+        "deleted" => Ok(Wanted::Deleted),
         _ => Err(StorageError::Unreadable("wanted state")),
     }
 }

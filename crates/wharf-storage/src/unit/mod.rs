@@ -1,5 +1,5 @@
 //! Owns units of work: closures over a transaction, the queues they wait in and the threads that run them.
-//! Promises the list in `design.md`, section 8; each promise is a case of the conformance suite.
+//! Each promise is a case of the conformance suite.
 //! Never runs two units at once, never acknowledges before the commit is durable, never loses a queued unit because
 //! its caller went away.
 

@@ -4,7 +4,7 @@
 DATA_DIR ?= demo-data
 PORT ?= 8000
 
-.PHONY: demo test check openapi
+.PHONY: demo test check openapi errors
 
 # Wharf with its simulated WhatsApp network: no phone needed. Prints a link to open.
 demo:
@@ -23,3 +23,7 @@ check:
 # Writes openapi.json anew from the router.
 openapi:
 	cargo run --package wharf-api --example openapi > openapi.json
+
+# Writes docs/errors.md anew from the tables of codes.
+errors:
+	cargo run --package wharf-api --example errors > docs/errors.md

@@ -1,7 +1,8 @@
 //! `Idempotency-Key`: the same key with the same request has one effect and one answer, also across a restart.
 //!
 //! A key is claimed before the effect and finished after it; the effect runs in a task of its own, so that a caller who
-//! hangs up does not leave a claim behind. Only successes are kept: a refused call had no effect and may be repeated.
+//! hangs up does not leave a claim behind, and a claim whose end could not be stored lapses after
+//! two minutes. Only successes are kept: a refused call had no effect and may be repeated.
 //! Where the effect is one unit of work of the facade, claim and effect commit together and this module only speaks
 //! HTTP.
 
@@ -29,6 +30,9 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const MAX_KEY: usize = 255;
 /// How long an answer is repeated; the facade keeps its own for as long.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a claim holds its key without an end: longer than any effect takes. A crash frees it at the next start; this
+/// frees it when the end could not be stored.
+pub const CLAIM_LASTS: Duration = Duration::from_secs(2 * 60);
 
 /// Whether an answer may be kept for a repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,7 +179,7 @@ impl Once {
 
 async fn claim(state: &ApiState, key: &IdempotencyKey) -> Result<Claim, ApiError> {
     let (key, now) = (key.clone(), state.clock.now());
-    let expires_at = now + KEPT;
+    let expires_at = now + CLAIM_LASTS;
     let claimed = state
         .storage
         .write(Queue::Normal, move |tx| {
@@ -216,10 +220,10 @@ impl Claimed {
                 idempotency::Answer::Sealed(idempotency::seal_answer(&keys, &key, &answer.to_stored())?)
             }
         };
-        let storage = &self.state.storage;
+        let (storage, expires_at) = (&self.state.storage, self.state.clock.now() + KEPT);
         storage
             .write(Queue::Normal, move |tx| {
-                Box::pin(async move { idempotency::finish(tx, workspace, &key, &stored).await })
+                Box::pin(async move { idempotency::finish(tx, workspace, &key, &stored, expires_at).await })
             })
             .await
     }

@@ -33,6 +33,7 @@ pub use address::{AddressRange, AddressRangeError};
 pub use auth::{Caller, CookieLogin};
 pub use config::ApiConfig;
 pub use error::ApiError;
+pub use idempotency::CLAIM_LASTS;
 pub use limit::RatePolicy;
 pub use openapi::{document, openapi};
 pub use readiness::Readiness;

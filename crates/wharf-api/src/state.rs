@@ -19,7 +19,7 @@ use crate::readiness::{CachedReadiness, Readiness};
 /// How often use of keys is written and idle limits are forgotten.
 const MAINTENANCE: Duration = Duration::from_secs(10);
 /// How many expired idempotency keys one unit of work deletes.
-const PRUNED_AT_ONCE: u32 = 1000;
+const PRUNED_AT_ONCE: u32 = 500;
 
 /// What the composition root gives.
 pub struct ApiParts {
@@ -129,16 +129,24 @@ impl ApiState {
         self.flush_usage().await;
     }
 
+    /// Unit by unit until none is left: a busy day's keys expire as fast as they came.
     async fn prune_idempotency(&self) {
         let now = self.clock.now();
-        let pruned = self
-            .storage
-            .write(Queue::Normal, move |tx| {
-                Box::pin(idempotency::prune(tx, now, PRUNED_AT_ONCE))
-            })
-            .await;
-        if let Err(error) = pruned {
-            tracing::warn!(error.cause = %error, "expired idempotency keys could not be deleted; it is tried again");
+        loop {
+            let pruned = self
+                .storage
+                .write(Queue::Normal, move |tx| {
+                    Box::pin(idempotency::prune(tx, now, PRUNED_AT_ONCE))
+                })
+                .await;
+            match pruned {
+                Ok(count) if count < u64::from(PRUNED_AT_ONCE) => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(error.cause = %error, "expired idempotency keys could not be deleted; it is tried again");
+                    return;
+                }
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use http::request::Parts;
 use super::{Caller, cookie, credentials};
 use crate::context::RequestContext;
 use crate::error::ApiError;
-use crate::scope::Permission;
+use crate::scope::{Permission, Scope};
 use crate::state::ApiState;
 
 /// A caller who holds the scope of `P`.
@@ -37,6 +37,10 @@ impl<P: Permission> FromRequestParts<ApiState> for Allowed<P> {
         let context = context.ok_or_else(|| ApiError::internal("the request has no context"))?;
         let caller = authenticate(parts, state, &context).await?;
         caller.require(P::SCOPE)?;
+        // Who may make keys could make one without its own limits: a key that is limited to sessions is no operator's.
+        if P::SCOPE == Scope::Admin {
+            caller.require_unrestricted()?;
+        }
         Ok(Self {
             caller,
             permission: PhantomData,

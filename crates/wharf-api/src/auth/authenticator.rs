@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use moka::future::Cache;
@@ -36,6 +37,8 @@ pub(crate) struct Authenticator {
     clock: Arc<dyn Clock>,
     network: Network,
     cache: Cache<KeyHash, Arc<Known>>,
+    /// Counts the times that the cache was emptied: what was read before is not put into it afterwards.
+    emptied: AtomicU64,
     usage: Usage,
 }
 
@@ -50,6 +53,7 @@ impl Authenticator {
             clock,
             network,
             cache,
+            emptied: AtomicU64::new(0),
             usage: Usage::default(),
         }
     }
@@ -73,12 +77,16 @@ impl Authenticator {
         if let Some(known) = self.cache.get(&hash).await {
             return Ok(known);
         }
+        let emptied = self.emptied.load(Ordering::SeqCst);
         let row = self
             .storage
             .read(move |tx| Box::pin(async move { api_keys::find_by_hash(tx, &hash).await }))
             .await?;
         let known = Arc::new(Known::from_row(row.ok_or(ApiError::ApiKeyUnknown)?)?);
         self.cache.insert(hash, Arc::clone(&known)).await;
+        if self.emptied.load(Ordering::SeqCst) != emptied {
+            self.cache.invalidate(&hash).await;
+        }
         Ok(known)
     }
 
@@ -97,6 +105,7 @@ impl Authenticator {
 
     /// Forgets what is cached, after a key was revoked.
     pub(crate) fn forget(&self) {
+        self.emptied.fetch_add(1, Ordering::SeqCst);
         self.cache.invalidate_all();
     }
 

@@ -6,6 +6,7 @@ mod api_error;
 mod code;
 mod field;
 mod problem;
+mod reference;
 mod sources;
 
 pub use api_error::ApiError;
@@ -13,3 +14,4 @@ pub use code::{CatalogueEntry, ErrorCode, catalogue};
 pub(crate) use field::pointer_of;
 pub use field::{FieldProblem, Pointer};
 pub use problem::Problem;
+pub use reference::reference;

@@ -110,6 +110,46 @@ async fn expiry_addresses_and_sessions_limit_a_key() {
     problem(create.send().await.unwrap(), 403, "key_restricted").await;
 }
 
+/// It could make itself a key without limits otherwise.
+#[tokio::test]
+async fn an_operators_key_that_is_limited_to_sessions_operates_nothing_else() {
+    let app = App::new().await;
+    let (own, other) = (app.session().await, app.session().await);
+    let allowed = vec![session_id(&own)];
+    let limited = app
+        .key_with(app.workspace, |key| {
+            key.scopes = vec!["admin".to_owned()];
+            key.sessions = Some(allowed);
+        })
+        .await;
+    let call = |method: Method, path: &str| app.anonymous(method, path).bearer_auth(&limited);
+    let create = call(Method::POST, "/api/api-keys").json(&json!({"label": "all", "scopes": ["admin"]}));
+    problem(create.send().await.unwrap(), 403, "key_restricted").await;
+    for path in ["/api/api-keys", "/metrics"] {
+        problem(call(Method::GET, path).send().await.unwrap(), 403, "key_restricted").await;
+    }
+    let own_path = format!("/api/sessions/{own}");
+    json_of(call(Method::GET, &own_path).send().await.unwrap(), 200).await;
+    for (method, tail) in [
+        (Method::GET, ""),
+        (Method::DELETE, ""),
+        (Method::GET, "/history"),
+        (Method::GET, "/qr"),
+        (Method::POST, "/connect"),
+        (Method::POST, "/disconnect"),
+        (Method::POST, "/restart"),
+        (Method::POST, "/logout"),
+    ] {
+        let foreign = call(method, &format!("/api/sessions/{other}{tail}"))
+            .send()
+            .await
+            .unwrap();
+        problem(foreign, 404, "session_not_found").await;
+    }
+    let stream = call(Method::GET, &format!("/api/sessions/{other}/events")).header("accept", "text/event-stream");
+    problem(stream.send().await.unwrap(), 404, "session_not_found").await;
+}
+
 #[tokio::test]
 async fn too_many_wrong_keys_are_slowed_down() {
     let app = App::with(|config| config.failed_auth_per_address = wharf_api::RatePolicy::new(3, 60)).await;

@@ -8,19 +8,34 @@ fn document() -> Value {
     serde_json::from_str(&wharf_api::document().unwrap()).unwrap()
 }
 
-/// `UPDATE_OPENAPI=1` rewrites the file, as `cargo run -p wharf-api --example openapi > openapi.json` does.
+fn committed(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
+    std::fs::read_to_string(&path).unwrap_or_default()
+}
+
 #[test]
 fn the_committed_description_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi.json");
     let made = wharf_api::document().unwrap();
-    if std::env::var_os("UPDATE_OPENAPI").is_some() {
-        std::fs::write(&path, &made).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed("openapi.json") == made, "openapi.json is stale: make openapi");
+}
+
+#[test]
+fn the_committed_page_of_codes_is_current() {
+    let made = wharf_api::error::reference().unwrap();
     assert!(
-        committed == made,
-        "openapi.json is stale; run this test with UPDATE_OPENAPI=1"
+        committed("docs/errors.md") == made,
+        "docs/errors.md is stale: make errors"
     );
+}
+
+#[test]
+fn the_page_of_codes_names_every_code_once() {
+    let page = wharf_api::error::reference().unwrap();
+    let problems = page.split("## Messages").next().unwrap();
+    for entry in wharf_api::ApiError::catalogue() {
+        let row = format!("| `{}` | {} |", entry.code, entry.status.as_u16());
+        assert_eq!(problems.matches(&row).count(), 1, "{row}");
+    }
 }
 
 #[test]

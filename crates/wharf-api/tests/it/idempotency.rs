@@ -115,6 +115,35 @@ async fn a_key_that_another_call_holds_is_in_progress() {
     problem(refused, 409, "idempotency_in_progress").await;
 }
 
+/// What a call leaves whose end could not be stored.
+#[tokio::test]
+async fn a_claim_that_nobody_ended_lapses() {
+    let app = App::new().await;
+    let path = format!("/api/sessions/{}/disconnect", app.session().await);
+    let claim = wharf_storage::idempotency::IdempotencyKey {
+        workspace_id: app.workspace,
+        key: "cut-short".to_owned(),
+        fingerprint: wharf_storage::idempotency::fingerprint("POST", &path, b"{}"),
+    };
+    let now = wharf_model::Clock::now(&*app.clock);
+    let until = now + wharf_api::CLAIM_LASTS;
+    let claimed = app.storage.write(wharf_storage::Queue::Normal, move |tx| {
+        Box::pin(async move { wharf_storage::idempotency::claim(tx, &claim, now, until).await })
+    });
+    claimed.await.unwrap();
+    problem(
+        post(&app, &path, "cut-short", &json!({})).await,
+        409,
+        "idempotency_in_progress",
+    )
+    .await;
+    app.clock.advance(wharf_api::CLAIM_LASTS);
+    json_of(post(&app, &path, "cut-short", &json!({})).await, 202).await;
+    app.clock.advance(wharf_api::CLAIM_LASTS);
+    let again = post(&app, &path, "cut-short", &json!({})).await;
+    assert_eq!(again.headers()["idempotency-replayed"], "true");
+}
+
 #[tokio::test]
 async fn a_key_must_be_short_printable_ascii_and_stand_once() {
     let app = App::new().await;

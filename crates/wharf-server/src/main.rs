@@ -17,6 +17,7 @@ mod outcome;
 mod output;
 mod pages;
 mod readiness;
+mod retention;
 mod server;
 mod terminal;
 

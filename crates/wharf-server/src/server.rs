@@ -22,9 +22,9 @@ use wharf_whatsapp::{EngineConfig, EngineNetwork};
 use crate::bootstrap::KeyMaker;
 use crate::config::Settings;
 use crate::lifecycle::{Drain, StopSignals, drain};
-use crate::metrics;
 use crate::outcome::{Outcome, Stop};
 use crate::readiness::ServerReadiness;
+use crate::{metrics, retention};
 
 /// The network that this build speaks to. API keys and sessions belong to it.
 pub const NETWORK: Network = if cfg!(feature = "sandbox") {
@@ -65,6 +65,8 @@ impl Wharf {
         let mut own = JoinSet::new();
         let recorder = metrics::install()?;
         own.spawn(metrics::keep_up(recorder.clone(), storage.clone(), stop.clone()));
+        let kept = settings.sections.storage.events_kept;
+        own.spawn(retention::keep_up(storage.clone(), kept, stop.clone()));
         let keys = KeyMaker::new(&storage, NETWORK).await?;
         let network = EngineNetwork::new(engine, storage.clone(), Arc::<SystemEdges>::clone(&edges))?;
         let sessions = Sessions::new(SessionDeps {

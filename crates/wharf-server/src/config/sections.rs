@@ -12,6 +12,7 @@ use wharf_whatsapp::EngineConfig;
 use super::reader::Reader;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// How to write the log.
@@ -81,6 +82,8 @@ pub struct StorageSection {
     pub readers: usize,
     /// Length of the writer's queues.
     pub queue_capacity: usize,
+    /// The age at which events are deleted.
+    pub events_kept: Duration,
 }
 
 /// What the other crates were told.
@@ -115,6 +118,7 @@ fn storage(reader: &mut Reader<'_>) -> StorageSection {
         durability: reader.choice("storage.durability", &durabilities).unwrap_or_default(),
         readers: reader.number::<u16>("storage.readers", 1..=8).into(),
         queue_capacity: reader.number::<u32>("storage.queue_capacity", 16..=1_000_000) as usize,
+        events_kept: reader.duration("storage.events_kept", HOUR..=3650 * DAY),
     }
 }
 

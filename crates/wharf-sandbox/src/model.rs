@@ -59,7 +59,8 @@ pub struct Message {
     #[serde(rename = "type")]
     pub kind: String,
     pub text: String,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970; RFC 3339 in JSON.
+    #[serde(with = "crate::clock::rfc3339")]
     pub at: u64,
     pub status: MessageStatus,
 }

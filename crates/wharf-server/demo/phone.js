@@ -36,7 +36,7 @@ export function startPhones(session) {
   });
 
   const newest = (all) => [...all].sort((a, b) => lastAt(b) - lastAt(a))[0];
-  const lastAt = (one) => Math.max(0, ...one.messages.map((message) => message.at));
+  const lastAt = (one) => Math.max(0, ...one.messages.map((message) => Date.parse(message.at)));
 
   // An open chat on a phone that is on and in view is being read.
   async function markRead() {

@@ -42,6 +42,9 @@ async fn phones_are_made_shown_and_talk() {
         .body;
     assert_eq!(chats["data"][0]["messages"][0]["id"], sent.body["id"]);
     assert_eq!(chats["data"][0]["messages"][0]["type"], "text");
+    // RFC 3339 with milliseconds, as everywhere else: 2026-01-31T23:59:59.000Z.
+    let at = chats["data"][0]["messages"][0]["at"].as_str().unwrap();
+    assert!(at.len() == 24 && at.as_bytes()[10] == b'T' && at.ends_with('Z'), "{at}");
     let read = call(
         &base,
         "POST",

@@ -1,6 +1,6 @@
 //! Owns what clients are told when something goes wrong: one closed enum, a stable code for each case, an RFC 9457
 //! document as the answer. Promises that a cause never reaches a client and that each 5xx is logged once, with its whole
-//! chain of causes. Never decides what a status means beyond the table in [`code`].
+//! chain of causes. Never decides what a status means beyond the table in `code`.
 
 mod api_error;
 mod code;

@@ -117,12 +117,29 @@ impl Ledger {
     pub(crate) async fn expire(&self, tx: &mut Tx, now: Timestamp, limit: u32) -> Result<usize, StorageError> {
         let code = crate::FailureCode::Expired.to_string();
         let ended = messages::expire_due(tx, self.session, now, &code, limit).await?;
+        self.tell_expired(tx, &ended, now, code).await
+    }
+
+    /// The same for messages that were handed over and never acknowledged, while the session is off.
+    pub(crate) async fn expire_in_flight(&self, tx: &mut Tx, now: Timestamp) -> Result<usize, StorageError> {
+        let code = crate::FailureCode::Expired.to_string();
+        let ended = messages::expire_in_flight(tx, self.session, now, &code).await?;
+        self.tell_expired(tx, &ended, now, code).await
+    }
+
+    async fn tell_expired(
+        &self,
+        tx: &mut Tx,
+        ended: &[messages::Advance],
+        now: Timestamp,
+        code: String,
+    ) -> Result<usize, StorageError> {
         let step = Step {
             to: MessageStatus::Expired,
             at: now,
             code: Some(code),
         };
-        for advance in &ended {
+        for advance in ended {
             self.told(tx, Some(*advance), &step).await?;
         }
         Ok(ended.len())

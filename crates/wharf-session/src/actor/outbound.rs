@@ -87,13 +87,24 @@ impl Actor {
         Ok(())
     }
 
-    /// Ends what ran out of time, and notes when the next message does.
+    /// Ends what ran out of time, and notes when the next message does. What is on the wire ends here only while the
+    /// session is off: while it is connected the ack may still come, and `resend_overdue` looks after it.
     async fn expire(&mut self) -> Result<(), StorageError> {
-        let (ledger, session, now) = (self.ledger.clone(), self.slot.session, self.cx.clock.now());
+        let (session, now, off) = (self.slot.session, self.cx.clock.now(), !self.is_ready());
         let earliest = self
             .cx
             .storage
-            .read(move |tx| Box::pin(messages::next_expiry_at(tx, session)))
+            .read(move |tx| {
+                Box::pin(async move {
+                    let queued = messages::next_expiry_at(tx, session).await?;
+                    let sending = if off {
+                        messages::next_in_flight_expiry_at(tx, session).await?
+                    } else {
+                        None
+                    };
+                    Ok(queued.into_iter().chain(sending).min())
+                })
+            })
             .await?;
         let Some(earliest) = earliest else { return Ok(()) };
         if earliest > now {
@@ -101,11 +112,19 @@ impl Actor {
             self.outbox.expire_at(Some(at));
             return Ok(());
         }
+        let ledger = self.ledger.clone();
         let ended = self
             .cx
             .storage
             .write(Queue::Normal, move |tx| {
-                Box::pin(async move { ledger.expire(tx, now, EXPIRED).await })
+                Box::pin(async move {
+                    let sending = if off {
+                        ledger.expire_in_flight(tx, now).await?
+                    } else {
+                        0
+                    };
+                    Ok(sending + ledger.expire(tx, now, EXPIRED).await?)
+                })
             })
             .await?;
         telemetry::messages(MessageStatus::Expired, ended);

@@ -126,6 +126,8 @@ impl Outbox {
         self.look = false;
         self.look_at = None;
         self.recover_at = None;
+        // What was on the wire runs out of time here now.
+        self.expire_at = Some(Instant::now());
         self.gauge.set(0);
     }
 

@@ -99,6 +99,15 @@ impl Supervisor {
     async fn expire_session(&self, workspace: WorkspaceId, session: SessionId) -> Result<(), StorageError> {
         let keys = self.cx.storage.session_keys(session).await?;
         let now = self.cx.clock.now();
+        let ledger = Ledger::new(&self.cx, workspace, keys.clone());
+        let ended = self
+            .cx
+            .storage
+            .write(Queue::Normal, move |tx| {
+                Box::pin(async move { ledger.expire_in_flight(tx, now).await })
+            })
+            .await?;
+        telemetry::messages(MessageStatus::Expired, ended);
         for _ in 0..ROUNDS {
             let ledger = Ledger::new(&self.cx, workspace, keys.clone());
             let ended = self

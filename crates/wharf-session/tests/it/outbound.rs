@@ -250,6 +250,33 @@ async fn time_runs_out_for_a_session_that_is_off() {
 }
 
 #[tokio::test]
+async fn time_runs_out_for_what_was_on_the_wire_of_a_session_that_is_off() {
+    let mut world = World::new().await;
+    let (id, client) = world.ready().await;
+    let mut new = world.text(id, ADA, "hurry");
+    new.expires_in = Some(Duration::from_secs(10));
+    let attended = world.accept(new.clone()).await;
+    client.next_send().await;
+    client.close(CloseReason::Replaced);
+    world.until_status(id, SessionStatus::Disconnected).await;
+    world.advance(Duration::from_secs(10)).await;
+    world.until_sent(attended.id, MessageStatus::Expired).await;
+
+    world.sessions.connect(world.workspace, id).await.unwrap();
+    let client = world.network.next_client().await;
+    client.open(1).await;
+    let unattended = world.accept(new).await;
+    client.next_send().await;
+    client.close(CloseReason::Replaced);
+    world.until_status(id, SessionStatus::Disconnected).await;
+    world.restart().await;
+    // The supervisor looks every 30 seconds.
+    while world.message(unattended.id).await.status != MessageStatus::Expired {
+        world.advance(Duration::from_secs(30)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_message_is_never_sent_again_past_its_time() {
     let world = World::new().await;
     let (id, client) = world.ready().await;

@@ -124,6 +124,35 @@ pub async fn an_expired_message_is_never_sent(subject: &Subject) {
     assert_eq!(lines.last().unwrap().code.as_deref(), Some("expired"));
 }
 
+/// Nobody acknowledged it, and its session is off.
+pub async fn what_was_handed_over_expires_too(subject: &Subject) {
+    let session = subject.session("s").await;
+    let (now, end) = (subject.now(), subject.now() + Duration::from_secs(1));
+    let timed = subject.outbound_at(&session, Lane::Otp, A, now, Some(end));
+    let ids = subject
+        .accept(vec![timed, subject.outbound(&session, Lane::Otp, B)])
+        .await;
+    for id in &ids {
+        assert!(subject.send(&session, *id).await);
+    }
+    let (id, next) = (session.id, messages::next_in_flight_expiry_at);
+    assert_eq!(subject.read(move |tx| Box::pin(next(tx, id))).await, Some(end));
+    let expire = async || {
+        let now = subject.now();
+        subject
+            .write(move |tx| Box::pin(messages::expire_in_flight(tx, id, now, "expired")))
+            .await
+    };
+    assert!(expire().await.is_empty());
+    subject.clock.advance(Duration::from_secs(1));
+    let now = subject.now();
+    let expired = messages::sessions_with_expired;
+    let sessions = subject.read(move |tx| Box::pin(expired(tx, now))).await;
+    assert_eq!(sessions, [(subject.workspace, id)]);
+    assert_eq!(expire().await.iter().map(|one| one.id).collect::<Vec<_>>(), ids[..1]);
+    assert_eq!(subject.read(move |tx| Box::pin(next(tx, id))).await, None);
+}
+
 /// After that it is too late.
 pub async fn a_message_can_be_cancelled_only_while_it_is_queued(subject: &Subject) {
     let session = subject.session("s").await;

@@ -60,6 +60,7 @@ macro_rules! conformance {
             a_chat_in_flight_holds_its_next_message_back,
             a_message_is_not_sent_before_it_is_due,
             an_expired_message_is_never_sent,
+            what_was_handed_over_expires_too,
             a_message_can_be_cancelled_only_while_it_is_queued,
             what_was_in_flight_is_found_after_a_crash,
             a_postponed_message_waits_and_says_why,

@@ -12,7 +12,7 @@ use crate::conformance::{Subject, api_keys, events, idempotency, messages, recei
 pub(crate) static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Statements that may read everything, because there is little of it or because everything is the question.
-const MAY_SCAN: [(&str, &str); 7] = [
+const MAY_SCAN: [(&str, &str); 8] = [
     ("schema_migrations", "a handful of rows, at the start"),
     (
         "delete from idempotency where state = 'in_progress'",
@@ -25,6 +25,10 @@ const MAY_SCAN: [(&str, &str); 7] = [
         "the partial index holds nothing else",
     ),
     ("key like 'test %'", "asked by other tests that share this process"),
+    (
+        "from sessions s where s.deleted_at is null and exists",
+        "once in 30 seconds, two probes of an index for each session",
+    ),
     ("from events order by seq limit", "the first rows, as many as asked for"),
 ];
 
@@ -52,6 +56,7 @@ async fn no_statement_reads_a_whole_table() {
         messages::a_chat_in_flight_holds_its_next_message_back,
         messages::a_message_is_not_sent_before_it_is_due,
         messages::an_expired_message_is_never_sent,
+        messages::what_was_handed_over_expires_too,
         messages::a_message_can_be_cancelled_only_while_it_is_queued,
         messages::what_was_in_flight_is_found_after_a_crash,
         messages::a_postponed_message_waits_and_says_why,

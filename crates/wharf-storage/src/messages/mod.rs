@@ -17,6 +17,10 @@ pub use outbound::{
     QueueDepth, in_flight, insert_outbound, mark_sending, next_due_at, next_outbound, note_resent, postpone,
     queue_depth, stop_waiting,
 };
-pub use pace::{chat_is_known, chats_opened, next_expiry_at, sent_since, sessions_with_expired};
+pub use pace::{
+    chat_is_known, chats_opened, next_expiry_at, next_in_flight_expiry_at, sent_since, sessions_with_expired,
+};
 pub use row::{Message, OpenMessage, TimelineEntry};
-pub use status::{Advance, advance, advance_by_whatsapp_id, cancel, expire_due, find_by_whatsapp_id, wipe_body};
+pub use status::{
+    Advance, advance, advance_by_whatsapp_id, cancel, expire_due, expire_in_flight, find_by_whatsapp_id, wipe_body,
+};

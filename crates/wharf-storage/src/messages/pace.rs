@@ -84,7 +84,21 @@ pub async fn next_expiry_at(tx: &mut ReadTx, session: SessionId) -> Result<Optio
     row.map(|mut row| row.take()).transpose()
 }
 
-/// The sessions that hold queued messages whose time ran out: one look per session, for those that no actor serves.
+/// When the first message of a session that was handed over and never acknowledged runs out of time.
+///
+/// # Errors
+/// The database failed.
+pub async fn next_in_flight_expiry_at(tx: &mut ReadTx, session: SessionId) -> Result<Option<Timestamp>, StorageError> {
+    let row = tx
+        .first(
+            "select min(expires_at) from messages where session_id = $1 and status = 'sending'",
+            params![&session],
+        )
+        .await?;
+    row.map_or(Ok(None), |mut row| row.take())
+}
+
+/// The sessions that hold unsent messages whose time ran out: one look per session, for those that no actor serves.
 ///
 /// # Errors
 /// The database failed.
@@ -96,7 +110,9 @@ pub async fn sessions_with_expired(
         .query(
             "select s.workspace_id, s.id from sessions s where s.deleted_at is null and exists (
                  select 1 from messages m where m.session_id = s.id and m.status = 'queued'
-                     and m.expires_at is not null and m.expires_at <= $1)",
+                     and m.expires_at is not null and m.expires_at <= $1
+                 union all
+                 select 1 from messages f where f.session_id = s.id and f.status = 'sending' and f.expires_at <= $1)",
             params![now],
         )
         .await?;

@@ -3,7 +3,7 @@
 use wharf_model::{MessageId, MessageStatus, SessionId, Timestamp, WorkspaceId};
 
 use super::row::{Message, columns, read};
-use crate::driver::value::params;
+use crate::driver::value::{Row, params};
 use crate::error::StorageError;
 use crate::seal::Blind;
 use crate::unit::tx::{ReadTx, Tx};
@@ -147,19 +147,39 @@ pub async fn expire_due(
             params![&session, now, i64::from(limit)],
         )
         .await?;
+    expire(tx, rows, MessageStatus::Queued, now, code).await
+}
+
+/// Ends messages that were handed over, never acknowledged, and ran out of time. For a session that is off: one that is
+/// connected may still hear the ack. There are never more of them than a session has on the wire.
+///
+/// # Errors
+/// The database failed.
+pub async fn expire_in_flight(
+    tx: &mut Tx,
+    session: SessionId,
+    now: Timestamp,
+    code: &str,
+) -> Result<Vec<Advance>, StorageError> {
+    let rows = tx
+        .query(
+            "select id from messages where session_id = $1 and status = 'sending' and expires_at <= $2",
+            params![&session, now],
+        )
+        .await?;
+    expire(tx, rows, MessageStatus::Sending, now, code).await
+}
+
+async fn expire(
+    tx: &mut Tx,
+    rows: Vec<Row>,
+    from: MessageStatus,
+    now: Timestamp,
+    code: &str,
+) -> Result<Vec<Advance>, StorageError> {
     let mut ended = Vec::with_capacity(rows.len());
     for mut row in rows {
-        ended.extend(
-            step(
-                tx,
-                row.take()?,
-                MessageStatus::Queued,
-                MessageStatus::Expired,
-                now,
-                Some(code),
-            )
-            .await?,
-        );
+        ended.extend(step(tx, row.take()?, from, MessageStatus::Expired, now, Some(code)).await?);
     }
     Ok(ended)
 }

@@ -84,7 +84,12 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 
 /// Runs a command with its output shown.
 pub fn shell(command: &mut Command) -> Result<()> {
-    let shown = format!("{command:?}");
+    // Not the whole of it: what is in its environment may be a key.
+    let shown = format!(
+        "{:?} {:?}",
+        command.get_program(),
+        command.get_args().collect::<Vec<_>>()
+    );
     let status = command.status().with_context(|| format!("could not start {shown}"))?;
     ensure!(status.success(), "{shown} ended with {status}");
     Ok(())

@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, Package};
 use super::Tree;
 
 /// For each crate, the crates of the project that its code (not its tests) may use.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("wharf-model", &[]),
     ("wharf-storage", &["wharf-model"]),
     ("wharf-session", &["wharf-model", "wharf-storage"]),
@@ -24,6 +24,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
         ],
     ),
     ("wharf-sandbox", &[]),
+    ("wharf-testkit", &[]),
     ("xtask", &[]),
 ];
 

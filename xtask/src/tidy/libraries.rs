@@ -17,8 +17,8 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("clap", &["wharf-server", "wharf-sandbox", "xtask"]),
 ];
 
-/// The crates whose code reads the process environment: the binaries.
-const READS_ENVIRONMENT: [&str; 1] = ["wharf-server"];
+/// The crates whose code reads the process environment: the binaries, and what tests ask which dialect they run on.
+const READS_ENVIRONMENT: [&str; 2] = ["wharf-server", "wharf-testkit"];
 
 pub fn check(tree: &Tree) -> Vec<String> {
     let mut faults = misplaced_dependencies(tree);

@@ -1,0 +1,3 @@
+//! Tests of the things that other tests start.
+
+mod postgres;

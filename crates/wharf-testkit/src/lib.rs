@@ -5,3 +5,4 @@
 //! and is imported by tests and tools only.
 
 pub mod postgres;
+pub mod process;

@@ -1,5 +1,6 @@
-//! Opaque cursors: a row number and a check, in base32. The check refuses cursors of another list or workspace, so that
-//! a mixed-up cursor is an error and not a silent gap.
+//! Opaque cursors: a place and a check, in base32. The check refuses cursors of another list or workspace, so that
+//! a mixed-up cursor is an error and not a silent gap. A cursor of the event log names its feed too: after a restore the
+//! same places hold other events.
 
 use std::fmt;
 
@@ -12,6 +13,15 @@ use crate::error::StorageError;
 /// A position in a list or in the event log, as text; clients keep it and give it back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor(String);
+
+/// Names one life of the event log. A restore begins a new one, because what came after the backup is gone and its
+/// places are given again. A log that was never restored has the id of zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FeedId(pub(crate) [u8; Self::LEN]);
+
+impl FeedId {
+    pub(crate) const LEN: usize = 8;
+}
 
 impl Cursor {
     /// A cursor that a client gave back. It is checked where it is used.
@@ -42,6 +52,36 @@ impl Cursor {
             Err(StorageError::BadCursor)
         }
     }
+
+    /// A cursor of the event log: its place, as the dialect writes it, within one feed.
+    pub(crate) fn of_event(feed: FeedId, workspace: WorkspaceId, place: &[u8]) -> Self {
+        let bytes = [place, &feed.0, &event_check(feed, workspace, place)].concat();
+        Self(BASE32HEX_NOPAD.encode(&bytes).to_ascii_lowercase())
+    }
+
+    /// The place of a cursor that [`Self::of_event`] made.
+    ///
+    /// # Errors
+    /// [`StorageError::CursorExpired`] when it is of another feed, whatever dialect that one was on.
+    pub(crate) fn event_place<const N: usize>(
+        &self,
+        feed: FeedId,
+        workspace: WorkspaceId,
+    ) -> Result<[u8; N], StorageError> {
+        let bytes = BASE32HEX_NOPAD
+            .decode(self.0.to_ascii_uppercase().as_bytes())
+            .map_err(|_| StorageError::BadCursor)?;
+        let (rest, found) = bytes.split_last_chunk::<4>().ok_or(StorageError::BadCursor)?;
+        let (place, of) = rest.split_last_chunk().ok_or(StorageError::BadCursor)?;
+        let of = FeedId(*of);
+        if *found != event_check(of, workspace, place) {
+            return Err(StorageError::BadCursor);
+        }
+        if of != feed {
+            return Err(StorageError::CursorExpired);
+        }
+        place.try_into().map_err(|_| StorageError::BadCursor)
+    }
 }
 
 impl fmt::Display for Cursor {
@@ -55,6 +95,16 @@ fn check(list: &str, workspace: WorkspaceId, seq: i64) -> [u8; 4] {
     hash.update(list.as_bytes());
     hash.update(workspace.as_bytes());
     hash.update(seq.to_be_bytes());
+    let full: [u8; 32] = hash.finalize().into();
+    [full[0], full[1], full[2], full[3]]
+}
+
+fn event_check(feed: FeedId, workspace: WorkspaceId, place: &[u8]) -> [u8; 4] {
+    let mut hash = Sha256::new();
+    hash.update(b"events");
+    hash.update(workspace.as_bytes());
+    hash.update(feed.0);
+    hash.update(place);
     let full: [u8; 32] = hash.finalize().into();
     [full[0], full[1], full[2], full[3]]
 }

@@ -57,6 +57,9 @@ pub enum StorageError {
     /// A list or event cursor that this workspace was never given.
     #[error("unknown cursor")]
     BadCursor,
+    /// An event cursor from before the database was restored from a backup: what stood behind it is gone.
+    #[error("the event cursor is from before the database was restored")]
+    CursorExpired,
     /// The caller's own reason to roll its unit back; see [`StorageError::rejected`].
     #[error("the unit of work was given up by its caller")]
     Rejected(#[source] Cause),

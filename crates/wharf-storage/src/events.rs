@@ -3,14 +3,12 @@
 
 use wharf_model::{EventId, EventKind, SessionId, Timestamp, WorkspaceId};
 
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, FeedId};
 use crate::driver::value::{Row, params};
 use crate::error::{SealError, StorageError};
 use crate::seal::{Place, Sealed};
 use crate::storage::Storage;
 use crate::unit::tx::{ReadTx, Tx};
-
-const LOG: &str = "events";
 
 /// How many rows one statement reads while it looks for events that a filter lets through.
 const WINDOW: i64 = 500;
@@ -96,13 +94,13 @@ pub async fn end(tx: &mut ReadTx, workspace: WorkspaceId) -> Result<Cursor, Stor
         .first(sql, params![&workspace])
         .await?
         .map_or(Ok(0), |mut row| row.take())?;
-    Ok(Cursor::new(LOG, workspace, seq))
+    Ok(cursor(feed(tx).await?, workspace, seq))
 }
 
 /// The events behind a cursor, `None` for the oldest that is kept. A cursor whose event was pruned reads on behind it.
 ///
 /// # Errors
-/// [`StorageError::BadCursor`], or the database failed.
+/// [`StorageError::BadCursor`], [`StorageError::CursorExpired`], or the database failed.
 pub async fn read(
     tx: &mut ReadTx,
     workspace: WorkspaceId,
@@ -110,7 +108,10 @@ pub async fn read(
     filter: &EventFilter,
     limit: u32,
 ) -> Result<EventPage, StorageError> {
-    let mut seq = after.map_or(Ok(0), |cursor| cursor.seq(LOG, workspace))?;
+    let feed = feed(tx).await?;
+    let mut seq = after.map_or(Ok(0), |after| {
+        after.event_place(feed, workspace).map(i64::from_be_bytes)
+    })?;
     let limit = limit.clamp(1, 1000) as usize;
     let window = if filter.is_open() {
         i64::try_from(limit).unwrap_or(WINDOW)
@@ -129,11 +130,11 @@ pub async fn read(
     }
     let events = events.into_iter().map(|(seq, event)| LoggedEvent {
         event,
-        cursor: Cursor::new(LOG, workspace, seq),
+        cursor: cursor(feed, workspace, seq),
     });
     Ok(EventPage {
         events: events.collect(),
-        cursor: Cursor::new(LOG, workspace, seq),
+        cursor: cursor(feed, workspace, seq),
         caught_up,
     })
 }
@@ -197,6 +198,16 @@ impl EventFilter {
         }
         true
     }
+}
+
+/// Which life of the log this is; see [`FeedId`].
+pub(crate) async fn feed(tx: &mut ReadTx) -> Result<FeedId, StorageError> {
+    let row = tx.first("select value from meta where key = 'feed'", &[]).await?;
+    row.map_or(Ok(FeedId::default()), |mut row| row.take().map(FeedId))
+}
+
+fn cursor(feed: FeedId, workspace: WorkspaceId, seq: i64) -> Cursor {
+    Cursor::of_event(feed, workspace, &seq.to_be_bytes())
 }
 
 async fn window_after(

@@ -32,6 +32,9 @@ pub enum ApiError {
     /// A cursor of another list, or none at all.
     #[error("The cursor was not given by this list.")]
     InvalidCursor,
+    /// An event cursor from before a restore.
+    #[error("The cursor is from before this server was restored from a backup. Read the events from the start.")]
+    CursorExpired,
     /// An idempotency key that cannot be used.
     #[error("Idempotency-Key must be sent once and be 1 to 255 printable ASCII characters.")]
     IdempotencyKeyInvalid,
@@ -178,6 +181,7 @@ impl ApiError {
             Self::MalformedRequest(_) => ErrorCode::MalformedRequest,
             Self::InvalidQuery(_) => ErrorCode::InvalidQuery,
             Self::InvalidCursor => ErrorCode::InvalidCursor,
+            Self::CursorExpired => ErrorCode::CursorExpired,
             Self::IdempotencyKeyInvalid => ErrorCode::IdempotencyKeyInvalid,
             Self::Unauthenticated => ErrorCode::Unauthenticated,
             Self::ApiKeyMalformed => ErrorCode::ApiKeyMalformed,

@@ -95,6 +95,8 @@ codes! {
         "The first call with this idempotency key has not ended. Try again shortly.";
     SecretAlreadyShown => "secret_already_shown", CONFLICT, "Secret already shown",
         "The first call with this idempotency key succeeded and its secret is shown only once.";
+    CursorExpired => "cursor_expired", GONE, "Cursor expired",
+        "The event cursor is from before this server was restored from a backup; read the events from the start.";
     BodyTooLarge => "body_too_large", PAYLOAD_TOO_LARGE, "Body too large",
         "The body is larger than this server takes.";
     UnsupportedMediaType => "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type",

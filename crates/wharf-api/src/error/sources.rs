@@ -8,6 +8,7 @@ impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::BadCursor => Self::InvalidCursor,
+            StorageError::CursorExpired => Self::CursorExpired,
             StorageError::Conflict { .. } => Self::Conflict,
             StorageError::Full(_) => Self::StorageFull(Box::new(error)),
             StorageError::ReadOnly(_) | StorageError::Closed => Self::StorageUnavailable(Box::new(error)),

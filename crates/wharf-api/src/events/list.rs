@@ -59,13 +59,15 @@ const fn default_limit() -> u32 {
 ///
 /// As JSON a page of the log; `next_cursor` is always there, because the log goes on. With `Accept: text/event-stream`
 /// a stream that resumes behind `Last-Event-ID`: each event's `id` is its `seq`, its `event` the type, its `data` the
-/// same JSON object.
+/// same JSON object. After the server was restored from a backup, older cursors are answered with `cursor_expired`: read
+/// from the start again.
 #[utoipa::path(get, path = "/api/events", tag = "Events", security(("bearer" = ["events:read"])),
     params(EventQuery, ("Last-Event-ID" = Option<String>, Header, description = "Where a stream resumes",
         nullable = false, max_length = 128)),
     responses((status = 200, description = "A page of events, or the stream", content(
         (List<EventBody> = "application/json"), (String = "text/event-stream"))),
-        (status = 406, description = "Neither JSON nor an event stream is accepted")))]
+        (status = 406, description = "Neither JSON nor an event stream is accepted"),
+        (status = 410, description = "The cursor is from before a restore")))]
 pub(crate) async fn list_events(
     caller: Allowed<ReadEvents>,
     State(state): State<ApiState>,

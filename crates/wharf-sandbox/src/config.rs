@@ -13,6 +13,8 @@ pub struct SandboxConfig {
     pub control_listen: Option<SocketAddr>,
     /// What survives a stop.
     pub store: StoreConfig,
+    /// How many observations the stanza log keeps; 0 switches it off.
+    pub stanza_log: usize,
     /// Delays and limits in time.
     pub timing: Timing,
     /// Makes keys, identifiers and made-up numbers repeat from run to run. Never use it with anything but tests.
@@ -26,6 +28,7 @@ impl Default for SandboxConfig {
             chat_listen: any_port,
             control_listen: Some(any_port),
             store: StoreConfig::Memory,
+            stanza_log: 0,
             timing: Timing::default(),
             seed: None,
         }
@@ -73,5 +76,13 @@ impl Default for Timing {
             write: Duration::from_secs(30),
             scan: Duration::from_secs(20),
         }
+    }
+}
+
+impl Timing {
+    /// The deliberate delays between a scan and the answer to the login that follows it. The first stanza of the
+    /// connection that showed the code is not among them: it came before the scan.
+    pub fn scan_to_logged_in(&self) -> Duration {
+        self.restart + self.first_stanza
     }
 }

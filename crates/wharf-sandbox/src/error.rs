@@ -49,6 +49,8 @@ pub enum SandboxError {
     WaitTimeout,
     #[error("the sandbox's file cannot be written any more: nothing is kept or confirmed until it is started again")]
     NotKept,
+    #[error("the stanza log is off; start the sandbox with --stanza-log N")]
+    StanzaLogOff,
     #[error("a key operation failed: {0}")]
     Crypto(String),
 }
@@ -76,6 +78,7 @@ impl SandboxError {
             Self::InvalidText => "invalid_text",
             Self::UnknownChat { .. } => "unknown_chat",
             Self::WaitTimeout => "wait_timeout",
+            Self::StanzaLogOff => "stanza_log_off",
             Self::Crypto(_) => "crypto_failed",
         }
     }

@@ -13,6 +13,7 @@ mod control;
 mod error;
 mod model;
 mod network;
+mod observation;
 mod phone;
 mod qr;
 mod sandbox;
@@ -23,7 +24,9 @@ mod wire;
 pub use config::{SandboxConfig, StoreConfig, Timing};
 pub use error::{SandboxError, StoreError};
 pub use model::{
-    Change, Changed, Chat, DeviceId, LinkedDevice, LoggedStanza, Message, MessageStatus, NewPhone, PhoneDetail,
-    PhoneInfo, Unhandled,
+    Change, Changed, Chat, DeviceId, LinkedDevice, Message, MessageStatus, NewPhone, PhoneDetail, PhoneInfo, Unhandled,
+};
+pub use observation::{
+    Closed, Decryption, Direction, Login, Observation, Observed, SeenCiphertext, SeenStanza, StanzaExcerpt,
 };
 pub use sandbox::Sandbox;

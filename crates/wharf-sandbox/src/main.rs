@@ -22,6 +22,9 @@ struct Arguments {
     /// File that keeps the network; without it a stop forgets everything.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Keeps up to this many observations of stanzas, decryptions and connections for `/sandbox/api/stanzas`.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    stanza_log: usize,
     /// Makes keys and identifiers repeat from run to run.
     #[arg(long)]
     seed: Option<u64>,
@@ -63,6 +66,7 @@ fn config(arguments: Arguments) -> SandboxConfig {
         chat_listen: loopback(arguments.chat_port),
         control_listen: Some(loopback(arguments.control_port)),
         store: arguments.data.map_or(StoreConfig::Memory, StoreConfig::File),
+        stanza_log: arguments.stanza_log,
         seed: arguments.seed,
         ..SandboxConfig::default()
     }

@@ -100,12 +100,3 @@ pub enum Changed {
     /// A message arrived or its status moved.
     Chat { chat: String },
 }
-
-/// One message stanza a client or phone handed to the server, before any de-duplication.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LoggedStanza {
-    pub from: String,
-    pub from_device: DeviceId,
-    pub to: String,
-    pub id: String,
-}

@@ -10,16 +10,15 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 use wacore_binary::Jid;
 
-use crate::config::{SandboxConfig, StoreConfig};
+use crate::config::{SandboxConfig, StoreConfig, Timing};
 use crate::control;
 use crate::error::SandboxError;
-use crate::model::{
-    Change, Changed, Chat, DeviceId, LoggedStanza, Message, NewPhone, PhoneDetail, PhoneInfo, Unhandled,
-};
+use crate::model::{Change, Changed, Chat, DeviceId, Message, NewPhone, PhoneDetail, PhoneInfo, Unhandled};
 use crate::network::Network;
 use crate::network::account::{Account, AccountState};
 use crate::network::links::ScanRequest;
 use crate::network::{records, restore};
+use crate::observation::{Observation, StanzaExcerpt};
 use crate::phone::identity::PhoneKeys;
 use crate::phone::{self, Phone, outbox};
 use crate::qr::LinkingCode;
@@ -94,6 +93,11 @@ impl Sandbox {
     /// The key certificates are signed with, for clients that can be told which root to trust.
     pub fn root_public_key(&self) -> [u8; 32] {
         self.network.keys.root_public()
+    }
+
+    /// The delays this sandbox adds on purpose.
+    pub fn timing(&self) -> Timing {
+        self.network.timing
     }
 
     /// Creates a phone, online, with nothing linked to it.
@@ -236,9 +240,34 @@ impl Sandbox {
         self.network.unhandled.list()
     }
 
-    /// Every message stanza handed to the server, oldest first, before any de-duplication; the last 65,536 of them.
-    pub fn stanza_log(&self) -> Vec<LoggedStanza> {
-        self.network.stanzas.list()
+    /// Observations after a number, oldest first, before any de-duplication. Needs `SandboxConfig::stanza_log`.
+    pub fn stanza_log(&self, after: u64, limit: usize) -> Result<StanzaExcerpt, SandboxError> {
+        self.network
+            .observations
+            .after(after, limit)
+            .ok_or(SandboxError::StanzaLogOff)
+    }
+
+    /// Waits until the stanza log holds an observation that satisfies the test.
+    pub async fn wait_for_observation(
+        &self,
+        wanted: impl Fn(&Observation) -> bool,
+        timeout: Duration,
+    ) -> Result<Arc<Observation>, SandboxError> {
+        let found = async {
+            let mut after = 0;
+            loop {
+                let grown = self.network.observations.grown.notified();
+                let seen = self.stanza_log(after, usize::MAX)?.observations;
+                after = seen.last().map_or(after, |last| last.seq);
+                if let Some(found) = seen.into_iter().find(|observation| wanted(observation)) {
+                    return Ok(found);
+                }
+                grown.await;
+            }
+        };
+        let found = tokio::time::timeout(timeout, found).await;
+        found.map_err(|_| SandboxError::WaitTimeout)?
     }
 
     /// Notices of changes from now on.
@@ -397,7 +426,7 @@ fn open_network(config: &SandboxConfig) -> Result<Network, SandboxError> {
     let mut batch = store.batch();
     batch.put(Kind::Network, || SERVER_KEYS.to_owned(), || keys.to_bytes());
     store.submit(batch);
-    let network = Network::new(keys, config.timing, store, rng);
+    let network = Network::new(keys, config, store, rng);
     restore::restore(&records, &network.directory)?;
     Ok(network)
 }

@@ -6,6 +6,8 @@ mod events;
 mod guard;
 mod phones;
 mod problem;
+mod stanzas;
+mod timing;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -40,6 +42,8 @@ pub(crate) fn router(sandbox: Sandbox) -> Router {
         .route("/sandbox/api/phones/{phone}/chats", get(chats::list))
         .route("/sandbox/api/phones/{phone}/read", post(chats::read))
         .route("/sandbox/api/unhandled", get(phones::unhandled))
+        .route("/sandbox/api/stanzas", get(stanzas::list))
+        .route("/sandbox/api/timing", get(timing::show))
         .route("/sandbox/api/events", get(events::stream))
         .fallback(problem::no_such_call)
         .method_not_allowed_fallback(problem::no_such_method)

@@ -1,7 +1,7 @@
 //! Errors of the control API as `application/problem+json`.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -61,7 +61,8 @@ fn status(failure: &SandboxError) -> StatusCode {
         | SandboxError::UnknownQr
         | SandboxError::PhoneOffline(_)
         | SandboxError::TooManyDevices(_)
-        | SandboxError::LinkRefused(_) => StatusCode::CONFLICT,
+        | SandboxError::LinkRefused(_)
+        | SandboxError::StanzaLogOff => StatusCode::CONFLICT,
         SandboxError::InvalidPhone(_)
         | SandboxError::InvalidName
         | SandboxError::InvalidQr
@@ -108,6 +109,21 @@ impl From<PathRejection> for Problem {
         Self {
             status: StatusCode::NOT_FOUND,
             code: "not_found",
+            detail: rejection.body_text(),
+        }
+    }
+}
+
+/// Query parameters whose faults become problems.
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(Problem))]
+pub(super) struct Query<T>(pub T);
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            code: "invalid_query",
             detail: rejection.body_text(),
         }
     }

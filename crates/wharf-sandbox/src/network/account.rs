@@ -187,6 +187,8 @@ pub(crate) struct Stanza {
     pub class: Class,
     pub id: String,
     pub bytes: Bytes,
+    /// The line of the stanza log that this was copied from.
+    pub observed: Option<u64>,
 }
 
 impl AccountState {
@@ -222,6 +224,7 @@ impl AccountState {
             class: stanza.class,
             id: stanza.id.clone(),
             bytes: stanza.bytes.clone(),
+            observed: stanza.observed,
             after: 0,
         };
         batch.put(

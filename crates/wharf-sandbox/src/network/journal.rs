@@ -1,13 +1,12 @@
-//! Counts of what was not understood, and the log of every message stanza the server took. Both bounded.
+//! Counts of what was not understood. Bounded.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::model::{LoggedStanza, Unhandled};
+use crate::model::Unhandled;
 
 /// Distinct questions remembered; a client that invents more is counted under one name.
 const MAX_QUESTIONS: usize = 256;
-const MAX_STANZAS: usize = 65_536;
 
 #[derive(Debug, Default)]
 pub(crate) struct UnhandledLog {
@@ -30,30 +29,6 @@ impl UnhandledLog {
                 question: question.clone(),
                 count,
             })
-            .collect()
-    }
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct StanzaLog {
-    stanzas: Mutex<VecDeque<LoggedStanza>>,
-}
-
-impl StanzaLog {
-    pub(crate) fn record(&self, stanza: LoggedStanza) {
-        let mut stanzas = self.stanzas.lock().unwrap_or_else(PoisonError::into_inner);
-        if stanzas.len() == MAX_STANZAS {
-            stanzas.pop_front();
-        }
-        stanzas.push_back(stanza);
-    }
-
-    pub(crate) fn list(&self) -> Vec<LoggedStanza> {
-        self.stanzas
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
             .collect()
     }
 }

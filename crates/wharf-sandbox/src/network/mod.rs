@@ -6,11 +6,13 @@ pub(crate) mod device;
 pub(crate) mod directory;
 pub(crate) mod journal;
 pub(crate) mod links;
+pub(crate) mod observations;
 pub(crate) mod queue;
 pub(crate) mod records;
 pub(crate) mod restore;
 pub(crate) mod session;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::rngs::StdRng;
@@ -19,14 +21,15 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Timing;
+use crate::config::{SandboxConfig, Timing};
 use crate::error::SandboxError;
 use crate::model::{Change, Changed};
 use crate::store::{Store, Ticket};
 use crate::wire::certificate::ServerKeys;
 use directory::Directory;
-use journal::{StanzaLog, UnhandledLog};
+use journal::UnhandledLog;
 use links::PendingLinks;
+use observations::ObservationLog;
 
 /// How many change notices a slow watcher may lag behind before it misses some.
 const CHANGE_BACKLOG: usize = 1024;
@@ -40,23 +43,25 @@ pub(crate) struct Network {
     pub directory: Directory,
     pub links: PendingLinks,
     pub unhandled: UnhandledLog,
-    pub stanzas: StanzaLog,
+    pub observations: ObservationLog,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
     changes: broadcast::Sender<Change>,
+    connections: AtomicU64,
     rng: Mutex<StdRng>,
 }
 
 impl Network {
-    pub(crate) fn new(keys: ServerKeys, timing: Timing, store: Arc<dyn Store>, rng: StdRng) -> Self {
+    pub(crate) fn new(keys: ServerKeys, config: &SandboxConfig, store: Arc<dyn Store>, rng: StdRng) -> Self {
         Self {
             keys,
-            timing,
+            timing: config.timing,
             store,
             directory: Directory::default(),
             links: PendingLinks::default(),
             unhandled: UnhandledLog::default(),
-            stanzas: StanzaLog::default(),
+            observations: ObservationLog::new(config.stanza_log),
+            connections: AtomicU64::new(0),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             changes: broadcast::Sender::new(CHANGE_BACKLOG),
@@ -75,6 +80,11 @@ impl Network {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .random_range(low..high)
+    }
+
+    /// The number of the next connection; the first is 1.
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// An identifier for a stanza the server or a phone starts.

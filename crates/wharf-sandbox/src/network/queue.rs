@@ -38,6 +38,8 @@ pub(crate) struct Queued {
     pub id: String,
     /// The encoded node, ready for a frame.
     pub bytes: Bytes,
+    /// The line of the stanza log that this was copied from.
+    pub observed: Option<u64>,
     /// May be shown to the device once this is durable.
     pub after: Ticket,
 }
@@ -143,6 +145,7 @@ mod tests {
             class: Class::Message,
             id: id.to_owned(),
             bytes: Bytes::new(),
+            observed: None,
             after: 0,
         }
     }

@@ -188,6 +188,7 @@ pub(crate) fn decode_stanza(record: &Record, sequence: u64) -> Result<Queued, St
         class: Class::from_number(head[0]),
         id: String::from_utf8_lossy(id).into_owned(),
         bytes: Bytes::copy_from_slice(bytes),
+        observed: None,
         after: 0,
     })
 }

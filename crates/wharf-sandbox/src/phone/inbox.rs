@@ -1,19 +1,22 @@
 //! What a phone receives: it decrypts, shows, and confirms. A stanza leaves the queue in the same commit as the
 //! session it advanced and the message it brought, so a killed process neither loses nor shows anything twice.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use rand::rngs::StdRng;
 use wacore::messages::decode_plaintext;
 use wacore_binary::builder::NodeBuilder;
+use wacore_binary::node::ValueRef;
 use wacore_binary::util::unpack_bytes;
 use wacore_binary::{Jid, NodeRef, OwnedNodeRef};
+use wacore_libsignal::protocol::SignalProtocolError;
 
 use super::chats::StoredMessage;
 use super::content::{self, Content};
 use super::signal_store::address;
-use super::{Phone, bootstrap, retries};
+use super::{Phone, bootstrap, report, retries};
 use crate::model::{Changed, DeviceId, Message, MessageStatus};
 use crate::network::Network;
 use crate::network::account::{Account, Addressing};
@@ -59,7 +62,10 @@ async fn handle(
     let stanza = OwnedNodeRef::new(body).ok()?;
     let node = stanza.get();
     match &*node.tag {
-        "message" => handle_message(network, account, phone, node, batch, rng).await,
+        "message" => {
+            let head = Head::read(network, node, queued.observed)?;
+            handle_message(network, account, phone, (&head, node), batch, rng).await
+        }
         "receipt" => handle_receipt(network, account, phone, node, batch, rng).await,
         _ => None,
     }
@@ -102,29 +108,73 @@ async fn handle_message(
     network: &Network,
     account: &Arc<Account>,
     phone: &mut Phone,
-    node: &NodeRef<'_>,
+    (head, node): (&Head, &NodeRef<'_>),
     batch: &mut Batch,
     rng: &mut StdRng,
 ) -> Option<String> {
-    let head = Head::read(network, node)?;
     let mut changed = None;
-    for sealed in children(node).iter().filter(|child| child.tag == "enc") {
-        match open(account, phone, &head, sealed, rng).await {
-            Ok((message, used_key)) => {
+    for sealed in children(node).iter().filter_map(Ciphertext::read) {
+        let opened = open(account, phone, head, &sealed, rng).await;
+        report::decrypted(network, account, head, &sealed, &opened);
+        match opened {
+            Ok(OpenedMessage { message, used_key }) => {
                 forget_key(account, used_key, batch);
-                changed = take(network, account, phone, &head, message, batch, rng)
+                changed = take(network, account, phone, head, message, batch, rng)
                     .await
                     .or(changed);
             }
-            Err(reason) => {
-                tracing::warn!(reason, id = head.id, "a phone could not decrypt a message");
-                retries::ask(network, account, &head, attempt(sealed));
+            // The very same ciphertext again: its first copy was read, so there is nothing to ask for.
+            Err(OpenFailure::Signal(SignalProtocolError::DuplicatedMessage(..))) => {}
+            Err(failure) => {
+                tracing::warn!(error = %failure, id = head.id, "a phone could not decrypt a message");
+                retries::ask(network, account, head, sealed.attempt);
                 return None;
             }
         }
     }
-    confirm(network, account, &head);
+    confirm(network, account, head);
     changed
+}
+
+/// One `<enc>` of a message.
+pub(super) struct Ciphertext<'n> {
+    pub kind: Cow<'n, str>,
+    pub bytes: Cow<'n, [u8]>,
+    /// How often the author has sent the message again.
+    attempt: u32,
+}
+
+impl<'n> Ciphertext<'n> {
+    fn read(node: &'n NodeRef<'_>) -> Option<Self> {
+        if node.tag != "enc" {
+            return None;
+        }
+        let bytes = match node.content_bytes() {
+            Some(bytes) => Cow::Borrowed(bytes),
+            None => Cow::Owned(content_bytes(node).unwrap_or_default()),
+        };
+        let count = node.get_attr("count").map(ValueRef::as_str);
+        Some(Self {
+            kind: node.get_attr("type").map(ValueRef::as_str).unwrap_or_default(),
+            bytes,
+            attempt: count.and_then(|count| count.parse().ok()).unwrap_or(0),
+        })
+    }
+}
+
+/// A message as its author wrote it, and the one-time pre-key it used up.
+pub(super) struct OpenedMessage {
+    pub message: waproto::whatsapp::Message,
+    used_key: Option<u32>,
+}
+
+/// Why a ciphertext could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenFailure {
+    #[error(transparent)]
+    Signal(#[from] SignalProtocolError),
+    #[error("the plaintext is no message: {0}")]
+    Plaintext(String),
 }
 
 /// Who sent a message stanza, and how it was addressed.
@@ -134,10 +184,12 @@ pub(super) struct Head {
     pub sender: Arc<Account>,
     pub device: DeviceId,
     pub at: u64,
+    /// The line of the stanza log that it came with.
+    pub observed: Option<u64>,
 }
 
 impl Head {
-    fn read(network: &Network, node: &NodeRef<'_>) -> Option<Self> {
+    fn read(network: &Network, node: &NodeRef<'_>, observed: Option<u64>) -> Option<Self> {
         let from = jid_attr(node, "from")?;
         let seconds = text_attr(node, "t")
             .and_then(|t| t.parse::<u64>().ok())
@@ -148,6 +200,7 @@ impl Head {
             device: from.device,
             from,
             at: seconds.saturating_mul(1000),
+            observed,
         })
     }
 }
@@ -156,16 +209,20 @@ async fn open(
     account: &Account,
     phone: &mut Phone,
     head: &Head,
-    sealed: &NodeRef<'_>,
+    sealed: &Ciphertext<'_>,
     rng: &mut StdRng,
-) -> Result<(waproto::whatsapp::Message, Option<u32>), String> {
-    let kind = text_attr(sealed, "type").unwrap_or_default();
-    let bytes = content_bytes(sealed).unwrap_or_default();
+) -> Result<OpenedMessage, OpenFailure> {
     let peer = address(&head.sender, head.device);
-    let opened = phone.signal.open(account, &peer, (&kind, &bytes), rng).await;
-    let opened = opened.map_err(|failure| failure.to_string())?;
-    let message = decode_plaintext(&opened.plaintext, 2).map_err(|failure| failure.to_string())?;
-    Ok((message, opened.used_key))
+    let opened = phone
+        .signal
+        .open(account, &peer, (&sealed.kind, &sealed.bytes), rng)
+        .await?;
+    let message =
+        decode_plaintext(&opened.plaintext, 2).map_err(|failure| OpenFailure::Plaintext(failure.to_string()))?;
+    Ok(OpenedMessage {
+        message,
+        used_key: opened.used_key,
+    })
 }
 
 /// A one-time key that started a session is gone in the commit that keeps the session.
@@ -174,12 +231,6 @@ fn forget_key(account: &Account, used: Option<u32>, batch: &mut Batch) {
         account.state().given_keys.remove(&id);
         batch.delete(Kind::PhoneKey, || records::given_key_key(&account.number, id));
     }
-}
-
-fn attempt(sealed: &NodeRef<'_>) -> u32 {
-    text_attr(sealed, "count")
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(0)
 }
 
 /// Shows a message or does what it asks for.

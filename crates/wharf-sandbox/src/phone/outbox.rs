@@ -13,7 +13,7 @@ use super::signal_store::{Sealed, address};
 use super::{Phone, content};
 use crate::clock::{unix_millis, unix_seconds};
 use crate::error::SandboxError;
-use crate::model::{Changed, DeviceId, LoggedStanza, Message, MessageStatus};
+use crate::model::{Changed, DeviceId, Message, MessageStatus};
 use crate::network::Network;
 use crate::network::account::{Account, Addressing};
 use crate::server::directory;
@@ -56,12 +56,6 @@ pub(crate) async fn send_text(
         routing::deliver(network, &envelope, copy.account, copy.device, &copy.node);
     }
     drop(phone);
-    network.stanzas.record(LoggedStanza {
-        from: account.number.clone(),
-        from_device: 0,
-        to: to.number.clone(),
-        id: id.clone(),
-    });
     network.announce(
         &account.number,
         Changed::Chat {
@@ -148,6 +142,7 @@ pub(super) fn envelope<'a>(account: &'a Account, chat: Option<Jid>, id: &str) ->
         at: unix_seconds(),
         shared: Vec::new(),
         device_identity: None,
+        observed: None,
     }
 }
 

@@ -14,6 +14,7 @@ use wacore_binary::{Node, OwnedNodeRef};
 use wacore_noise::NoiseCipher;
 use waproto::whatsapp::ClientPayload;
 
+use super::tap::Tap;
 use super::{linking, login};
 use crate::network::Network;
 use crate::wire::frame::{FrameFault, FrameReader, MAX_FRAME, append_frame};
@@ -50,15 +51,16 @@ pub(super) enum Gone {
 
 /// Serves one client from its first byte to its last.
 pub(super) async fn run(network: Arc<Network>, stream: TcpStream) {
-    let opened = timeout(network.timing.handshake, open(&network, stream));
+    let tap = Arc::new(Tap::new(Arc::clone(&network)));
+    let opened = timeout(network.timing.handshake, open(&network, stream, &tap));
     let served = match opened.await {
         Ok(Ok(opened)) => welcome(&network, opened).await,
         Ok(Err(gone)) => Err(gone),
         Err(_elapsed) => Err(Gone::Slow),
     };
-    if let Err(gone) = served {
-        tracing::debug!(reason = %gone, "a connection ended");
-    }
+    let reason = served.map_or_else(|gone| gone.to_string(), |()| "the server ended it".to_owned());
+    tracing::debug!(reason, "a connection ended");
+    tap.closed(&reason);
 }
 
 /// A connection after the handshake.
@@ -69,7 +71,7 @@ pub(super) struct Opened {
     payload: Vec<u8>,
 }
 
-async fn open(network: &Network, stream: TcpStream) -> Result<Opened, Gone> {
+async fn open(network: &Network, stream: TcpStream, tap: &Arc<Tap>) -> Result<Opened, Gone> {
     // Without this every small exchange waits for a delayed acknowledgement (protocol brief, section 1).
     stream.set_nodelay(true).map_err(tokio_websockets::Error::from)?;
     let limits = Limits::default().max_payload_len(Some(MAX_WEBSOCKET_MESSAGE));
@@ -90,11 +92,13 @@ async fn open(network: &Network, stream: TcpStream) -> Result<Opened, Gone> {
         frames,
         cipher: read,
         counter: 0,
+        tap: Arc::clone(tap),
     };
     let pipe = Pipe {
         sink,
         cipher: write,
         counter: 0,
+        tap: Arc::clone(tap),
         patience: network.timing.write,
     };
     Ok(Opened {
@@ -158,18 +162,27 @@ pub(super) struct Inlet {
     frames: Frames,
     cipher: NoiseCipher,
     counter: u32,
+    pub tap: Arc<Tap>,
+}
+
+/// A stanza of the client, and its line in the stanza log.
+pub(super) struct Incoming {
+    pub node: OwnedNodeRef,
+    pub observed: Option<u64>,
 }
 
 impl Inlet {
     /// The next stanza. Safe to cancel: a frame is taken out and decrypted without waiting in between.
-    pub(super) async fn next(&mut self) -> Result<OwnedNodeRef, Gone> {
+    pub(super) async fn next(&mut self) -> Result<Incoming, Gone> {
         let mut frame = self.frames.next().await?;
         self.cipher.decrypt_in_place_with_counter(self.counter, &mut frame)?;
         self.counter = self
             .counter
             .checked_add(1)
             .ok_or(wacore_noise::NoiseError::CounterExhausted)?;
-        Ok(OwnedNodeRef::new(unpack_bytes(frame)?)?)
+        let node = OwnedNodeRef::new(unpack_bytes(frame)?)?;
+        let observed = self.tap.received(node.get());
+        Ok(Incoming { node, observed })
     }
 
     /// Reads and drops whatever still comes, so that the client closes first and sees our last stanza: closing at
@@ -186,14 +199,15 @@ pub(super) struct Pipe {
     sink: SplitSink<Socket, Message>,
     cipher: NoiseCipher,
     counter: u32,
+    tap: Arc<Tap>,
     patience: std::time::Duration,
 }
 
 impl Pipe {
     /// Sends encoded nodes as one WebSocket message of whole frames.
-    pub(super) async fn send<'b>(&mut self, nodes: impl IntoIterator<Item = &'b [u8]>) -> Result<(), Gone> {
+    pub(super) async fn send<'b>(&mut self, nodes: impl Iterator<Item = &'b [u8]> + Clone) -> Result<(), Gone> {
         let mut message = Vec::new();
-        for node in nodes {
+        for node in nodes.clone() {
             let sealed = self.cipher.encrypt_with_counter(self.counter, node)?;
             self.counter = self
                 .counter
@@ -202,11 +216,13 @@ impl Pipe {
             append_frame(&mut message, &sealed);
         }
         let sent = timeout(self.patience, self.sink.send(Message::binary(message)));
-        sent.await.map_err(|_| Gone::Slow)?.map_err(Gone::from)
+        sent.await.map_err(|_| Gone::Slow)??;
+        self.tap.sent(nodes);
+        Ok(())
     }
 
     pub(super) async fn send_node(&mut self, node: &Node) -> Result<(), Gone> {
         let bytes = encode(node);
-        self.send([&bytes[..]]).await
+        self.send(std::iter::once(&bytes[..])).await
     }
 }

@@ -2,6 +2,7 @@
 
 use wacore_binary::NodeRef;
 
+use super::connection::Incoming;
 use super::{Client, Reply, Then, messages, presence, questions, receipts};
 use crate::network::queue::Class;
 use crate::wire::node::{jid_attr, text_attr};
@@ -15,10 +16,11 @@ const KNOWN_NOTICES: [&str; 5] = [
     "thread_metadata",
 ];
 
-pub(super) fn handle(client: &Client, node: &NodeRef<'_>) -> Reply {
+pub(super) fn handle(client: &Client, stanza: &Incoming) -> Reply {
+    let node = stanza.node.get();
     match &*node.tag {
         "iq" => questions::answer(client, node),
-        "message" => messages::accept(client, node),
+        "message" => messages::accept(client, node, stanza.observed),
         "receipt" => receipt(client, node),
         "ack" => acknowledge(client, node),
         "presence" => presence::presence(client, node),

@@ -163,11 +163,11 @@ async fn serve(
             stanza = inlet.next() => {
                 let stanza = stanza?;
                 match attempts.front() {
-                    Some(attempt) if attr_is(stanza.get(), "id", &attempt.question) => {
+                    Some(attempt) if attr_is(stanza.node.get(), "id", &attempt.question) => {
                         let attempt = attempts.pop_front().ok_or(Gone::Closed)?;
-                        return Ok(conclude(network, client, attempt, stanza.get()).await);
+                        return Ok(conclude(network, client, attempt, stanza.node.get()).await);
                     }
-                    _ => answer_meanwhile(network, pipe, stanza.get()).await?,
+                    _ => answer_meanwhile(network, pipe, stanza.node.get()).await?,
                 }
             }
             Some(request) = scanned.recv() => {

@@ -22,7 +22,9 @@ pub(super) async fn run(network: &Arc<Network>, opened: Opened, payload: &Client
         client_static,
         ..
     } = opened;
+    let claimed = (payload.username.map(|number| number.to_string()), payload.device);
     let Some((account, device)) = identify(network, payload, client_static) else {
+        inlet.tap.login(claimed.0, claimed.1, Some("401"));
         let failure = NodeBuilder::new("failure")
             .attr("reason", "401")
             .attr("location", "sbx")
@@ -42,6 +44,8 @@ pub(super) async fn run(network: &Arc<Network>, opened: Opened, payload: &Client
         return Err(Gone::Closed);
     }
     let _registered = Registered(&client);
+    inlet.tap.identified(&client.account.number, device);
+    inlet.tap.login(claimed.0, claimed.1, None);
     pipe.send_node(&success(&client)).await?;
     let ended = {
         let writing = Outlet::new(&client, answers).run(&mut pipe);
@@ -115,7 +119,7 @@ async fn read(client: &Client, inlet: &mut Inlet) -> Gone {
             Ok(stanza) => stanza,
             Err(gone) => return gone,
         };
-        let reply = dispatch::handle(client, stanza.get());
+        let reply = dispatch::handle(client, &stanza);
         for answer in &reply.answers {
             let outgoing = Outgoing {
                 bytes: encode(answer),

@@ -10,7 +10,7 @@ use super::directory::participant_hash;
 use super::routing::{self, Envelope};
 use super::{Client, Reply};
 use crate::clock::unix_seconds;
-use crate::model::{DeviceId, LoggedStanza};
+use crate::model::DeviceId;
 use crate::network::account::{Account, Addressing};
 use crate::store::Ticket;
 use crate::wire::node::{attr_is, children, jid_attr, text_attr};
@@ -27,7 +27,7 @@ struct Addressed {
     sealed: Node,
 }
 
-pub(super) fn accept(client: &Client, node: &NodeRef<'_>) -> Reply {
+pub(super) fn accept(client: &Client, node: &NodeRef<'_>, observed: Option<u64>) -> Reply {
     let (Some(id), Some(to)) = (text_attr(node, "id"), jid_attr(node, "to")) else {
         return Reply::nothing();
     };
@@ -38,8 +38,8 @@ pub(super) fn accept(client: &Client, node: &NodeRef<'_>) -> Reply {
     let chat = jid_attr(node, "recipient").unwrap_or_else(|| to.clone()).to_non_ad();
     let peer = attr_is(node, "category", "peer");
     let copies = addressed(client, node, &to, &target);
-    let envelope = envelope(client, node, (&id, at), (!peer).then(|| chat.clone()));
-    log(client, &target, &id);
+    let mut envelope = envelope(client, node, (&id, at), (!peer).then(|| chat.clone()));
+    envelope.observed = observed;
     let after = deliver_all(client, &envelope, &copies);
     let mut ack = NodeBuilder::new("ack")
         .attr("class", "message")
@@ -86,6 +86,7 @@ fn envelope<'c>(client: &'c Client, node: &NodeRef<'_>, (id, at): (&str, u64), c
         passed: passed.collect(),
         shared: shared.collect(),
         device_identity: node.get_optional_child("device-identity").map(NodeRef::to_owned),
+        observed: None,
     }
 }
 
@@ -122,15 +123,6 @@ fn fanned_out(client: &Client, copy: &NodeRef<'_>, target: &Arc<Account>) -> Opt
         device: jid.device,
         sealed,
     })
-}
-
-fn log(client: &Client, target: &Account, id: &str) {
-    client.network.stanzas.record(LoggedStanza {
-        from: client.account.number.clone(),
-        from_device: client.device,
-        to: target.number.clone(),
-        id: id.to_owned(),
-    });
 }
 
 fn deliver_all(client: &Client, envelope: &Envelope<'_>, copies: &[Addressed]) -> Ticket {

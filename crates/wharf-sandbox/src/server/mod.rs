@@ -15,6 +15,7 @@ mod questions;
 pub(crate) mod receipts;
 pub(crate) mod removal;
 pub(crate) mod routing;
+mod tap;
 
 pub(crate) use accept::serve;
 

@@ -113,6 +113,7 @@ fn tell_companions(network: &Network, account: &Account, except: Option<DeviceId
             class: Class::Notification,
             id: id.to_owned(),
             bytes: bytes.clone(),
+            observed: None,
         };
         account.deliver(network, device, &stanza);
     }

@@ -76,6 +76,7 @@ pub(crate) fn forward(network: &Network, author: &Account, device: DeviceId, rec
             class: Class::Receipt,
             id: receipt.id.clone(),
             bytes: bytes.clone(),
+            observed: None,
         };
         ticket = ticket.max(target.deliver(network, id, &stanza).unwrap_or(0));
     }

@@ -28,6 +28,8 @@ pub(crate) struct Envelope<'a> {
     pub shared: Vec<Node>,
     /// The companion's certificate, for recipients that start a session with this message.
     pub device_identity: Option<Node>,
+    /// The line of the stanza log that the message came with.
+    pub observed: Option<u64>,
 }
 
 /// Puts one ciphertext into the queue of one device. `None` when there is no such device.
@@ -46,6 +48,7 @@ pub(crate) fn deliver(
             class: Class::Message,
             id: envelope.id.clone(),
             bytes: encode(&node),
+            observed: envelope.observed,
         },
     )
 }

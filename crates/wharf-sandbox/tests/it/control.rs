@@ -151,6 +151,14 @@ async fn errors_are_problems_with_codes() {
 }
 
 #[tokio::test]
+async fn deliberate_delays_are_told() {
+    let (sandbox, base) = start().await;
+    let told = call(&base, "GET", "/sandbox/api/timing", None).await.body;
+    assert_eq!(told["scan_to_logged_in_ms"], 380);
+    assert_eq!(sandbox.timing().scan_to_logged_in().as_millis(), 380);
+}
+
+#[tokio::test]
 async fn another_host_name_is_refused() {
     let (_sandbox, base) = start().await;
     let answer = call_as(&base, "evil.example", "GET", "/sandbox/api/phones", None).await;

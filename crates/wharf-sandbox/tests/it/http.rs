@@ -34,3 +34,14 @@ pub async fn call_as(base: &str, host: &str, method: &str, path: &str, body: Opt
         body: serde_json::from_str(body).unwrap_or(Value::Null),
     }
 }
+
+/// The whole answer to a GET as text, head included.
+pub async fn text(base: &str, path: &str) -> String {
+    let address = base.strip_prefix("http://").unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}

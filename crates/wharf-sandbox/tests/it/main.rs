@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, also in the functions its tests share"
 )]
 
+mod companion;
 mod control;
 mod hostile;
 mod http;
@@ -15,3 +16,4 @@ mod linking;
 mod phones;
 mod raw_client;
 mod restart;
+mod stanza_log;

@@ -1,0 +1,90 @@
+//! What is measured: Wharf, and a minimal Baileys program. One trait, so that both do the same work at the same depth.
+
+mod baileys;
+mod wharf;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use futures::{StreamExt, TryStreamExt};
+use wharf_testkit::process::{Sandbox, Usage};
+
+pub use baileys::Baileys;
+pub use wharf::Wharf;
+
+use crate::load::caller::Caller;
+
+/// How many sessions are linked at once when time is not measured.
+const LINKED_AT_ONCE: usize = 8;
+
+/// A session that shows a QR code.
+pub struct Shown {
+    pub session: String,
+    pub qr: String,
+    pub at: Instant,
+}
+
+/// A gateway in a process of its own.
+pub trait Gateway {
+    /// What the table calls it.
+    const NAME: &'static str;
+
+    /// Makes a session and waits for its QR code.
+    async fn show_qr(&self, name: &str) -> Result<Watched<Self>>
+    where
+        Self: Sized;
+
+    /// Waits until a session that was scanned is ready.
+    async fn until_ready(&self, watch: Self::Watch) -> Result<()>;
+
+    /// What `show_qr` leaves behind for `until_ready`.
+    type Watch;
+
+    /// Callers through these sessions: as many as there are lists of chats, each with its session.
+    async fn callers(&self, lists: &[Chats<'_>]) -> Result<Vec<Caller>>;
+
+    fn usage(&self) -> Result<Usage>;
+
+    async fn stop(self) -> Result<()>;
+}
+
+/// A session that shows a QR code, and what watches it.
+pub struct Watched<G: Gateway> {
+    pub shown: Shown,
+    pub watch: G::Watch,
+}
+
+/// What one caller sends to: a session's chats, by phone number.
+pub struct Chats<'a> {
+    pub session: &'a str,
+    pub phones: &'a [String],
+}
+
+/// Links a new session with a new phone. Its id, and the time from the QR code to `ready`.
+pub async fn link<G: Gateway>(gateway: &G, sandbox: &Sandbox, name: &str) -> Result<(String, Duration)> {
+    let phone = sandbox.create_phone(name).await?;
+    let Watched { shown, watch } = gateway.show_qr(name).await?;
+    let scan = async { Ok(sandbox.scan(&phone, &shown.qr).await?) };
+    let linking = async { tokio::try_join!(scan, gateway.until_ready(watch)) };
+    linking
+        .await
+        .with_context(|| format!("linking {name} by {}", G::NAME))?;
+    Ok((shown.session, shown.at.elapsed()))
+}
+
+/// Links sessions until there are `count`; some at once.
+pub async fn link_up_to<G: Gateway>(
+    gateway: &G,
+    sandbox: &Sandbox,
+    sessions: &mut Vec<String>,
+    count: usize,
+) -> Result<()> {
+    let linked = futures::stream::iter(sessions.len()..count)
+        .map(|number| async move {
+            let name = format!("{}-{number}", G::NAME.to_lowercase());
+            link(gateway, sandbox, &name).await.map(|(session, _)| session)
+        })
+        .buffer_unordered(LINKED_AT_ONCE);
+    sessions.extend(linked.try_collect::<Vec<_>>().await?);
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! `make bench`: what Wharf needs and does, beside the least that a gateway on Baileys is.
+//!
+//! Owns the measurements (a) to (e), the load and the page `docs/benchmarks.md`. Everything that is measured runs in a
+//! process of its own. Never states a number that it did not measure in the same run.
+
+mod commits;
+mod delay;
+mod gateway;
+mod load;
+mod machine;
+mod measure;
+mod plan;
+mod processor;
+mod report;
+mod stanzas;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use measure::{Bench, accept, idle, linking, restart, send};
+use plan::Plan;
+use report::{Report, Section};
+
+/// The text of every message.
+const TEXT: &str = "Your table for two is ready at eight; reply here if you need another time.";
+
+/// Measures Wharf beside a minimal Baileys gateway.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Arguments {
+    /// The `wharf` binary, built optimised with its feature `sandbox`.
+    #[arg(long)]
+    wharf: PathBuf,
+    /// The `wharf-sandbox` binary.
+    #[arg(long)]
+    sandbox: PathBuf,
+    /// The folder of the Baileys programs, with `npm ci` done in it.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../baileys"))]
+    baileys: PathBuf,
+    /// Which measurements; without it all.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Measurement>,
+    /// Small numbers: to see that everything runs.
+    #[arg(long)]
+    quick: bool,
+    /// Where the page goes.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Measurement {
+    /// Idle sessions.
+    A,
+    /// Linking.
+    B,
+    /// Accepting.
+    C,
+    /// Sending.
+    D,
+    /// Restart.
+    E,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    let report = local.block_on(&runtime, run(&arguments))?;
+    std::io::stdout().write_all(report::text(&report).as_bytes())?;
+    if let Some(out) = &arguments.out {
+        std::fs::write(out, report::page(&report)).with_context(|| format!("cannot write {}", out.display()))?;
+    }
+    Ok(())
+}
+
+async fn run(arguments: &Arguments) -> Result<Report> {
+    let folder = tempfile::Builder::new().prefix("wharf-bench-").tempdir()?;
+    let bench = bench(arguments, folder.path())?;
+    let machine = machine::describe(&bench.wharf, &bench.folder)?;
+    let mut sections = Vec::new();
+    for measurement in Measurement::value_variants() {
+        if arguments.only.is_empty() || arguments.only.contains(measurement) {
+            let section = section(&bench, *measurement).await;
+            sections.push(section.with_context(|| format!("measurement {measurement:?}"))?);
+        }
+    }
+    Ok(Report { machine, sections })
+}
+
+fn bench(arguments: &Arguments, folder: &Path) -> Result<Bench> {
+    let existing = |path: &Path| path.canonicalize().with_context(|| format!("no {}", path.display()));
+    Ok(Bench {
+        wharf: existing(&arguments.wharf)?,
+        sandbox: existing(&arguments.sandbox)?,
+        baileys: existing(&arguments.baileys)?,
+        folder: folder.to_owned(),
+        plan: if arguments.quick { Plan::quick() } else { Plan::full() },
+    })
+}
+
+async fn section(bench: &Bench, measurement: Measurement) -> Result<Section> {
+    match measurement {
+        Measurement::A => idle::measure(bench).await,
+        Measurement::B => linking::measure(bench).await,
+        Measurement::C => accept::measure(bench).await,
+        Measurement::D => send::measure(bench).await,
+        Measurement::E => restart::measure(bench).await,
+    }
+}

@@ -1,0 +1,203 @@
+//! (a) What linked sessions cost while nothing happens.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use wharf_testkit::process::Sandbox;
+
+use super::{Bench, tell};
+use crate::commits::CommitCount;
+use crate::gateway::{Gateway, Wharf, link_up_to};
+use crate::report::figure::{Figure, Target, Unit};
+use crate::report::{Row, Section};
+
+/// A process is idle when it used less than this part of a core for this long.
+const QUIET: f64 = 0.05;
+const QUIET_FOR: Duration = Duration::from_secs(5);
+/// A process that is never quiet is measured as it is.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the log is looked at, so that no pass of it is missed.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The targets of the issue hold for these numbers.
+const TARGET_SLOPE: (usize, usize) = (100, 500);
+const TARGET_SESSIONS: usize = 1000;
+
+/// What one gateway needed.
+struct Idle {
+    /// Sessions, and resident memory with its proportional part.
+    memory: Vec<(usize, Figure)>,
+    slope: Figure,
+    processor: Figure,
+}
+
+pub async fn measure(bench: &Bench) -> Result<Section> {
+    let sandbox = bench.start_sandbox().await?;
+    let wharf = bench.start_wharf("idle", &sandbox.chat_url).await?;
+    let mut commits = None;
+    let ours = {
+        let folder = bench.data("idle");
+        let during = async || {
+            commits = Some(count_commits(&wharf, &folder, bench.plan.idle_for).await?);
+            Ok(())
+        };
+        idle(bench, &wharf, &sandbox, during).await?
+    };
+    wharf.stop().await?;
+    let baileys = bench.start_baileys("idle-baileys", &sandbox, &sandbox.chat_url).await?;
+    let wait = async || {
+        tokio::time::sleep(bench.plan.idle_for).await;
+        Ok(())
+    };
+    let theirs = idle(bench, &baileys, &sandbox, wait).await?;
+    baileys.stop().await?;
+    sandbox.stop().await?;
+    section(bench, &ours, &theirs, commits.context("nothing was counted")?)
+}
+
+async fn idle<G: Gateway>(
+    bench: &Bench,
+    gateway: &G,
+    sandbox: &Sandbox,
+    watch: impl AsyncFnOnce() -> Result<()>,
+) -> Result<Idle> {
+    let plan = &bench.plan;
+    let (mut sessions, mut memory, mut resident) = (Vec::new(), Vec::new(), Vec::new());
+    for count in std::iter::once(0).chain(plan.idle.iter().copied()) {
+        link_up_to(gateway, sandbox, &mut sessions, count).await?;
+        until_quiet(gateway).await?;
+        let usage = gateway.usage()?;
+        tell(&format!(
+            "(a) {}: {} MB with {count} sessions",
+            G::NAME,
+            usage.resident / 1_000_000
+        ));
+        resident.push((count, usage.resident as f64));
+        let figure = Figure::pair(Unit::Bytes, usage.resident as f64, usage.proportional as f64);
+        memory.push((count, figure));
+    }
+    let at = |wanted: usize| {
+        resident
+            .iter()
+            .find(|(count, _)| *count == wanted)
+            .map(|(_, bytes)| *bytes)
+    };
+    let (few, many) = plan.slope;
+    let (Some(low), Some(high)) = (at(few), at(many)) else {
+        anyhow::bail!("the slope is between numbers that are not measured");
+    };
+    let (before, started) = (gateway.usage()?.cpu, Instant::now());
+    watch().await?;
+    let used = gateway.usage()?.cpu.saturating_sub(before);
+    Ok(Idle {
+        memory,
+        slope: Figure::new(Unit::Bytes, (high - low) / (many - few) as f64),
+        processor: Figure::new(
+            Unit::Percent,
+            used.as_secs_f64() / started.elapsed().as_secs_f64() * 100.0,
+        ),
+    })
+}
+
+/// Waits until what follows a link has ended.
+async fn until_quiet<G: Gateway>(gateway: &G) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let before = gateway.usage()?.cpu;
+        tokio::time::sleep(QUIET_FOR).await;
+        let used = gateway.usage()?.cpu.saturating_sub(before);
+        if used.as_secs_f64() / QUIET_FOR.as_secs_f64() < QUIET || started.elapsed() > PATIENCE {
+            return Ok(());
+        }
+    }
+}
+
+/// Commits a second: counted in SQLite's own log, and beside it by Wharf's metric where it has one.
+async fn count_commits(wharf: &Wharf, folder: &std::path::Path, time: Duration) -> Result<(f64, Option<f64>)> {
+    let told = committed(wharf).await?;
+    let mut count = CommitCount::from_now(folder)?;
+    let started = Instant::now();
+    while started.elapsed() < time {
+        tokio::time::sleep(LOOK).await;
+        count.look()?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let metric = match (told, committed(wharf).await?) {
+        (Some(before), Some(after)) => Some((after - before) / seconds),
+        _ => None,
+    };
+    let counted = count.commits() as f64;
+    if let Some(metric) = metric {
+        // Every commit that the metric counts is one in the log; a look may fall between the two.
+        let apart = (metric * seconds - counted).abs();
+        ensure!(
+            apart <= 5.0 + counted * 0.05,
+            "the metric and the log disagree: {metric} /s, {counted} commits"
+        );
+    }
+    Ok((counted / seconds, metric))
+}
+
+async fn committed(wharf: &Wharf) -> Result<Option<f64>> {
+    let metrics = wharf.process().api().text("/metrics").await?;
+    let mut values = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("wharf_storage_commits_total"));
+    let value = values.find_map(|rest| rest.rsplit(' ').next());
+    Ok(value.map(str::parse).transpose()?)
+}
+
+fn section(bench: &Bench, ours: &Idle, theirs: &Idle, (commits, metric): (f64, Option<f64>)) -> Result<Section> {
+    let plan = &bench.plan;
+    let most = plan.idle.last().copied().context("no numbers of sessions")?;
+    let mut rows = Vec::new();
+    for ((count, ours), (_, theirs)) in ours.memory.iter().zip(&theirs.memory) {
+        let target = (*count == 0).then_some(Target::AtMost(Unit::Bytes, 40e6));
+        let what = format!("resident memory, {count} sessions (RSS / PSS)");
+        rows.push(
+            Row::wharf(what, ours.clone())
+                .beside(Some(theirs.clone()))
+                .target(target),
+        );
+    }
+    let (few, many) = plan.slope;
+    let full = (plan.slope == TARGET_SLOPE).then_some(Target::AtMost(Unit::Bytes, 0.3e6));
+    let slope = format!("each further session between {few} and {many}");
+    rows.push(
+        Row::wharf(slope, ours.slope.clone())
+            .beside(Some(theirs.slope.clone()))
+            .target(full),
+    );
+    let whole = most == TARGET_SESSIONS;
+    let processor = format!("processor, {most} idle sessions");
+    rows.push(
+        Row::wharf(processor, ours.processor.clone())
+            .beside(Some(theirs.processor.clone()))
+            .target(whole.then_some(Target::AtMost(Unit::Percent, 2.0))),
+    );
+    rows.push(
+        Row::wharf(
+            format!("commits, {most} idle sessions"),
+            Figure::new(Unit::PerSecond, commits),
+        )
+        .target(whole.then_some(Target::AtMost(Unit::PerSecond, 20.0))),
+    );
+    if let Some(metric) = metric {
+        rows.push(Row::wharf(
+            "the same by Wharf's own metric",
+            Figure::new(Unit::PerSecond, metric),
+        ));
+    }
+    Ok(Section {
+        title: "(a) Idle sessions",
+        method: format!(
+            "Resident memory of the gateway's process with linked sessions, once it has used less than {:.0} % of a \
+             core for {} s; then {} s of watching. Commits are counted in SQLite's write-ahead log. MB are 10⁶ bytes.",
+            QUIET * 100.0,
+            QUIET_FOR.as_secs(),
+            plan.idle_for.as_secs()
+        ),
+        rows,
+        uses: Vec::new(),
+    })
+}

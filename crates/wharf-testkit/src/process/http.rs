@@ -116,6 +116,19 @@ impl Remote {
         self.expect(Method::POST, path, Some(body)).await
     }
 
+    /// Asks for something to be done, whatever the answer; a repeat with the same key is no second request.
+    ///
+    /// # Errors
+    /// There is no answer within [`PATIENCE`].
+    pub async fn attempt(
+        &self,
+        path: &str,
+        body: &Value,
+        idempotency_key: Option<&str>,
+    ) -> Result<Answer, ProcessError> {
+        self.call(Method::POST, path, Some(body), idempotency_key).await
+    }
+
     /// Takes something away.
     ///
     /// # Errors

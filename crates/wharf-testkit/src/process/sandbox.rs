@@ -84,13 +84,17 @@ impl Sandbox {
         text_of(&made, "phone", "POST /sandbox/api/phones")
     }
 
-    /// Lets a phone scan the QR that a client shows.
+    /// Lets a phone scan the QR that a client shows; returns the number of the new device.
     ///
     /// # Errors
     /// The code is unknown or used.
-    pub async fn scan(&self, phone: &str, qr: &str) -> Result<(), ProcessError> {
+    pub async fn scan(&self, phone: &str, qr: &str) -> Result<u64, ProcessError> {
         let path = format!("/sandbox/api/phones/{phone}/scan");
-        self.control.post(&path, &json!({ "qr": qr })).await.map(drop)
+        let linked = self.control.post(&path, &json!({ "qr": qr })).await?;
+        linked["device"].as_u64().ok_or_else(|| ProcessError::Unreadable {
+            call: path,
+            body: linked.to_string(),
+        })
     }
 
     /// Lets a phone send a text; returns WhatsApp's id of it.

@@ -67,6 +67,14 @@ impl WharfOptions {
         self
     }
 
+    /// Starts the process and waits for nothing, to end it while it starts.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn spawn(&self) -> Result<Program, ProcessError> {
+        Program::start(&self.launch())
+    }
+
     fn launch(&self) -> Launch {
         let mut words = self.prefix.clone();
         words.push(self.binary.clone().into_os_string());
@@ -108,7 +116,7 @@ impl Wharf {
     /// # Errors
     /// It does not start; the error holds what it said.
     pub async fn start(options: &WharfOptions) -> Result<Self, ProcessError> {
-        let mut program = Program::start(&options.launch())?;
+        let mut program = options.spawn()?;
         let ready = program.json_line(options.patience).await?;
         let url = ready["url"].as_str();
         let key = ready["api_key"].as_str().or(options.api_key.as_deref());
@@ -174,14 +182,15 @@ impl Wharf {
         .await
     }
 
-    /// Links a session with a virtual phone and waits until it is ready.
+    /// Links a session with a virtual phone and waits until it is ready; returns the number of its device.
     ///
     /// # Errors
     /// It does not become ready.
-    pub async fn link(&self, session: &str, sandbox: &Sandbox, phone: &str) -> Result<(), ProcessError> {
+    pub async fn link(&self, session: &str, sandbox: &Sandbox, phone: &str) -> Result<u64, ProcessError> {
         let qr = self.show_qr(session).await?;
-        sandbox.scan(phone, &qr).await?;
-        self.ready(session, PATIENCE).await.map(drop)
+        let device = sandbox.scan(phone, &qr).await?;
+        self.ready(session, PATIENCE).await?;
+        Ok(device)
     }
 
     /// Waits until a session is ready.

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::fault::InvalidRule;
+
 /// An error of the public API. `code` is stable; the text is for people.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -51,6 +53,12 @@ pub enum SandboxError {
     NotKept,
     #[error("the stanza log is off; start the sandbox with --stanza-log N")]
     StanzaLogOff,
+    #[error("the fault makes no sense: {0}")]
+    InvalidFault(InvalidRule),
+    #[error("there is no fault {0}")]
+    UnknownFault(u64),
+    #[error("there are too many faults; remove some")]
+    TooManyFaults,
     #[error("a key operation failed: {0}")]
     Crypto(String),
 }
@@ -79,6 +87,9 @@ impl SandboxError {
             Self::UnknownChat { .. } => "unknown_chat",
             Self::WaitTimeout => "wait_timeout",
             Self::StanzaLogOff => "stanza_log_off",
+            Self::InvalidFault(invalid) => invalid.code(),
+            Self::UnknownFault(_) => "unknown_fault",
+            Self::TooManyFaults => "too_many_faults",
             Self::Crypto(_) => "crypto_failed",
         }
     }

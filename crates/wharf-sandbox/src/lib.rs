@@ -11,6 +11,7 @@ mod clock;
 mod config;
 mod control;
 mod error;
+mod fault;
 mod model;
 mod network;
 mod observation;
@@ -23,10 +24,11 @@ mod wire;
 
 pub use config::{SandboxConfig, StoreConfig, Timing};
 pub use error::{SandboxError, StoreError};
+pub use fault::{Action, Conflict, FaultStatus, InvalidRule, Match, Rule, StanzaMatch};
 pub use model::{
     Change, Changed, Chat, DeviceId, LinkedDevice, Message, MessageStatus, NewPhone, PhoneDetail, PhoneInfo, Unhandled,
 };
 pub use observation::{
-    Closed, Decryption, Direction, Login, Observation, Observed, SeenCiphertext, SeenStanza, StanzaExcerpt,
+    Closed, Decryption, Direction, Login, LostStanza, Observation, Observed, SeenCiphertext, SeenStanza, StanzaExcerpt,
 };
-pub use sandbox::Sandbox;
+pub use sandbox::{FaultGuard, Sandbox};

@@ -22,6 +22,8 @@ pub struct Observation {
 pub enum Observed {
     /// A client's stanza was read, or the server's was handed to the socket.
     Stanza(Box<SeenStanza>),
+    /// A fault took a stanza away, before it was handled or sent.
+    Lost(Box<LostStanza>),
     /// A virtual phone tried to decrypt one copy of a message.
     Decrypted(Box<Decryption>),
     /// A client proved a key and asked to be a linked device.
@@ -72,6 +74,15 @@ pub struct SeenStanza {
     /// The ciphertexts of a message, one for each device it is addressed to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub enc: Vec<SeenCiphertext>,
+}
+
+/// A stanza that a fault took away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LostStanza {
+    /// The number of the rule.
+    pub fault: u64,
+    #[serde(flatten)]
+    pub stanza: SeenStanza,
 }
 
 /// One ciphertext, with what the Signal message itself says.

@@ -1,5 +1,7 @@
 //! The handle on a running sandbox: start it, drive its phones, look at what happened, stop it.
 
+mod faults;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,6 +27,8 @@ use crate::qr::LinkingCode;
 use crate::server::{self, removal};
 use crate::store::{FileStore, Kind, MemoryStore, Store};
 use crate::wire::certificate::ServerKeys;
+
+pub use faults::FaultGuard;
 
 /// Where the keys of the network are stored.
 const SERVER_KEYS: &str = "server-keys";

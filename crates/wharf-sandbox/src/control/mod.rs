@@ -3,6 +3,7 @@
 
 mod chats;
 mod events;
+mod faults;
 mod guard;
 mod phones;
 mod problem;
@@ -42,6 +43,8 @@ pub(crate) fn router(sandbox: Sandbox) -> Router {
         .route("/sandbox/api/phones/{phone}/chats", get(chats::list))
         .route("/sandbox/api/phones/{phone}/read", post(chats::read))
         .route("/sandbox/api/unhandled", get(phones::unhandled))
+        .route("/sandbox/api/faults", post(faults::create).get(faults::list))
+        .route("/sandbox/api/faults/{fault}", get(faults::show).delete(faults::remove))
         .route("/sandbox/api/stanzas", get(stanzas::list))
         .route("/sandbox/api/timing", get(timing::show))
         .route("/sandbox/api/events", get(events::stream))

@@ -54,20 +54,23 @@ impl From<SandboxError> for Problem {
 /// No `_` arm: a new error must choose.
 fn status(failure: &SandboxError) -> StatusCode {
     match failure {
-        SandboxError::UnknownPhone(_) | SandboxError::UnknownDevice { .. } | SandboxError::UnknownChat { .. } => {
-            StatusCode::NOT_FOUND
-        }
+        SandboxError::UnknownPhone(_)
+        | SandboxError::UnknownDevice { .. }
+        | SandboxError::UnknownChat { .. }
+        | SandboxError::UnknownFault(_) => StatusCode::NOT_FOUND,
         SandboxError::PhoneTaken(_)
         | SandboxError::UnknownQr
         | SandboxError::PhoneOffline(_)
         | SandboxError::TooManyDevices(_)
         | SandboxError::LinkRefused(_)
+        | SandboxError::TooManyFaults
         | SandboxError::StanzaLogOff => StatusCode::CONFLICT,
         SandboxError::InvalidPhone(_)
         | SandboxError::InvalidName
         | SandboxError::InvalidQr
         | SandboxError::ForeignQr
         | SandboxError::UnknownRecipient(_)
+        | SandboxError::InvalidFault(_)
         | SandboxError::InvalidText => StatusCode::UNPROCESSABLE_ENTITY,
         SandboxError::LinkTimeout | SandboxError::WaitTimeout => StatusCode::GATEWAY_TIMEOUT,
         SandboxError::NotKept => StatusCode::SERVICE_UNAVAILABLE,

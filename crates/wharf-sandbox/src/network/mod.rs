@@ -4,6 +4,7 @@
 pub(crate) mod account;
 pub(crate) mod device;
 pub(crate) mod directory;
+pub(crate) mod faults;
 pub(crate) mod journal;
 pub(crate) mod links;
 pub(crate) mod observations;
@@ -27,6 +28,7 @@ use crate::model::{Change, Changed};
 use crate::store::{Store, Ticket};
 use crate::wire::certificate::ServerKeys;
 use directory::Directory;
+use faults::Faults;
 use journal::UnhandledLog;
 use links::PendingLinks;
 use observations::ObservationLog;
@@ -44,6 +46,7 @@ pub(crate) struct Network {
     pub links: PendingLinks,
     pub unhandled: UnhandledLog,
     pub observations: ObservationLog,
+    pub faults: Faults,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
     changes: broadcast::Sender<Change>,
@@ -60,6 +63,7 @@ impl Network {
             directory: Directory::default(),
             links: PendingLinks::default(),
             unhandled: UnhandledLog::default(),
+            faults: Faults::default(),
             observations: ObservationLog::new(config.stanza_log),
             connections: AtomicU64::new(0),
             stop: CancellationToken::new(),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
 
+use crate::fault::Conflict;
 use crate::store::Ticket;
 
 /// Answers a connection may have in flight. A client that does not read them is not read from either.
@@ -29,6 +30,15 @@ pub(crate) enum Ending {
     Restart,
     /// The sandbox stops.
     Stop,
+    /// A fault: the connection is cut.
+    Dropped,
+    /// A fault: nothing is answered any more.
+    Silent,
+    /// A fault: the server says so and closes.
+    StreamError {
+        code: Option<u16>,
+        conflict: Option<Conflict>,
+    },
 }
 
 static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::connection;
 use crate::network::Network;
+use crate::network::faults::{Moment, Scene};
 
 /// Pause after the system refused to hand over a connection, usually because too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -19,6 +20,9 @@ pub(crate) async fn serve(network: Arc<Network>, listener: TcpListener) {
         };
         match accepted {
             Ok((stream, _peer)) => {
+                if refuses(&network) {
+                    continue;
+                }
                 let shared = Arc::clone(&network);
                 network.tasks.spawn(async move {
                     let stop = shared.stop.clone();
@@ -34,4 +38,14 @@ pub(crate) async fn serve(network: Arc<Network>, listener: TcpListener) {
             }
         }
     }
+}
+
+/// A fault may close connections before anything is said.
+fn refuses(network: &Network) -> bool {
+    let scene = Scene {
+        account: None,
+        subject: "",
+        moment: Moment::Accept,
+    };
+    network.faults.at(scene).is_some()
 }

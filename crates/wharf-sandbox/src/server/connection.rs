@@ -1,27 +1,26 @@
-//! One connection below the stanzas: upgrade, handshake, frames, ciphers, and the slow good-bye.
+//! One connection from its first byte: upgrade, handshake, and who it is handed to.
 
 use std::sync::Arc;
 
 use buffa::Message as _;
-use bytes::BytesMut;
-use futures::stream::{SplitSink, SplitStream};
+use futures::stream::SplitSink;
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_websockets::{Limits, Message, ServerBuilder, WebSocketStream};
-use wacore_binary::util::unpack_bytes;
-use wacore_binary::{Node, OwnedNodeRef};
-use wacore_noise::NoiseCipher;
+use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp::ClientPayload;
 
+use super::inlet::{Frames, Inlet};
+use super::pipe::Pipe;
 use super::tap::Tap;
 use super::{linking, login};
 use crate::network::Network;
-use crate::wire::frame::{FrameFault, FrameReader, MAX_FRAME, append_frame};
-use crate::wire::node::encode;
+use crate::network::session::Ending;
+use crate::wire::frame::{FrameFault, MAX_FRAME, append_frame};
 use crate::wire::noise::{self, Established, NoiseFailure, Progress};
 
-type Socket = WebSocketStream<TcpStream>;
+pub(super) type Socket = WebSocketStream<TcpStream>;
 
 /// Room for one frame of the largest size and what may surround it in a WebSocket message.
 const MAX_WEBSOCKET_MESSAGE: usize = MAX_FRAME + 64 * 1024;
@@ -31,6 +30,10 @@ const MAX_WEBSOCKET_MESSAGE: usize = MAX_FRAME + 64 * 1024;
 pub(super) enum Gone {
     #[error("the client closed the connection")]
     Closed,
+    #[error("a fault: {0:?}")]
+    Fault(Ending),
+    #[error("the client was not linked")]
+    NotLinked,
     #[error("the store failed")]
     NotKept,
     #[error("the client was too slow")]
@@ -77,10 +80,7 @@ async fn open(network: &Network, stream: TcpStream, tap: &Arc<Tap>) -> Result<Op
     let limits = Limits::default().max_payload_len(Some(MAX_WEBSOCKET_MESSAGE));
     let (_request, socket) = ServerBuilder::new().limits(limits).accept(stream).await?;
     let (mut sink, stream) = socket.split();
-    let mut frames = Frames {
-        stream,
-        reader: FrameReader::default(),
-    };
+    let mut frames = Frames::new(stream);
     let established = shake_hands(network, &mut sink, &mut frames).await?;
     let Established {
         client_static,
@@ -88,19 +88,8 @@ async fn open(network: &Network, stream: TcpStream, tap: &Arc<Tap>) -> Result<Op
         read,
         write,
     } = established;
-    let inlet = Inlet {
-        frames,
-        cipher: read,
-        counter: 0,
-        tap: Arc::clone(tap),
-    };
-    let pipe = Pipe {
-        sink,
-        cipher: write,
-        counter: 0,
-        tap: Arc::clone(tap),
-        patience: network.timing.write,
-    };
+    let inlet = Inlet::new(frames, read, Arc::clone(tap));
+    let pipe = Pipe::new(sink, write, network.timing.write, Arc::clone(tap));
     Ok(Opened {
         inlet,
         pipe,
@@ -129,100 +118,29 @@ async fn welcome(network: &Arc<Network>, opened: Opened) -> Result<(), Gone> {
     let payload = ClientPayload::decode_from_slice(&opened.payload)?;
     // Timing rule 1 (protocol brief, section 2): whatever comes first must not come at once.
     tokio::time::sleep(network.timing.first_stanza).await;
+    if let Some(code) = opened.inlet.tap.refused(payload.username) {
+        return refuse(network, opened, &payload, code).await;
+    }
     match payload.device_pairing_data.as_option() {
-        Some(data) => linking::run(network, opened, data).await,
+        Some(data) => linking::run(network, opened, &payload, data).await,
         None => login::run(network, opened, &payload).await,
     }
 }
 
-struct Frames {
-    stream: SplitStream<Socket>,
-    reader: FrameReader,
-}
-
-impl Frames {
-    async fn next(&mut self) -> Result<BytesMut, Gone> {
-        loop {
-            if let Some(frame) = self.reader.next_frame()? {
-                return Ok(frame);
-            }
-            let message = self.stream.next().await.ok_or(Gone::Closed)??;
-            if message.is_close() {
-                return Err(Gone::Closed);
-            }
-            if message.is_binary() {
-                self.reader.feed(message.as_payload());
-            }
-        }
-    }
-}
-
-/// What comes from the client.
-pub(super) struct Inlet {
-    frames: Frames,
-    cipher: NoiseCipher,
-    counter: u32,
-    pub tap: Arc<Tap>,
-}
-
-/// A stanza of the client, and its line in the stanza log.
-pub(super) struct Incoming {
-    pub node: OwnedNodeRef,
-    pub observed: Option<u64>,
-}
-
-impl Inlet {
-    /// The next stanza. Safe to cancel: a frame is taken out and decrypted without waiting in between.
-    pub(super) async fn next(&mut self) -> Result<Incoming, Gone> {
-        let mut frame = self.frames.next().await?;
-        self.cipher.decrypt_in_place_with_counter(self.counter, &mut frame)?;
-        self.counter = self
-            .counter
-            .checked_add(1)
-            .ok_or(wacore_noise::NoiseError::CounterExhausted)?;
-        let node = OwnedNodeRef::new(unpack_bytes(frame)?)?;
-        let observed = self.tap.received(node.get());
-        Ok(Incoming { node, observed })
-    }
-
-    /// Reads and drops whatever still comes, so that the client closes first and sees our last stanza: closing at
-    /// once can turn a write of the client into a reset (protocol brief, sections 1 and 20).
-    pub(super) async fn linger(&mut self, network: &Network, mut pipe: Pipe) {
-        let drained = async { while self.frames.stream.next().await.is_some_and(|message| message.is_ok()) {} };
-        let _closed_or_not = timeout(network.timing.linger, drained).await;
-        let _already_gone = timeout(network.timing.linger, pipe.sink.close()).await;
-    }
-}
-
-/// What goes to the client.
-pub(super) struct Pipe {
-    sink: SplitSink<Socket, Message>,
-    cipher: NoiseCipher,
-    counter: u32,
-    tap: Arc<Tap>,
-    patience: std::time::Duration,
-}
-
-impl Pipe {
-    /// Sends encoded nodes as one WebSocket message of whole frames.
-    pub(super) async fn send<'b>(&mut self, nodes: impl Iterator<Item = &'b [u8]> + Clone) -> Result<(), Gone> {
-        let mut message = Vec::new();
-        for node in nodes.clone() {
-            let sealed = self.cipher.encrypt_with_counter(self.counter, node)?;
-            self.counter = self
-                .counter
-                .checked_add(1)
-                .ok_or(wacore_noise::NoiseError::CounterExhausted)?;
-            append_frame(&mut message, &sealed);
-        }
-        let sent = timeout(self.patience, self.sink.send(Message::binary(message)));
-        sent.await.map_err(|_| Gone::Slow)??;
-        self.tap.sent(nodes);
-        Ok(())
-    }
-
-    pub(super) async fn send_node(&mut self, node: &Node) -> Result<(), Gone> {
-        let bytes = encode(node);
-        self.send(std::iter::once(&bytes[..])).await
-    }
+/// Tells a client that it may not come in.
+pub(super) async fn refuse(
+    network: &Network,
+    opened: Opened,
+    payload: &ClientPayload,
+    reason: u16,
+) -> Result<(), Gone> {
+    let Opened { inlet, mut pipe, .. } = opened;
+    inlet.tap.login(payload, Some(reason));
+    let failure = NodeBuilder::new("failure")
+        .attr("reason", reason)
+        .attr("location", "sbx")
+        .build();
+    pipe.send_last(&failure).await?;
+    inlet.linger(network, pipe).await;
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use wacore_binary::NodeRef;
 
-use super::connection::Incoming;
+use super::inlet::Incoming;
 use super::{Client, Reply, Then, messages, presence, questions, receipts};
 use crate::network::queue::Class;
 use crate::wire::node::{jid_attr, text_attr};

@@ -8,10 +8,12 @@ use buffa::Message as _;
 use tokio::sync::mpsc;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
-use waproto::whatsapp::DeviceProps;
 use waproto::whatsapp::client_payload::DevicePairingRegistrationData;
+use waproto::whatsapp::{ClientPayload, DeviceProps};
 
-use super::connection::{Gone, Inlet, Opened, Pipe};
+use super::connection::{self, Gone, Opened};
+use super::inlet::Inlet;
+use super::pipe::Pipe;
 use super::{notifications, outlet};
 use crate::clock::unix_seconds;
 use crate::error::SandboxError;
@@ -55,23 +57,15 @@ struct Attempt {
 pub(super) async fn run(
     network: &Arc<Network>,
     opened: Opened,
+    payload: &ClientPayload,
     data: &DevicePairingRegistrationData,
 ) -> Result<(), Gone> {
-    let Opened {
-        mut inlet,
-        mut pipe,
-        client_static,
-        ..
-    } = opened;
-    let Some(client) = Registration::read(data, client_static) else {
-        let failure = NodeBuilder::new("failure")
-            .attr("reason", "400")
-            .attr("location", "sbx")
-            .build();
-        pipe.send_node(&failure).await?;
-        inlet.linger(network, pipe).await;
-        return Ok(());
+    let Some(client) = Registration::read(data, opened.client_static) else {
+        return connection::refuse(network, opened, payload, 400).await;
     };
+    let Opened {
+        mut inlet, mut pipe, ..
+    } = opened;
     let (scans, scanned) = mpsc::channel(1);
     let offer = Offer {
         serial: Session::new().0.serial,
@@ -83,16 +77,20 @@ pub(super) async fn run(
         network,
         serial: offer.serial,
     };
-    pipe.send_node(&show_references(network, &offer)).await?;
-    let linked = serve(network, &client, scanned, (&mut inlet, &mut pipe)).await?;
-    if linked {
+    let references = show_references(network, &offer);
+    let served = serve(network, &client, scanned, &references, (&mut inlet, &mut pipe)).await;
+    let why = match served {
+        Ok(why) | Err(Gone::Fault(why)) => why,
+        Err(gone) => return Err(gone),
+    };
+    if why == Ending::Restart {
         // Timing rule 2 (protocol brief, section 5): whatsapp-rust expects the 515 only a moment after its signature.
         tokio::time::sleep(network.timing.restart).await;
-        if let Some(restart) = outlet::farewell(Ending::Restart) {
-            pipe.send_node(&restart).await?;
-        }
-        inlet.linger(network, pipe).await;
     }
+    if let Some(last) = outlet::farewell(why) {
+        pipe.send_last(&last).await?;
+    }
+    inlet.part(network, pipe, why).await;
     Ok(())
 }
 
@@ -150,13 +148,15 @@ fn question(id: &str, child: Node) -> Node {
         .build()
 }
 
-/// Waits for scans and the client's signature; true once a device is linked.
+/// Waits for scans and the client's signature; the restart follows once a device is linked.
 async fn serve(
     network: &Network,
     client: &Registration,
     mut scanned: mpsc::Receiver<ScanRequest>,
+    references: &Node,
     (inlet, pipe): (&mut Inlet, &mut Pipe),
-) -> Result<bool, Gone> {
+) -> Result<Ending, Gone> {
+    pipe.send_node(references).await?;
     let mut attempts: VecDeque<Attempt> = VecDeque::new();
     loop {
         tokio::select! {
@@ -165,7 +165,8 @@ async fn serve(
                 match attempts.front() {
                     Some(attempt) if attr_is(stanza.node.get(), "id", &attempt.question) => {
                         let attempt = attempts.pop_front().ok_or(Gone::Closed)?;
-                        return Ok(conclude(network, client, attempt, stanza.node.get()).await);
+                        let linked = conclude(network, client, attempt, stanza.node.get()).await;
+                        return if linked { Ok(Ending::Restart) } else { Err(Gone::NotLinked) };
                     }
                     _ => answer_meanwhile(network, pipe, stanza.node.get()).await?,
                 }
@@ -176,7 +177,8 @@ async fn serve(
                     attempts.push_back(attempt);
                 }
             }
-            () = network.stop.cancelled() => return Ok(false),
+            () = pipe.due() => pipe.send(&[]).await?,
+            () = network.stop.cancelled() => return Ok(Ending::Stop),
         }
     }
 }

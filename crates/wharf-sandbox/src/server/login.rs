@@ -5,7 +5,8 @@ use std::sync::Arc;
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp::ClientPayload;
 
-use super::connection::{Gone, Inlet, Opened};
+use super::connection::{self, Gone, Opened};
+use super::inlet::Inlet;
 use super::outlet::Outlet;
 use super::{Client, Then, dispatch};
 use crate::clock::unix_seconds;
@@ -16,23 +17,12 @@ use crate::network::session::{Ending, Outgoing, Session};
 use crate::wire::node::encode;
 
 pub(super) async fn run(network: &Arc<Network>, opened: Opened, payload: &ClientPayload) -> Result<(), Gone> {
-    let Opened {
-        mut inlet,
-        mut pipe,
-        client_static,
-        ..
-    } = opened;
-    let claimed = (payload.username.map(|number| number.to_string()), payload.device);
-    let Some((account, device)) = identify(network, payload, client_static) else {
-        inlet.tap.login(claimed.0, claimed.1, Some("401"));
-        let failure = NodeBuilder::new("failure")
-            .attr("reason", "401")
-            .attr("location", "sbx")
-            .build();
-        pipe.send_node(&failure).await?;
-        inlet.linger(network, pipe).await;
-        return Ok(());
+    let Some((account, device)) = identify(network, payload, opened.client_static) else {
+        return connection::refuse(network, opened, payload, 401).await;
     };
+    let Opened {
+        mut inlet, mut pipe, ..
+    } = opened;
     let (session, answers) = Session::new();
     let client = Client {
         network: Arc::clone(network),
@@ -45,7 +35,7 @@ pub(super) async fn run(network: &Arc<Network>, opened: Opened, payload: &Client
     }
     let _registered = Registered(&client);
     inlet.tap.identified(&client.account.number, device);
-    inlet.tap.login(claimed.0, claimed.1, None);
+    inlet.tap.login(payload, None);
     pipe.send_node(&success(&client)).await?;
     let ended = {
         let writing = Outlet::new(&client, answers).run(&mut pipe);
@@ -54,9 +44,7 @@ pub(super) async fn run(network: &Arc<Network>, opened: Opened, payload: &Client
             gone = read(&client, &mut inlet) => Err(gone),
         }
     };
-    if ended? != Ending::Stop {
-        inlet.linger(network, pipe).await;
-    }
+    inlet.part(network, pipe, ended?).await;
     Ok(())
 }
 
@@ -117,6 +105,11 @@ async fn read(client: &Client, inlet: &mut Inlet) -> Gone {
     loop {
         let stanza = match inlet.next().await {
             Ok(stanza) => stanza,
+            Err(Gone::Fault(why)) => {
+                // The writer ends the connection, once it is through with what it is writing.
+                client.session.end(why);
+                std::future::pending().await
+            }
             Err(gone) => return gone,
         };
         let reply = dispatch::handle(client, &stanza);

@@ -2,17 +2,18 @@
 //! before the records behind it are durable.
 
 use tokio::sync::{mpsc, watch};
+use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::node::NodeValue;
-use wacore_binary::util::unpack_bytes;
-use wacore_binary::{Node, OwnedNodeRef};
 
 use super::Client;
-use super::connection::{Gone, Pipe};
+use super::connection::Gone;
+use super::pipe::Pipe;
+use crate::fault::Conflict;
 use crate::network::queue::{Class, Queued};
 use crate::network::session::{Ending, Outgoing};
 use crate::store::Ticket;
-use crate::wire::node::encode;
+use crate::wire::node::{decode, encode};
 
 /// Frames in one WebSocket message, at most.
 const MAX_BATCH: usize = 128;
@@ -49,22 +50,42 @@ impl<'c> Outlet<'c> {
     /// Writes until the server ends the connection; the last stanza is written then.
     pub(super) async fn run(mut self, pipe: &mut Pipe) -> Result<Ending, Gone> {
         let mut ending = self.client.session.ending();
-        loop {
-            let batch = self.collect();
-            if !batch.is_empty() {
-                self.send(pipe, &batch).await?;
-                continue;
+        let why = loop {
+            match self.step(pipe, &mut ending).await {
+                Ok(None) => {}
+                Ok(Some(why)) | Err(Gone::Fault(why)) => break why,
+                Err(gone) => return Err(gone),
             }
-            tokio::select! {
-                biased;
-                why = ended(&mut ending) => return self.finish(pipe, why).await.map(|()| why),
-                answer = self.answers.recv() => match answer {
-                    Some(answer) => self.send(pipe, &[answer]).await?,
-                    None => return Err(Gone::Closed),
-                },
-                () = self.client.session.wake.notified() => {}
-            }
+        };
+        self.finish(pipe, why).await.map(|()| why)
+    }
+
+    /// Writes what there is, or waits for something to write. Returns why the connection is to end.
+    async fn step(
+        &mut self,
+        pipe: &mut Pipe,
+        ending: &mut watch::Receiver<Option<Ending>>,
+    ) -> Result<Option<Ending>, Gone> {
+        // First, so that a client that always has something to get is ended as well.
+        if let Some(why) = *ending.borrow() {
+            return Ok(Some(why));
         }
+        let batch = self.collect();
+        if !batch.is_empty() {
+            self.send(pipe, &batch).await?;
+            return Ok(None);
+        }
+        tokio::select! {
+            biased;
+            why = ended(ending) => return Ok(Some(why)),
+            answer = self.answers.recv() => match answer {
+                Some(answer) => self.send(pipe, &[answer]).await?,
+                None => return Err(Gone::Closed),
+            },
+            () = self.client.session.wake.notified() => {}
+            () = pipe.due() => pipe.send(&[]).await?,
+        }
+        Ok(None)
     }
 
     async fn send(&mut self, pipe: &mut Pipe, batch: &[Outgoing]) -> Result<(), Gone> {
@@ -76,7 +97,7 @@ impl<'c> Outlet<'c> {
             durable = self.durable.wait_for(|&durable| durable >= after) => durable.map_err(|_| Gone::Closed).map(drop)?,
             () = failed.cancelled() => return Err(Gone::NotKept),
         }
-        pipe.send(batch.iter().map(|outgoing| &outgoing.bytes[..])).await
+        pipe.send(batch).await
     }
 
     async fn finish(&mut self, pipe: &mut Pipe, why: Ending) -> Result<(), Gone> {
@@ -90,7 +111,7 @@ impl<'c> Outlet<'c> {
                         self.send(pipe, &rest).await?;
                     }
                 }
-                pipe.send_node(&node).await
+                pipe.send_last(&node).await
             }
         }
     }
@@ -202,8 +223,7 @@ fn notice(tag: &'static str, counts: &[(&'static str, usize)]) -> Outgoing {
 
 /// The stanza with its place in the backlog. What is in a queue was encoded here, so it can be read back.
 fn mark_offline(queued: &Queued, place: usize) -> Option<Outgoing> {
-    let body = unpack_bytes(bytes::BytesMut::from(&queued.bytes[..])).ok()?;
-    let mut node = OwnedNodeRef::new(body).ok()?.to_owned_node();
+    let mut node = decode(&queued.bytes)?.to_owned_node();
     node.attrs.insert("offline", place.to_string());
     Some(Outgoing {
         bytes: encode(&node),
@@ -219,6 +239,14 @@ pub(super) fn farewell(why: Ending) -> Option<Node> {
         Ending::Replaced => Some(error.children([conflict("replaced")]).build()),
         Ending::Removed => Some(error.attr("code", "401").children([conflict("device_removed")]).build()),
         Ending::Restart => Some(error.attr("code", "515").build()),
-        Ending::Stop => None,
+        Ending::StreamError { code, conflict: kind } => {
+            let error = code.into_iter().fold(error, |error, code| error.attr("code", code));
+            let child = kind.map(|kind| match kind {
+                Conflict::Replaced => conflict("replaced"),
+                Conflict::DeviceRemoved => conflict("device_removed"),
+            });
+            Some(error.children(child).build())
+        }
+        Ending::Stop | Ending::Dropped | Ending::Silent => None,
     }
 }

@@ -1,16 +1,33 @@
-//! The place every stanza of a connection passes, read or written: the stanza log is filled here.
+//! The place every stanza of a connection passes, read or written: faults happen here, and the log is filled.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use bytes::BytesMut;
-use wacore_binary::util::unpack_bytes;
-use wacore_binary::{Jid, NodeRef, OwnedNodeRef};
+use wacore_binary::{Jid, NodeRef};
+use waproto::whatsapp::ClientPayload;
 
+use crate::fault::Action;
 use crate::model::DeviceId;
 use crate::network::Network;
-use crate::observation::{Closed, Direction, Login, Observed, SeenCiphertext, SeenStanza};
+use crate::network::faults::{self, Fired, Moment, Scene};
+use crate::network::session::Ending;
+use crate::observation::{Closed, Direction, Login, LostStanza, Observed, SeenCiphertext, SeenStanza};
 use crate::wire::ciphertext::{Label, label};
 use crate::wire::node::{children, content_bytes, jid_attr, text_attr};
+
+/// What becomes of a stanza on its way.
+#[derive(Debug)]
+pub(super) enum Passage {
+    Free,
+    /// Held back.
+    Late {
+        delay: Duration,
+        rule: u64,
+    },
+    Lost,
+    /// It is not handled and not sent, and the connection ends here.
+    Ends(Ending),
+}
 
 /// What a connection is known by in the log.
 #[derive(Debug)]
@@ -42,32 +59,71 @@ impl Tap {
         self.subject.get_or_init(|| Subject { phone, device });
     }
 
-    /// A stanza of the client; returns its line in the log.
-    pub(super) fn received(&self, node: &NodeRef<'_>) -> Option<u64> {
-        self.record(Direction::FromClient, node)
+    /// Whether anybody wants to look at stanzas at all.
+    pub(super) fn is_watching(&self) -> bool {
+        self.network.observations.is_on() || self.network.faults.any()
     }
 
-    /// Encoded stanzas that the socket took.
-    pub(super) fn sent<'b>(&self, nodes: impl Iterator<Item = &'b [u8]>) {
-        if !self.network.observations.is_on() {
-            return;
+    /// What the faults in force make of a stanza.
+    pub(super) fn pass(&self, direction: Direction, node: &NodeRef<'_>) -> Passage {
+        if !self.network.faults.any() {
+            return Passage::Free;
         }
-        for encoded in nodes {
-            // What is sent was encoded here, so it can be read back.
-            let body = unpack_bytes(BytesMut::from(encoded)).ok();
-            if let Some(stanza) = body.and_then(|body| OwnedNodeRef::new(body).ok()) {
-                self.record(Direction::ToClient, stanza.get());
-            }
+        let fired = self.network.faults.at(Scene {
+            account: self.subject.get().map(|subject| subject.phone.as_str()),
+            subject: &self.own_name(),
+            moment: Moment::Stanza(direction, node),
+        });
+        let Some(Fired { rule, action }) = fired else {
+            return Passage::Free;
+        };
+        if let Action::Delay(delay) = action {
+            return Passage::Late { delay, rule };
+        }
+        self.lost(direction, node, rule);
+        faults::ending(action).map_or(Passage::Lost, Passage::Ends)
+    }
+
+    /// Whether a fault refuses the client at the door, and with which reason.
+    pub(super) fn refused(&self, number: Option<u64>) -> Option<u16> {
+        if !self.network.faults.any() {
+            return None;
+        }
+        let account = number.map(|number| number.to_string());
+        let fired = self.network.faults.at(Scene {
+            account: account.as_deref(),
+            subject: account.as_deref().unwrap_or_default(),
+            moment: Moment::Login,
+        })?;
+        match fired.action {
+            Action::RefuseLogin { code } => Some(code),
+            _ => None,
         }
     }
 
-    pub(super) fn login(&self, phone: Option<String>, device: Option<u32>, refused: Option<&str>) {
+    /// A stanza that arrived, or that the socket took; returns its line in the log.
+    pub(super) fn saw(&self, direction: Direction, node: &NodeRef<'_>) -> Option<u64> {
+        let seen = || Observed::Stanza(Box::new(self.describe(direction, node)));
+        self.network.observations.record(seen)
+    }
+
+    /// A stanza that a fault took away.
+    pub(super) fn lost(&self, direction: Direction, node: &NodeRef<'_>, fault: u64) {
+        self.network.observations.record(|| {
+            Observed::Lost(Box::new(LostStanza {
+                fault,
+                stanza: self.describe(direction, node),
+            }))
+        });
+    }
+
+    pub(super) fn login(&self, payload: &ClientPayload, refused: Option<u16>) {
         self.network.observations.record(|| {
             Observed::Login(Login {
-                phone,
-                device,
+                phone: payload.username.map(|number| number.to_string()),
+                device: payload.device,
                 connection: self.connection,
-                refused: refused.map(str::to_owned),
+                refused: refused.map(|reason| reason.to_string()),
             })
         });
     }
@@ -89,11 +145,6 @@ impl Tap {
 
     fn device(&self) -> Option<DeviceId> {
         self.subject.get().map(|subject| subject.device)
-    }
-
-    fn record(&self, direction: Direction, node: &NodeRef<'_>) -> Option<u64> {
-        let seen = || Observed::Stanza(Box::new(self.describe(direction, node)));
-        self.network.observations.record(seen)
     }
 
     fn describe(&self, direction: Direction, node: &NodeRef<'_>) -> SeenStanza {

@@ -1,8 +1,9 @@
 //! Reading attributes of nodes that may be anything, and the few shapes of answer every module needs.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node, NodeRef, Server};
+use wacore_binary::util::unpack_bytes;
+use wacore_binary::{Jid, Node, NodeRef, OwnedNodeRef, Server};
 
 /// The server itself: a JID without a user.
 pub(crate) fn server_jid() -> Jid {
@@ -69,4 +70,10 @@ pub(crate) fn encode(node: &Node) -> Bytes {
             Bytes::new()
         }
     }
+}
+
+/// Reads back what `encode` wrote.
+pub(crate) fn decode(encoded: &[u8]) -> Option<OwnedNodeRef> {
+    let body = unpack_bytes(BytesMut::from(encoded)).ok()?;
+    OwnedNodeRef::new(body).ok()
 }

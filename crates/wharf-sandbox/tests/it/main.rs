@@ -10,6 +10,7 @@
 
 mod companion;
 mod control;
+mod faults;
 mod hostile;
 mod http;
 mod linking;

@@ -406,3 +406,22 @@ pub async fn activate(client: &mut RawClient) -> Vec<Node> {
         waited.push(node);
     }
 }
+
+/// Gives the server one pre-key, so that others can start a session with the companion.
+pub async fn upload_key(client: &mut RawClient, keys: &Keys) {
+    let leaf = |tag: &'static str, bytes: Vec<u8>| NodeBuilder::new(tag).bytes(bytes).build();
+    let key = NodeBuilder::new("key")
+        .children([leaf("id", vec![0, 0, 7]), leaf("value", raw(&keys.signed).to_vec())])
+        .build();
+    let upload = NodeBuilder::new("iq")
+        .attr("id", "upload")
+        .attr("type", "set")
+        .attr("xmlns", "encrypt")
+        .children([
+            leaf("registration", vec![0, 0, 0, 9]),
+            NodeBuilder::new("list").children([key]).build(),
+        ])
+        .build();
+    client.send(&upload).await;
+    assert_eq!(attr(&client.expect("iq").await, "type"), "result");
+}

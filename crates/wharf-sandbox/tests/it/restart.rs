@@ -165,21 +165,3 @@ async fn a_linked_device_its_keys_and_its_queue_survive() {
     let mut client = log_in(&sandbox, &keys, &alice, device).await;
     assert!(activate(&mut client).await.iter().all(|node| attr(node, "id") != id));
 }
-
-async fn upload_key(client: &mut RawClient, keys: &Keys) {
-    let leaf = |tag: &'static str, bytes: Vec<u8>| NodeBuilder::new(tag).bytes(bytes).build();
-    let key = NodeBuilder::new("key")
-        .children([leaf("id", vec![0, 0, 7]), leaf("value", raw(&keys.signed).to_vec())])
-        .build();
-    let upload = NodeBuilder::new("iq")
-        .attr("id", "upload")
-        .attr("type", "set")
-        .attr("xmlns", "encrypt")
-        .children([
-            leaf("registration", vec![0, 0, 0, 9]),
-            NodeBuilder::new("list").children([key]).build(),
-        ])
-        .build();
-    client.send(&upload).await;
-    assert_eq!(attr(&client.expect("iq").await, "type"), "result");
-}

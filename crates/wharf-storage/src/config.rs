@@ -10,21 +10,24 @@ use crate::seal::MasterKey;
 /// What an acknowledged commit survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// Loss of power (`synchronous=FULL`). Group commit makes it cheap.
+    /// Loss of power (`synchronous=FULL`, `synchronous_commit=on`). Group commit makes it cheap.
     #[default]
     Power,
-    /// A crash of the process only (`synchronous=NORMAL`, the option `durability=process`): a loss of power may take
+    /// A crash of the process only (`synchronous=NORMAL`, `synchronous_commit=off`; the option `durability=process`): a loss of power may take
     /// the last commits, never the consistency.
     Process,
 }
 
 /// How to open storage. The server reads files and environment; this crate receives the result.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StorageConfig {
     /// The data directory: `wharf.db`, `wharf.lock` and, unless configured otherwise, `master.key`.
     pub dir: PathBuf,
-    /// The address of a database server instead; `postgres://` is refused until the next release.
+    /// The address of a PostgreSQL server instead of the file; see `postgres/address.rs` for what `sslmode` means.
+    /// The directory then holds `wharf.lock` only.
     pub url: Option<String>,
+    /// Connections to the server, 2 to 1,000; a quarter of them, 8 at most, are kept for signal state. Two more watch.
+    pub connections: usize,
     /// The network of this build; a database of the other network is refused.
     pub network: Network,
     /// See [`Durability`].
@@ -47,6 +50,7 @@ impl StorageConfig {
         Self {
             dir: dir.into(),
             url: None,
+            connections: 16,
             network,
             durability: Durability::default(),
             master_key: None,
@@ -55,5 +59,16 @@ impl StorageConfig {
             clock: Arc::new(SystemEdges),
             random: Arc::new(SystemEdges),
         }
+    }
+}
+
+/// The address of a server holds a password: it is not shown.
+impl std::fmt::Debug for StorageConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StorageConfig")
+            .field("dir", &self.dir)
+            .field("url", &self.url.as_ref().map(|_| "***"))
+            .field("network", &self.network)
+            .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@ use wharf_model::{SessionId, Timestamp, WorkspaceId};
 
 use crate::driver::value::{Row, params};
 use crate::error::{OpenError, SealError, StorageError};
+use crate::postgres::lock::Lock;
 use crate::seal::{
     DataKey, KeyId, KeyOwner, KeyPurpose, MasterKey, Sealed, SessionKeys, WorkspaceKeys, WrappedKey, file as key_file,
 };
@@ -167,6 +168,7 @@ fn file_failed(error: OpenError) -> StorageError {
 
 /// Stores a wrapped key, unless the master key was rotated since it was wrapped.
 pub(crate) async fn insert(tx: &mut Tx, key: &WrappedKey, now: Timestamp) -> Result<(), StorageError> {
+    tx.lock(Lock::Keys).await?;
     let inserted = tx
         .execute(
             "insert into data_keys (id, owner_kind, owner_id, purpose, wrapped, created_at)
@@ -220,6 +222,8 @@ async fn rewrap_all(
     new: &MasterKey,
     random: &dyn wharf_model::Random,
 ) -> Result<(), StorageError> {
+    // A key that is inserted meanwhile would be under the old master key and not among these.
+    tx.lock(Lock::AllKeys).await?;
     for mut row in tx.query("select id, wrapped from data_keys", &[]).await? {
         let (id, wrapped) = read_key(&mut row)?;
         let rewrapped = new.wrap(random, id, &*old.unwrap(id, &wrapped)?)?;

@@ -28,6 +28,13 @@ pub enum StorageError {
     /// The file does not hold what it should.
     #[error("the database file is damaged")]
     Corrupt(#[source] Cause),
+    /// The database server is away, or this process does not own the database at the moment. Nothing is known to be
+    /// wrong with the unit: it may be tried again once the database is there.
+    #[error("the database is unavailable")]
+    Unavailable(#[source] Cause),
+    /// The unit met another one on the same rows and was the one to give way. It may be tried again at once.
+    #[error("the unit of work gave way to another one")]
+    Contended(#[source] Cause),
     /// Storage was closed, or is closing.
     #[error("storage is closed")]
     Closed,
@@ -106,9 +113,21 @@ pub enum OpenError {
     /// A second start.
     #[error("another wharf is using {0}")]
     Locked(PathBuf),
-    /// PostgreSQL was asked for.
-    #[error("PostgreSQL support is not in this build yet")]
+    /// This is not made for PostgreSQL yet.
+    #[error("PostgreSQL is not supported here yet")]
     PostgresUnsupported,
+    /// The address of a database server is not understood. The address itself is a secret.
+    #[error("the database address cannot be used: {0}")]
+    BadAddress(&'static str),
+    /// The server does not answer, or lets nobody in.
+    #[error("the database server cannot be used")]
+    Unreachable(#[source] Cause),
+    /// The server is too old.
+    #[error("the database server is PostgreSQL {0}; Wharf needs 13 or newer")]
+    OldServer(String),
+    /// A database on a server has no key file beside it.
+    #[error("with PostgreSQL the master key must be given: set storage.master_key or storage.master_key_file")]
+    MasterKeyRequired,
     /// The address of the database has a scheme that nobody knows.
     #[error("the database address must be a directory or start with postgres://")]
     UnknownAddress,
@@ -132,6 +151,9 @@ pub enum OpenError {
     /// A database of some other program.
     #[error("{0} is not a Wharf database")]
     Foreign(PathBuf),
+    /// A backup stands where the database should be.
+    #[error("{0} is a backup and not a database: `wharf restore` makes one from it")]
+    IsABackup(PathBuf),
     /// Only the write-ahead log is there.
     #[error("{0} is missing but its write-ahead log is there; put the database file back")]
     DatabaseMissing(PathBuf),

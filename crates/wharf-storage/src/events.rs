@@ -1,9 +1,11 @@
 //! The event log: append-only, one total order per workspace that readers can trust. An event is appended in the unit
-//! of work that makes the change which it tells of, and readers hear of it only after the commit.
+//! of work that makes the change which it tells of, and readers hear of it only when they can read it: after the
+//! commit, and on PostgreSQL after every transaction that is older.
 
 use wharf_model::{EventId, EventKind, SessionId, Timestamp, WorkspaceId};
 
 use crate::cursor::{Cursor, FeedId};
+use crate::driver::Sql;
 use crate::driver::value::{Row, params};
 use crate::error::{SealError, StorageError};
 use crate::seal::{Place, Sealed};
@@ -68,7 +70,7 @@ pub struct EventPage {
 /// # Errors
 /// The database failed.
 pub async fn append(tx: &mut Tx, event: &Event) -> Result<(), StorageError> {
-    tx.execute(
+    tx.send(
         "insert into events (id, workspace_id, session_id, kind, data, created_at) values ($1, $2, $3, $4, $5, $6)",
         params![
             &event.id,
@@ -89,12 +91,9 @@ pub async fn append(tx: &mut Tx, event: &Event) -> Result<(), StorageError> {
 /// # Errors
 /// The database failed.
 pub async fn end(tx: &mut ReadTx, workspace: WorkspaceId) -> Result<Cursor, StorageError> {
-    let sql = "select seq from events where workspace_id = $1 order by seq desc limit 1";
-    let seq = tx
-        .first(sql, params![&workspace])
-        .await?
-        .map_or(Ok(0), |mut row| row.take())?;
-    Ok(cursor(feed(tx).await?, workspace, seq))
+    let last = tx.first(LAST, params![&workspace]).await?;
+    let spot = last.map_or(Ok(Spot::default()), |mut row| Spot::read(&mut row))?;
+    Ok(spot.cursor(feed(tx).await?, workspace))
 }
 
 /// The events behind a cursor, `None` for the oldest that is kept. A cursor whose event was pruned reads on behind it.
@@ -109,9 +108,7 @@ pub async fn read(
     limit: u32,
 ) -> Result<EventPage, StorageError> {
     let feed = feed(tx).await?;
-    let mut seq = after.map_or(Ok(0), |after| {
-        after.event_place(feed, workspace).map(i64::from_be_bytes)
-    })?;
+    let mut spot = after.map_or(Ok(Spot::default()), |after| Spot::of(after, feed, workspace))?;
     let limit = limit.clamp(1, 1000) as usize;
     let window = if filter.is_open() {
         i64::try_from(limit).unwrap_or(WINDOW)
@@ -120,21 +117,21 @@ pub async fn read(
     };
     let (mut events, mut caught_up) = (Vec::new(), false);
     for _ in 0..WINDOWS {
-        let rows = window_after(tx, workspace, seq, window).await?;
+        let rows = window_after(tx, workspace, spot, window).await?;
         let short = (rows.len() as i64) < window;
-        let read_all = filter.take_into(&mut events, rows, &mut seq, limit);
+        let read_all = filter.take_into(&mut events, rows, &mut spot, limit);
         caught_up = short && read_all;
         if caught_up || events.len() >= limit {
             break;
         }
     }
-    let events = events.into_iter().map(|(seq, event)| LoggedEvent {
+    let events = events.into_iter().map(|(spot, event)| LoggedEvent {
         event,
-        cursor: cursor(feed, workspace, seq),
+        cursor: spot.cursor(feed, workspace),
     });
     Ok(EventPage {
         events: events.collect(),
-        cursor: cursor(feed, workspace, seq),
+        cursor: spot.cursor(feed, workspace),
         caught_up,
     })
 }
@@ -185,49 +182,120 @@ impl EventFilter {
             && self.session.is_none_or(|session| event.session_id == Some(session))
     }
 
-    /// Takes what fits, moves `seq` over what was looked at, and says whether that was all.
-    fn take_into(&self, events: &mut Vec<(i64, Event)>, rows: Vec<(i64, Event)>, seq: &mut i64, limit: usize) -> bool {
-        for (number, event) in rows {
+    /// Takes what fits, moves `spot` over what was looked at, and says whether that was all.
+    fn take_into(&self, events: &mut Vec<Placed>, rows: Vec<Placed>, spot: &mut Spot, limit: usize) -> bool {
+        for (place, event) in rows {
             if events.len() >= limit {
                 return false;
             }
-            *seq = number;
+            *spot = place;
             if self.lets(&event) {
-                events.push((number, event));
+                events.push((place, event));
             }
         }
         true
     }
 }
 
+/// Under this name the feed stands in the table `meta`, when it is not the first one.
+pub(crate) const FEED: &str = "feed";
+
 /// Which life of the log this is; see [`FeedId`].
 pub(crate) async fn feed(tx: &mut ReadTx) -> Result<FeedId, StorageError> {
-    let row = tx.first("select value from meta where key = 'feed'", &[]).await?;
+    let row = tx.first("select value from meta where key = $1", params![FEED]).await?;
     row.map_or(Ok(FeedId::default()), |mut row| row.take().map(FeedId))
 }
 
-fn cursor(feed: FeedId, workspace: WorkspaceId, seq: i64) -> Cursor {
-    Cursor::of_event(feed, workspace, &seq.to_be_bytes())
+/// A place in the log. SQLite's one writer gives numbers in the order of commits: there the number alone is the place.
+/// PostgreSQL gives them in any order, and the transaction's own number goes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Spot {
+    txid: u64,
+    seq: i64,
 }
+
+type Placed = (Spot, Event);
+
+impl Spot {
+    fn of(cursor: &Cursor, feed: FeedId, workspace: WorkspaceId) -> Result<Self, StorageError> {
+        match cursor.event_place::<8>(feed, workspace) {
+            Ok(seq) => Ok(Self {
+                txid: 0,
+                seq: i64::from_be_bytes(seq),
+            }),
+            Err(StorageError::BadCursor) => {
+                let [a, b, c, d, e, f, g, h, seq @ ..] = cursor.event_place::<16>(feed, workspace)?;
+                Ok(Self {
+                    txid: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+                    seq: i64::from_be_bytes(seq),
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn cursor(self, feed: FeedId, workspace: WorkspaceId) -> Cursor {
+        match self.txid {
+            0 => Cursor::of_event(feed, workspace, &self.seq.to_be_bytes()),
+            txid => Cursor::of_event(feed, workspace, &[txid.to_be_bytes(), self.seq.to_be_bytes()].concat()),
+        }
+    }
+
+    fn read(row: &mut Row) -> Result<Self, StorageError> {
+        let txid: String = row.take()?;
+        Ok(Self {
+            txid: txid
+                .parse()
+                .map_err(|_| StorageError::Unreadable("transaction number"))?,
+            seq: row.take()?,
+        })
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "seq, id, workspace_id, session_id, kind, data, created_at"
+    };
+}
+
+// PostgreSQL differs: a transaction that began early may commit late, with a lower place than what readers have seen
+// since. So they take only what is older than every transaction that still runs. The order names the table, because a
+// bare `txid` would be the text of the first column.
+const LAST: Sql = Sql {
+    sqlite: "select '0', seq from events where workspace_id = $1 order by seq desc limit 1",
+    postgres: "select txid::text, seq from events where workspace_id = $1
+                   and txid < pg_snapshot_xmin(pg_current_snapshot())
+               order by events.txid desc, events.seq desc limit 1",
+};
+
+const AFTER: Sql = Sql {
+    sqlite: concat!(
+        "select '0', ",
+        columns!(),
+        " from events where workspace_id = $1 and $2 = '0' and seq > $3 order by seq limit $4"
+    ),
+    postgres: concat!(
+        "select txid::text, ",
+        columns!(),
+        " from events where workspace_id = $1 and (txid, seq) > ($2::text::xid8, $3)
+              and txid < pg_snapshot_xmin(pg_current_snapshot())
+          order by events.txid, events.seq limit $4"
+    ),
+};
 
 async fn window_after(
     tx: &mut ReadTx,
     workspace: WorkspaceId,
-    seq: i64,
+    after: Spot,
     limit: i64,
-) -> Result<Vec<(i64, Event)>, StorageError> {
-    let rows = tx
-        .query(
-            "select seq, id, workspace_id, session_id, kind, data, created_at from events
-             where workspace_id = $1 and seq > $2 order by seq limit $3",
-            params![&workspace, seq, limit],
-        )
-        .await?;
+) -> Result<Vec<Placed>, StorageError> {
+    let txid = after.txid.to_string();
+    let rows = tx.query(AFTER, params![&workspace, &txid, after.seq, limit]).await?;
     rows.into_iter().map(|mut row| read_row(&mut row)).collect()
 }
 
-fn read_row(row: &mut Row) -> Result<(i64, Event), StorageError> {
-    let seq = row.take()?;
+fn read_row(row: &mut Row) -> Result<Placed, StorageError> {
+    let spot = Spot::read(row)?;
     let event = Event {
         id: row.take()?,
         workspace_id: row.take()?,
@@ -236,5 +304,5 @@ fn read_row(row: &mut Row) -> Result<(i64, Event), StorageError> {
         data: row.take()?,
         created_at: row.take()?,
     };
-    Ok((seq, event))
+    Ok((spot, event))
 }

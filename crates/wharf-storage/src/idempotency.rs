@@ -149,7 +149,10 @@ async fn first_use(tx: &mut Tx, key: &IdempotencyKey) -> Result<Claim, StorageEr
             params![&key.workspace_id, &key.key],
         )
         .await?;
-    let mut row = row.ok_or(StorageError::Unreadable("idempotency key"))?;
+    // Given back by its holder just now, which only PostgreSQL shows: as good as in progress a moment ago.
+    let Some(mut row) = row else {
+        return Ok(Claim::InProgress);
+    };
     let (fingerprint, state, answer): ([u8; 32], String, Option<Sealed>) = (row.take()?, row.take()?, row.take()?);
     if fingerprint != key.fingerprint {
         return Ok(Claim::Mismatch);

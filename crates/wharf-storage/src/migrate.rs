@@ -1,6 +1,6 @@
 //! Migrations: append-only, numbered, checked. Promises that what was applied is what this build holds, and that a
-//! database of a newer build is refused before anything is written. The second dialect's texts will stand in
-//! `migrations/postgres` under the same numbers and names, and in the second field of [`Migration`].
+//! database of a newer build is refused before anything is written. Both dialects have the same numbers and names; the
+//! half that speaks to PostgreSQL is in `crate::postgres::migrate`.
 
 use sha2::{Digest, Sha256};
 use wharf_model::Timestamp;
@@ -14,12 +14,17 @@ pub(crate) struct Migration {
     pub(crate) version: i64,
     pub(crate) name: &'static str,
     pub(crate) sqlite: &'static str,
+    pub(crate) postgres: &'static str,
 }
+
+/// The number and the checksum of a step that a database has.
+pub(crate) type Applied = (i64, [u8; 32]);
 
 pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     name: "base",
     sqlite: include_str!("../migrations/sqlite/0001_base.sql"),
+    postgres: include_str!("../migrations/postgres/0001_base.sql"),
 }];
 
 const APPLIED: &str = "
@@ -30,25 +35,36 @@ create table if not exists schema_migrations (
     applied_at integer not null
 ) strict";
 
-fn checksum(migration: &Migration) -> [u8; 32] {
-    Sha256::digest(migration.sqlite.as_bytes()).into()
+pub(crate) fn checksum(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
 }
 
-/// Compares what was applied with what this build holds. Writes nothing.
-pub(crate) fn check(connection: &SqliteConnection, known: &[Migration]) -> Result<(), OpenError> {
+/// Compares what was applied with what this build holds, in the dialect that `text` picks.
+pub(crate) fn compare(
+    applied: &[Applied],
+    known: &[Migration],
+    text: fn(&Migration) -> &'static str,
+) -> Result<(), OpenError> {
     let newest = known.last().map_or(0, |migration| migration.version);
-    for (version, found) in applied(connection).map_err(database)? {
-        let Some(migration) = known.iter().find(|migration| migration.version == version) else {
+    for (version, found) in applied {
+        let Some(migration) = known.iter().find(|migration| migration.version == *version) else {
             return Err(OpenError::FromTheFuture {
-                found: version,
+                found: *version,
                 known: newest,
             });
         };
-        if found != checksum(migration) {
-            return Err(OpenError::MigrationChanged(version));
+        if *found != checksum(text(migration)) {
+            return Err(OpenError::MigrationChanged(*version));
         }
     }
     Ok(())
+}
+
+/// Compares what an open file has with what this build holds. Writes nothing.
+pub(crate) fn check(connection: &SqliteConnection, known: &[Migration]) -> Result<(), OpenError> {
+    compare(&applied(connection).map_err(database)?, known, |migration| {
+        migration.sqlite
+    })
 }
 
 /// Applies what is missing, each step in its own transaction.
@@ -72,7 +88,7 @@ fn step(connection: &SqliteConnection, migration: &Migration, now: Timestamp) ->
     let done = connection.batch(migration.sqlite).and_then(|()| {
         connection.execute(
             "insert into schema_migrations (version, name, checksum, applied_at) values ($1, $2, $3, $4)",
-            params![migration.version, migration.name, &checksum(migration), now],
+            params![migration.version, migration.name, &checksum(migration.sqlite), now],
         )
     });
     match done {
@@ -84,7 +100,7 @@ fn step(connection: &SqliteConnection, migration: &Migration, now: Timestamp) ->
     }
 }
 
-fn applied(connection: &SqliteConnection) -> Result<Vec<(i64, [u8; 32])>, StorageError> {
+fn applied(connection: &SqliteConnection) -> Result<Vec<Applied>, StorageError> {
     connection
         .query("select version, checksum from schema_migrations order by version", &[])?
         .into_iter()

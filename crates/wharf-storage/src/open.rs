@@ -1,4 +1,4 @@
-//! Opening a database: lock, key, inspection, migration, in that order. Promises that a database that cannot be used
+//! Opening a database file: lock, key, inspection, migration, in that order. Promises that a database that cannot be used
 //! (damaged, foreign, too new, of the other network, without its key) is left byte for byte as it was.
 //!
 //! A full `pragma quick_check` reads the whole file and is not made at every start; the header, the application id and
@@ -19,10 +19,10 @@ use crate::seal::MasterKey;
 use crate::seal::file as key_file;
 
 /// `WHAR`, in the header of every database file that is ours.
-const APPLICATION_ID: u32 = 0x5748_4152;
+pub(crate) const APPLICATION_ID: u32 = 0x5748_4152;
 
 /// The first bytes of every SQLite file.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+pub(crate) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// What the threads of storage start from.
 pub(crate) struct Opened {
@@ -33,7 +33,6 @@ pub(crate) struct Opened {
 }
 
 pub(crate) fn open(config: &StorageConfig) -> Result<Opened, OpenError> {
-    refuse_servers(config)?;
     make_dir(&config.dir)?;
     let lock = OwnerLock::take(&config.dir)?;
     let path = config.dir.join("wharf.db");
@@ -59,17 +58,7 @@ pub(crate) fn open(config: &StorageConfig) -> Result<Opened, OpenError> {
     })
 }
 
-fn refuse_servers(config: &StorageConfig) -> Result<(), OpenError> {
-    match config.url.as_deref() {
-        None => Ok(()),
-        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            Err(OpenError::PostgresUnsupported)
-        }
-        Some(_) => Err(OpenError::UnknownAddress),
-    }
-}
-
-fn make_dir(dir: &Path) -> Result<(), OpenError> {
+pub(crate) fn make_dir(dir: &Path) -> Result<(), OpenError> {
     if dir.is_dir() {
         return Ok(());
     }
@@ -212,7 +201,7 @@ fn inspector(path: &Path) -> Result<SqliteConnection, StorageError> {
     }
 }
 
-fn check_header(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn check_header(path: &Path) -> Result<(), OpenError> {
     let mut header = [0; 100];
     let whole = File::open(path).and_then(|mut file| file.read_exact(&mut header));
     match whole {

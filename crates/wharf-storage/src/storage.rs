@@ -8,9 +8,11 @@ use tokio::sync::{broadcast, oneshot, watch};
 use wharf_model::{Clock, Random, SessionId};
 
 use crate::config::StorageConfig;
+use crate::driver::value::params;
 use crate::error::{OpenError, StorageError};
 use crate::lock::OwnerLock;
 use crate::open::{self, Opened};
+use crate::postgres::{self, Ownership, Postgres};
 use crate::seal::Keyring;
 use crate::unit::Queue;
 use crate::unit::job::{Job, Work};
@@ -22,6 +24,9 @@ use crate::unit::writer::{Committed, Writer};
 /// How many nudges a slow listener may fall behind before it is told to look at every session.
 const NUDGES: usize = 4096;
 
+/// How long [`Storage::probe`] waits.
+const PROBE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// An open database. Cheap to clone; the last clone to go closes it, waiting for what is queued.
 #[derive(Clone, Debug)]
 pub struct Storage {
@@ -31,14 +36,26 @@ pub struct Storage {
 pub(crate) struct Inner {
     pub(crate) config: StorageConfig,
     pub(crate) keyring: Arc<Keyring>,
-    writes: Arc<Queues<Tx>>,
-    reads: Arc<Queues<ReadTx>>,
+    dialect: Dialect,
     changes: watch::Sender<u64>,
     nudges: broadcast::Sender<SessionId>,
-    readers: Threads,
-    writer: Threads,
     /// One rotation at a time: two would exchange their key files.
     pub(crate) rotation: tokio::sync::Mutex<()>,
+}
+
+enum Dialect {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+/// A database file: one thread that writes, a few that read.
+struct Sqlite {
+    writes: Arc<Queues<Tx>>,
+    reads: Arc<Queues<ReadTx>>,
+    readers: Threads,
+    writer: Threads,
+    /// A file is ours as long as its lock is held, and that is as long as its threads live.
+    ownership: watch::Sender<Ownership>,
 }
 
 type Threads = Mutex<Vec<JoinHandle<()>>>;
@@ -61,48 +78,37 @@ impl Storage {
     /// One plain sentence; see [`OpenError`]. Nothing was changed on disk then, except that a failed migration leaves
     /// the ones before it.
     pub async fn open(config: StorageConfig) -> Result<Self, OpenError> {
-        let (opened, config) = tokio::task::spawn_blocking(move || (open::open(&config), config))
-            .await
-            .map_err(|error| OpenError::Database(Arc::new(error)))?;
-        Self::start(config, opened?)
-    }
-
-    fn start(config: StorageConfig, opened: Opened) -> Result<Self, OpenError> {
-        let Opened {
-            lock,
-            master,
-            writer,
-            readers,
-        } = opened;
-        let lock = Arc::new(lock);
-        let keyring = Arc::new(Keyring::new(master));
         let (changes, nudges) = (watch::Sender::new(0), broadcast::Sender::new(NUDGES));
-        let publisher = Publisher {
-            changes: changes.clone(),
-            nudges: nudges.clone(),
-            keyring: Arc::clone(&keyring),
+        let (keyring, dialect) = match config.url.clone() {
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                let opened = postgres::open(&config, &url).await?;
+                let keyring = Arc::new(Keyring::new(opened.master()));
+                let postgres = Postgres::start(&config, opened, changes.clone(), nudges.clone(), &keyring);
+                (keyring, Dialect::Postgres(postgres))
+            }
+            Some(_) => return Err(OpenError::UnknownAddress),
+            None => {
+                let of_thread = config.clone();
+                let opened = tokio::task::spawn_blocking(move || open::open(&of_thread))
+                    .await
+                    .map_err(|error| OpenError::Database(Arc::new(error)))??;
+                let keyring = Arc::new(Keyring::new(opened.master.clone()));
+                let publisher = Publisher {
+                    changes: changes.clone(),
+                    nudges: nudges.clone(),
+                    keyring: Arc::clone(&keyring),
+                };
+                (keyring, Dialect::Sqlite(Sqlite::start(&config, opened, publisher)?))
+            }
         };
-        let (writes, reads) = (
-            Arc::new(Queues::new(config.queue_capacity)),
-            Arc::new(Queues::new(config.queue_capacity)),
-        );
         let inner = Inner {
             config,
             keyring,
-            writes,
-            reads,
+            dialect,
             changes,
             nudges,
-            readers: Mutex::new(Vec::new()),
-            writer: Mutex::new(Vec::new()),
             rotation: tokio::sync::Mutex::new(()),
         };
-        let writer = Writer::new(writer, Arc::clone(&inner.writes), publisher);
-        inner.spawn(&inner.writer, "wharf-writer", &lock, move || writer.run())?;
-        for reader in readers {
-            let reader = Reader::new(reader, Arc::clone(&inner.reads));
-            inner.spawn(&inner.readers, "wharf-reader", &lock, move || reader.run())?;
-        }
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -119,7 +125,10 @@ impl Storage {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, StorageError>> + Send + 'static,
     {
-        submit(&self.inner.writes, queue, work).await
+        match &self.inner.dialect {
+            Dialect::Sqlite(sqlite) => submit(&sqlite.writes, queue, work).await,
+            Dialect::Postgres(postgres) => postgres.write(queue, work).await,
+        }
     }
 
     /// Runs a closure on a snapshot, beside the writer and beside other reads.
@@ -131,10 +140,41 @@ impl Storage {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut ReadTx) -> BoxFuture<'a, Result<T, StorageError>> + Send + 'static,
     {
-        submit(&self.inner.reads, Queue::Normal, work).await
+        match &self.inner.dialect {
+            Dialect::Sqlite(sqlite) => submit(&sqlite.reads, Queue::Normal, work).await,
+            Dialect::Postgres(postgres) => postgres.read(work).await,
+        }
     }
 
-    /// Changes after every commit that appended events. The number says nothing but that there is more to read.
+    /// Whether this process owns the database right now. With a file it always does; a server's lock can be lost, and
+    /// nothing is written until it is held again. On [`Ownership::Taken`] the process has to end.
+    pub fn ownership(&self) -> watch::Receiver<Ownership> {
+        match &self.inner.dialect {
+            Dialect::Sqlite(sqlite) => sqlite.ownership.subscribe(),
+            Dialect::Postgres(postgres) => postgres.ownership(),
+        }
+    }
+
+    /// Writes a row that means nothing: proof that the database takes writes, for a page that says whether it does.
+    ///
+    /// # Errors
+    /// It does not, or not within two seconds.
+    pub async fn probe(&self) -> Result<(), StorageError> {
+        let now = self.clock().now();
+        let write = self.write(Queue::Normal, move |tx| {
+            Box::pin(async move {
+                let sql = "insert into meta (key, value) values ('probe', $1)
+                           on conflict (key) do update set value = excluded.value";
+                tx.execute(sql, params![&now.as_millis().to_be_bytes()]).await.map(drop)
+            })
+        });
+        match tokio::time::timeout(PROBE, write).await {
+            Ok(written) => written,
+            Err(_) => Err(StorageError::Unavailable(Arc::new(Late))),
+        }
+    }
+
+    /// Changes when there are events to read that could not be read before. The number says nothing else.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.inner.changes.subscribe()
     }
@@ -147,29 +187,56 @@ impl Storage {
 
     /// How much waits, for metrics and for turning callers away early.
     pub fn queue_depths(&self) -> QueueDepths {
-        let (signal_state, normal) = self.inner.writes.depths();
+        let [signal_state, normal, reads] = match &self.inner.dialect {
+            Dialect::Sqlite(sqlite) => {
+                let (signal_state, normal) = sqlite.writes.depths();
+                [signal_state, normal, sqlite.reads.depths().1]
+            }
+            Dialect::Postgres(postgres) => postgres.waiting(),
+        };
         QueueDepths {
             signal_state,
             normal,
-            reads: self.inner.reads.depths().1,
+            reads,
         }
     }
 
-    /// Cuts the write-ahead log to nothing, so that what was deleted is not in it any more.
+    /// Cuts the write-ahead log to nothing, so that what was deleted is not in it any more. A server keeps its log for
+    /// as long as its operator says; there is nothing to be done about that from here.
     ///
     /// # Errors
     /// The log is in use, or the disk fails.
     pub async fn truncate_log(&self) -> Result<(), StorageError> {
+        let Dialect::Sqlite(sqlite) = &self.inner.dialect else {
+            return Ok(());
+        };
         let (reply, answer) = oneshot::channel();
-        self.inner.writes.push_truncation(reply)?;
+        sqlite.writes.push_truncation(reply)?;
         answer.await.map_err(|_| StorageError::Closed)?
+    }
+
+    /// How many units that are not of signal state run at once.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn writers(&self) -> usize {
+        match &self.inner.dialect {
+            Dialect::Sqlite(_) => 1,
+            Dialect::Postgres(_) => postgres::width(&self.inner.config),
+        }
     }
 
     /// Finishes what is queued, closes the database and gives the owner lock back. Other clones get
     /// [`StorageError::Closed`] from then on.
     pub async fn close(self) {
+        if let Dialect::Postgres(postgres) = &self.inner.dialect {
+            return postgres.close().await;
+        }
         // A join can take as long as the queue is deep: not a thing to do on an async thread.
-        let _ = tokio::task::spawn_blocking(move || self.inner.shut_down()).await;
+        let _ = tokio::task::spawn_blocking(move || {
+            if let Dialect::Sqlite(sqlite) = &self.inner.dialect {
+                sqlite.shut_down();
+            }
+        })
+        .await;
     }
 
     /// The clock that storage was given.
@@ -207,7 +274,29 @@ where
     answer.await.map_err(|_| StorageError::Closed)?
 }
 
-impl Inner {
+impl Sqlite {
+    fn start(config: &StorageConfig, opened: Opened, publisher: Publisher) -> Result<Self, OpenError> {
+        let lock = Arc::new(opened.lock);
+        let sqlite = Self {
+            writes: Arc::new(Queues::new(config.queue_capacity)),
+            reads: Arc::new(Queues::new(config.queue_capacity)),
+            readers: Mutex::new(Vec::new()),
+            writer: Mutex::new(Vec::new()),
+            ownership: watch::Sender::new(Ownership::Held),
+        };
+        let writer = Writer::new(opened.writer, Arc::clone(&sqlite.writes), publisher);
+        sqlite
+            .spawn(&sqlite.writer, "wharf-writer", &lock, move || writer.run())
+            .map_err(|source| no_thread(config, source))?;
+        for reader in opened.readers {
+            let reader = Reader::new(reader, Arc::clone(&sqlite.reads));
+            sqlite
+                .spawn(&sqlite.readers, "wharf-reader", &lock, move || reader.run())
+                .map_err(|source| no_thread(config, source))?;
+        }
+        Ok(sqlite)
+    }
+
     /// Every thread holds the lock, so that it is given back when the last connection is closed and not before.
     fn spawn(
         &self,
@@ -215,19 +304,13 @@ impl Inner {
         name: &str,
         lock: &Arc<OwnerLock>,
         run: impl FnOnce() + Send + 'static,
-    ) -> Result<(), OpenError> {
+    ) -> std::io::Result<()> {
         let lock = Arc::clone(lock);
         let body = move || {
             run();
             drop(lock);
         };
-        let handle = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(body)
-            .map_err(|source| OpenError::Io {
-                path: self.config.dir.clone(),
-                source,
-            })?;
+        let handle = thread::Builder::new().name(name.to_owned()).spawn(body)?;
         threads.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
         Ok(())
     }
@@ -241,6 +324,13 @@ impl Inner {
     }
 }
 
+fn no_thread(config: &StorageConfig, source: std::io::Error) -> OpenError {
+    OpenError::Io {
+        path: config.dir.clone(),
+        source,
+    }
+}
+
 fn join(threads: &Threads) {
     let threads = std::mem::take(&mut *threads.lock().unwrap_or_else(PoisonError::into_inner));
     for handle in threads {
@@ -251,11 +341,18 @@ fn join(threads: &Threads) {
     }
 }
 
-impl Drop for Inner {
+/// A thread that failed to start leaves those that did; a handle that is dropped leaves all of them. On a server there
+/// are no threads: the tasks end when what they watch is dropped.
+impl Drop for Sqlite {
     fn drop(&mut self) {
         self.shut_down();
     }
 }
+
+/// The answer to a probe that took too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the database did not take a write in time")]
+struct Late;
 
 /// Tells the world what a commit changed.
 struct Publisher {

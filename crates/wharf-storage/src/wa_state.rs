@@ -1,11 +1,12 @@
 //! Signal state: the one table under the engine's `Backend`. Rows are sealed, keys and owners blind; this module moves
 //! bytes and knows nothing of what they mean. Every write takes a [`Fence`] and checks the session's epoch in its own
-//! transaction. Read-modify-write is a `get` and a `put` in one unit of work: there is only one writer.
+//! transaction. Read-modify-write is [`alone`], a `get` and a `put` in one unit of work.
 
 use wharf_model::{SessionId, Timestamp};
 
 use crate::driver::value::{Row, params};
 use crate::error::StorageError;
+use crate::postgres::lock::Lock;
 use crate::seal::Sealed;
 use crate::sessions::{Fence, check_epoch};
 use crate::unit::tx::{ReadTx, Tx};
@@ -95,7 +96,7 @@ pub async fn list_by_owner(
     let sql = concat!(
         "select ",
         columns!(),
-        " from wa_state where session_id = $1 and kind = $2 and owner = $3 order by rank desc"
+        " from wa_state where session_id = $1 and kind = $2 and owner = $3 order by rank desc nulls last"
     );
     read_all(tx.query(sql, params![&session, kind, owner]).await?)
 }
@@ -147,6 +148,16 @@ pub async fn count(tx: &mut ReadTx, session: SessionId, kind: &str) -> Result<u6
         .map_or(Ok(0), |mut row| row.take())
 }
 
+/// Keeps every other write of the session's state out until the unit has ended. A unit that writes what it makes of
+/// rows that it read begins with this.
+///
+/// # Errors
+/// [`StorageError::StaleEpoch`] when the session has another owner.
+pub async fn alone(tx: &mut Tx, fence: &Fence) -> Result<(), StorageError> {
+    tx.lock(Lock::Changed(fence.session)).await?;
+    check_epoch(tx, fence).await
+}
+
 /// Stores a row, replacing the one that was there.
 ///
 /// # Errors
@@ -162,6 +173,9 @@ pub async fn put(tx: &mut Tx, fence: &Fence, row: &StateRow) -> Result<(), Stora
 /// [`StorageError::StaleEpoch`] when the session has another owner.
 pub async fn put_many(tx: &mut Tx, fence: &Fence, rows: &[StateRow]) -> Result<(), StorageError> {
     check_epoch(tx, fence).await?;
+    // In one order everywhere, so that no two batches wait for each other.
+    let mut rows: Vec<_> = rows.iter().collect();
+    rows.sort_by(|one, other| (&one.kind, &one.key).cmp(&(&other.kind, &other.key)));
     for row in rows {
         upsert(tx, fence.session, row).await?;
     }
@@ -207,6 +221,8 @@ pub async fn delete(tx: &mut Tx, fence: &Fence, kind: &str, key: &[u8]) -> Resul
 /// [`StorageError::StaleEpoch`] when the session has another owner.
 pub async fn delete_many(tx: &mut Tx, fence: &Fence, kind: &str, keys: &[Vec<u8>]) -> Result<u64, StorageError> {
     check_epoch(tx, fence).await?;
+    let mut keys: Vec<_> = keys.iter().collect();
+    keys.sort_unstable();
     let mut deleted = 0;
     for key in keys {
         deleted += u64::from(remove(tx, fence.session, kind, key).await?);
@@ -269,7 +285,7 @@ pub async fn delete_all(tx: &mut Tx, fence: &Fence) -> Result<u64, StorageError>
 }
 
 async fn upsert(tx: &mut Tx, session: SessionId, row: &StateRow) -> Result<(), StorageError> {
-    tx.execute(
+    tx.send(
         "insert into wa_state (session_id, kind, key, owner, rank, expires_at, value)
          values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (session_id, kind, key) do update
@@ -284,8 +300,7 @@ async fn upsert(tx: &mut Tx, session: SessionId, row: &StateRow) -> Result<(), S
             &row.value
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 async fn remove(tx: &mut Tx, session: SessionId, kind: &str, key: &[u8]) -> Result<bool, StorageError> {

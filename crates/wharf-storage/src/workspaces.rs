@@ -5,6 +5,7 @@ use wharf_model::{Timestamp, WorkspaceId};
 use crate::data_keys;
 use crate::driver::value::{Row, params};
 use crate::error::StorageError;
+use crate::postgres::lock::Lock;
 use crate::seal::WrappedKey;
 use crate::storage::Storage;
 use crate::unit::Queue;
@@ -77,6 +78,7 @@ impl Storage {
         let key = self.new_workspace_key(id)?;
         self.write(Queue::Normal, move |tx| {
             Box::pin(async move {
+                tx.lock(Lock::Workspaces).await?;
                 if let Some(workspace) = oldest(tx).await? {
                     return Ok(workspace);
                 }

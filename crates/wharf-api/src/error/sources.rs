@@ -11,7 +11,10 @@ impl From<StorageError> for ApiError {
             StorageError::CursorExpired => Self::CursorExpired,
             StorageError::Conflict { .. } => Self::Conflict,
             StorageError::Full(_) => Self::StorageFull(Box::new(error)),
-            StorageError::ReadOnly(_) | StorageError::Closed => Self::StorageUnavailable(Box::new(error)),
+            StorageError::ReadOnly(_)
+            | StorageError::Closed
+            | StorageError::Unavailable(_)
+            | StorageError::Contended(_) => Self::StorageUnavailable(Box::new(error)),
             StorageError::NotFound(_)
             | StorageError::Corrupt(_)
             | StorageError::UnitPanicked

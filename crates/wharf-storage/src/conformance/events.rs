@@ -1,5 +1,6 @@
 //! The promises of the event log.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
 use wharf_model::{EventId, EventKind, SystemEdges};
@@ -91,6 +92,68 @@ pub async fn concurrent_writers_make_one_order(subject: &Subject) {
         writer.await.unwrap();
     }
     assert_eq!(read_all(subject, None, &EventFilter::default(), 1000).await, followed);
+}
+
+/// One unit stays open while others commit: nothing is passed over, and nothing moves that was read.
+pub async fn an_open_unit_loses_no_reader_an_event(subject: &Subject) {
+    let mut new = Vec::new();
+    for _ in 0..6 {
+        new.push(subject.event(EventKind::MessageSent, b"{}").await);
+    }
+    let ids: Vec<_> = new.iter().map(|event| event.id).collect();
+    let slow = new.remove(0);
+    let (release, wait) = mpsc::channel::<()>();
+    let (appended, begun) = tokio::sync::oneshot::channel();
+    let storage = subject.storage.clone();
+    let slow = tokio::spawn(async move {
+        let unit = storage.write(crate::Queue::Normal, move |tx| {
+            Box::pin(async move {
+                events::append(tx, &slow).await?;
+                // Asks, so that the event is with the database and not on its way to it.
+                tx.first("select 1 from meta limit 1", &[]).await?;
+                let _ = appended.send(());
+                let _ = tokio::task::block_in_place(|| wait.recv());
+                Ok(())
+            })
+        });
+        unit.await.unwrap();
+    });
+    begun.await.unwrap();
+    let storage = subject.storage.clone();
+    let quick = tokio::spawn(async move {
+        for event in new {
+            let unit = storage.write(crate::Queue::Normal, move |tx| {
+                Box::pin(async move { events::append(tx, &event).await })
+            });
+            unit.await.unwrap();
+        }
+    });
+    let quick = if subject.storage.writers() > 1 {
+        quick.await.unwrap();
+        None
+    } else {
+        Some(quick)
+    };
+    let nothing = read(subject, None, EventFilter::default(), 100).await;
+    assert!(nothing.events.is_empty() && nothing.caught_up);
+    let mut changes = subject.storage.changes();
+    drop(release);
+    slow.await.unwrap();
+    if let Some(quick) = quick {
+        quick.await.unwrap();
+    }
+    let (mut followed, mut after) = (Vec::new(), Some(nothing.cursor));
+    while followed.len() < ids.len() {
+        changes.borrow_and_update();
+        let page = read(subject, after.clone(), EventFilter::default(), 2).await;
+        followed.extend(page.events.iter().map(|logged| logged.event.id));
+        after = Some(page.cursor);
+        if page.caught_up && followed.len() < ids.len() {
+            changes.changed().await.unwrap();
+        }
+    }
+    assert_eq!(followed, ids);
+    assert_eq!(read_all(subject, None, &EventFilter::default(), 100).await, ids);
 }
 
 /// A rare type does not make a reader start over.

@@ -12,6 +12,7 @@ pub mod api_keys;
 pub mod events;
 pub mod idempotency;
 pub mod messages;
+pub mod races;
 pub mod receipts;
 pub mod seals;
 pub mod sessions;
@@ -81,10 +82,23 @@ macro_rules! conformance {
         $crate::conformance!(@module $fresh, events, [
             a_reader_gets_every_event_once_and_in_order,
             concurrent_writers_make_one_order,
+            an_open_unit_loses_no_reader_an_event,
             a_filter_holds_back_and_the_cursor_moves_on,
             a_cursor_survives_pruning,
             a_cursor_of_another_workspace_is_refused,
             events_open_until_their_session_is_deleted,
+        ]);
+        $crate::conformance!(@module $fresh, races, [
+            a_message_that_everybody_moves_never_goes_back,
+            of_many_takers_one_sends,
+            what_is_read_to_be_written_is_not_lost,
+            a_replaced_owner_writes_nothing_more,
+            batches_in_any_order_do_not_block_each_other,
+            uses_of_keys_add_up,
+            an_inbound_message_that_comes_many_times_is_stored_once,
+            two_that_shred_leave_one_key,
+            sessions_made_during_a_rotation_open_after_it,
+            patches_of_different_fields_are_both_kept,
         ]);
         $crate::conformance!(@module $fresh, idempotency, [
             the_first_call_has_the_effect_and_the_second_its_answer,

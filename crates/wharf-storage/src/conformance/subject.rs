@@ -11,6 +11,8 @@ use wharf_model::{
     Clock, ContentKind, EventId, EventKind, Lane, MessageId, Network, SessionId, SystemEdges, Timestamp, WorkspaceId,
 };
 
+use crate::driver::Sql;
+use crate::driver::value::params;
 use crate::messages::{self, InboundDraft, Message, NewInbound, NewOutbound, OutboundDraft};
 use crate::sessions::{self, Fence, NewSession};
 use crate::{Queue, ReadTx, SessionKeys, Storage, StorageConfig, StorageError, Tx, WorkspaceKeys, events, workspaces};
@@ -254,7 +256,9 @@ impl Subject {
         }
     }
 
+    /// Appends events and waits until they can be read.
     pub(crate) async fn append(&self, events: Vec<events::Event>) {
+        let last = events.last().map(|event| event.id);
         self.write(move |tx| {
             Box::pin(async move {
                 for event in &events {
@@ -264,6 +268,24 @@ impl Subject {
             })
         })
         .await;
+        let mut changes = self.storage.changes();
+        while let Some(id) = last {
+            changes.borrow_and_update();
+            if self.is_readable(id).await {
+                return;
+            }
+            changes.changed().await.unwrap();
+        }
+    }
+
+    async fn is_readable(&self, id: EventId) -> bool {
+        const READABLE: Sql = Sql {
+            sqlite: "select 1 from events where id = $1",
+            // Differs: what is committed can be read once everything older has ended.
+            postgres: "select 1 from events where id = $1 and txid < pg_snapshot_xmin(pg_current_snapshot())",
+        };
+        let found = self.read(move |tx| Box::pin(async move { tx.first(READABLE, params![&id]).await }));
+        found.await.is_some()
     }
 }
 

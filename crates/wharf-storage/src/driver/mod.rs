@@ -1,11 +1,12 @@
 //! Owns the seam between repositories and a database. Promises three things over plain values and rows: `execute`,
-//! `query` and a transaction (with savepoints for the writer's groups). Never builds SQL and never nests transactions.
+//! `query` and a transaction (with savepoints for SQLite's groups). Never builds SQL and never nests transactions.
 //!
-//! There are to be two dialects. SQLite is here; PostgreSQL takes the second variant of [`Connection`], and the
-//! callers' `async` is there for it: on SQLite every future of a statement is ready at its first poll.
+//! There are two dialects and never a third. On SQLite every future of a statement is ready at its first poll.
 
 #[cfg(test)]
 pub(crate) mod plans;
+pub(crate) mod postgres;
+mod postgres_values;
 pub(crate) mod sqlite;
 pub(crate) mod value;
 
@@ -16,22 +17,51 @@ use value::{Param, Row};
 #[derive(Debug)]
 pub(crate) enum Connection {
     Sqlite(sqlite::SqliteConnection),
+    Postgres(Box<postgres::PgConnection>),
+}
+
+/// A statement. Most have one text; where the dialects must differ, two stand side by side with the reason.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sql {
+    pub(crate) sqlite: &'static str,
+    pub(crate) postgres: &'static str,
+}
+
+impl From<&'static str> for Sql {
+    fn from(text: &'static str) -> Self {
+        Self {
+            sqlite: text,
+            postgres: text,
+        }
+    }
 }
 
 impl Connection {
     /// Runs a statement and says how many rows it changed.
-    #[expect(clippy::unused_async, reason = "SQLite answers at once; PostgreSQL will await here")]
-    pub(crate) async fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, StorageError> {
+    pub(crate) async fn execute(&mut self, sql: impl Into<Sql>, params: &[Param<'_>]) -> Result<u64, StorageError> {
+        let sql = sql.into();
         match self {
-            Self::Sqlite(connection) => connection.execute(sql, params),
+            Self::Sqlite(connection) => connection.execute(sql.sqlite, params),
+            Self::Postgres(connection) => connection.execute(sql.postgres, params).await,
+        }
+    }
+
+    /// Runs a statement whose answer nobody asks for. Where that saves the wait for it, an error comes with the next
+    /// statement or with the commit.
+    pub(crate) async fn send(&mut self, sql: impl Into<Sql>, params: &[Param<'_>]) -> Result<(), StorageError> {
+        let sql = sql.into();
+        match self {
+            Self::Sqlite(connection) => connection.execute(sql.sqlite, params).map(drop),
+            Self::Postgres(connection) => connection.send(sql.postgres, params).await,
         }
     }
 
     /// Runs a statement and returns its rows.
-    #[expect(clippy::unused_async, reason = "SQLite answers at once; PostgreSQL will await here")]
-    pub(crate) async fn query(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>, StorageError> {
+    pub(crate) async fn query(&mut self, sql: impl Into<Sql>, params: &[Param<'_>]) -> Result<Vec<Row>, StorageError> {
+        let sql = sql.into();
         match self {
-            Self::Sqlite(connection) => connection.query(sql, params),
+            Self::Sqlite(connection) => connection.query(sql.sqlite, params),
+            Self::Postgres(connection) => connection.query(sql.postgres, params).await,
         }
     }
 }

@@ -5,6 +5,7 @@ use wharf_model::{Direction, MessageId, MessageStatus};
 use super::draft::NewInbound;
 use crate::driver::value::params;
 use crate::error::StorageError;
+use crate::postgres::lock::Lock;
 use crate::unit::tx::Tx;
 
 /// What became of an inbound message.
@@ -21,6 +22,9 @@ pub enum Inserted {
 /// # Errors
 /// The database failed.
 pub async fn insert_inbound(tx: &mut Tx, message: &NewInbound) -> Result<Inserted, StorageError> {
+    // Before the row: what moves messages on after it in this unit would wait for whoever has the lock and waits for
+    // the row.
+    tx.lock(Lock::Messages(message.session_id)).await?;
     let inserted = tx
         .execute(
             "insert into messages (id, workspace_id, session_id, direction, kind, chat_index, sender_index, chat, peer,

@@ -7,6 +7,7 @@ use super::row::{Message, columns, read_all};
 use super::status::{self, Advance};
 use crate::driver::value::params;
 use crate::error::StorageError;
+use crate::postgres::lock::Lock;
 use crate::seal::Blind;
 use crate::sessions::{Fence, check_epoch};
 use crate::unit::tx::{ReadTx, Tx};
@@ -25,7 +26,7 @@ pub struct QueueDepth {
 /// # Errors
 /// [`StorageError::Conflict`] when the id or WhatsApp's id in this chat is taken.
 pub async fn insert_outbound(tx: &mut Tx, message: &NewOutbound) -> Result<(), StorageError> {
-    tx.execute(
+    tx.send(
         "insert into messages (id, workspace_id, session_id, direction, lane, kind, chat_index, sender_index, chat, peer,
              body, secret, metadata, whatsapp_id, status, due_at, expires_at, created_at, updated_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)",
@@ -125,6 +126,7 @@ pub async fn next_due_at(
 /// [`StorageError::StaleEpoch`] when the session has another owner.
 pub async fn mark_sending(tx: &mut Tx, fence: &Fence, id: MessageId, now: Timestamp) -> Result<bool, StorageError> {
     check_epoch(tx, fence).await?;
+    tx.lock(Lock::Messages(fence.session)).await?;
     let changed = tx
         .execute(
             "update messages set status = 'sending', attempts = attempts + 1, retry_at = null, code = null,
@@ -183,6 +185,7 @@ pub async fn postpone(
     code: &str,
     now: Timestamp,
 ) -> Result<Option<Advance>, StorageError> {
+    tx.lock(Lock::Messages(session)).await?;
     let sql = "select status from messages where id = $1 and session_id = $2 and status in ('queued', 'sending')";
     let Some(mut row) = tx.first(sql, params![&id, &session]).await? else {
         return Ok(None);
@@ -207,6 +210,7 @@ pub async fn postpone(
 /// # Errors
 /// The database failed.
 pub async fn stop_waiting(tx: &mut Tx, session: SessionId, chat: &Blind, now: Timestamp) -> Result<(), StorageError> {
+    tx.lock(Lock::Messages(session)).await?;
     // `retry_at` stays: until the message is taken it holds back what was accepted after it.
     let changed = tx
         .execute(

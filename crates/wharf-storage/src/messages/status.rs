@@ -5,6 +5,7 @@ use wharf_model::{MessageId, MessageStatus, SessionId, Timestamp, WorkspaceId};
 use super::row::{Message, columns, read};
 use crate::driver::value::{Row, params};
 use crate::error::StorageError;
+use crate::postgres::lock::Lock;
 use crate::seal::Blind;
 use crate::unit::tx::{ReadTx, Tx};
 
@@ -32,6 +33,7 @@ pub async fn advance(
     at: Timestamp,
     code: Option<&str>,
 ) -> Result<Option<Advance>, StorageError> {
+    tx.lock(Lock::Messages(session)).await?;
     let sql = "select status from messages where id = $1 and session_id = $2";
     let Some(mut row) = tx.first(sql, params![&id, &session]).await? else {
         return Ok(None);
@@ -52,6 +54,7 @@ pub async fn advance_by_whatsapp_id(
     to: MessageStatus,
     at: Timestamp,
 ) -> Result<Option<Advance>, StorageError> {
+    tx.lock(Lock::Messages(session)).await?;
     let row = tx
         .first(
             "select id, status from messages
@@ -102,12 +105,11 @@ pub(crate) async fn append_timeline(
     at: Timestamp,
     code: Option<&str>,
 ) -> Result<(), StorageError> {
-    tx.execute(
+    tx.send(
         "insert into message_status (message_id, status, at, code) values ($1, $2, $3, $4)",
         params![&id, status, at, code],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Takes a message of a workspace back that is still queued. `None` when it is too late.
@@ -120,9 +122,16 @@ pub async fn cancel(
     id: MessageId,
     now: Timestamp,
 ) -> Result<Option<Advance>, StorageError> {
-    let sql = "select status from messages where id = $1 and workspace_id = $2";
+    let sql = "select session_id from messages where id = $1 and workspace_id = $2";
     let mut row = tx
         .first(sql, params![&id, &workspace])
+        .await?
+        .ok_or(StorageError::NotFound("message"))?;
+    // The status is read once nobody else can change it.
+    tx.lock(Lock::Messages(row.take()?)).await?;
+    let sql = "select status from messages where id = $1";
+    let mut row = tx
+        .first(sql, params![&id])
         .await?
         .ok_or(StorageError::NotFound("message"))?;
     step(tx, id, row.take()?, MessageStatus::Cancelled, now, None).await
@@ -140,6 +149,7 @@ pub async fn expire_due(
     code: &str,
     limit: u32,
 ) -> Result<Vec<Advance>, StorageError> {
+    tx.lock(Lock::Messages(session)).await?;
     let rows = tx
         .query(
             "select id from messages where session_id = $1 and status = 'queued' and expires_at is not null
@@ -161,6 +171,7 @@ pub async fn expire_in_flight(
     now: Timestamp,
     code: &str,
 ) -> Result<Vec<Advance>, StorageError> {
+    tx.lock(Lock::Messages(session)).await?;
     let rows = tx
         .query(
             "select id from messages where session_id = $1 and status = 'sending' and expires_at <= $2",

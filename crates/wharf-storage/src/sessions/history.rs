@@ -26,7 +26,7 @@ pub struct HistoryEntry {
 }
 
 pub(crate) async fn append(tx: &mut Tx, session: SessionId, change: &StateChange) -> Result<(), StorageError> {
-    tx.execute(
+    tx.send(
         "insert into session_history (session_id, status, at, reason, error, next_attempt_at)
          values ($1, $2, $3, $4, $5, $6)",
         params![
@@ -38,8 +38,7 @@ pub(crate) async fn append(tx: &mut Tx, session: SessionId, change: &StateChange
             change.next_attempt_at
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// The changes of a session's state, newest first.

@@ -7,6 +7,7 @@ use super::state::Fence;
 use crate::data_keys;
 use crate::driver::value::params;
 use crate::error::StorageError;
+use crate::postgres::lock::Lock;
 use crate::seal::{KeyPurpose, WrappedKey};
 use crate::storage::Storage;
 use crate::unit::Queue;
@@ -54,6 +55,9 @@ pub async fn shred_signal_state(
     fresh: &WrappedKey,
     now: Timestamp,
 ) -> Result<(), StorageError> {
+    // Two that shred at once would both bring a key, and what is written meanwhile would be under the old one.
+    tx.lock(Lock::Keys).await?;
+    tx.lock(Lock::Changed(session)).await?;
     tx.execute("delete from wa_state where session_id = $1", params![&session])
         .await?;
     data_keys::shred(tx, session, KeyPurpose::Signal).await?;
@@ -72,6 +76,9 @@ pub async fn shred_signal_state(
 /// # Errors
 /// [`StorageError::NotFound`] when the workspace has no such session.
 pub async fn delete(tx: &mut Tx, workspace: WorkspaceId, id: SessionId, now: Timestamp) -> Result<(), StorageError> {
+    tx.lock(Lock::Keys).await?;
+    tx.lock(Lock::Changed(id)).await?;
+    tx.learn(None);
     let changed = tx
         .execute(
             "update sessions set deleted_at = $3, updated_at = $3, wanted = 'stopped', epoch = epoch + 1, owner = null,

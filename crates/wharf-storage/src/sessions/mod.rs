@@ -21,6 +21,7 @@ use crate::cursor::{Page, PageRequest};
 use crate::data_keys::{self, NewSessionKeys};
 use crate::driver::value::params;
 use crate::error::StorageError;
+use crate::postgres::lock::Lock;
 use crate::seal::Sealed;
 use crate::unit::tx::{ReadTx, Tx};
 use row::columns;
@@ -197,6 +198,8 @@ pub async fn patch(
     patch: &SessionPatch,
     now: Timestamp,
 ) -> Result<(), StorageError> {
+    // What is not named is written back as it was read: nobody else changes it meanwhile.
+    tx.lock(Lock::Changed(id)).await?;
     let session = get(tx, workspace, id).await?.ok_or(StorageError::NotFound("session"))?;
     let name = patch.name.as_ref().unwrap_or(&session.name);
     let metadata = patch.metadata.as_ref().unwrap_or(&session.metadata);

@@ -5,8 +5,9 @@ use wharf_model::{SessionId, SessionStatus, Timestamp};
 use super::history;
 use crate::driver::value::params;
 use crate::error::StorageError;
+use crate::postgres::lock::Lock;
 use crate::seal::Sealed;
-use crate::unit::tx::{ReadTx, Tx};
+use crate::unit::tx::Tx;
 
 /// A session and the epoch under which the caller owns it. Every fenced write checks it in its own transaction, so an
 /// owner that was replaced cannot write, however late it wakes up.
@@ -56,6 +57,9 @@ pub async fn claim(
     owner: &str,
     lease_until: Option<Timestamp>,
 ) -> Result<Fence, StorageError> {
+    // Whatever the owner before has begun ends first; it is stale from here on.
+    tx.lock(Lock::Changed(session)).await?;
+    tx.learn(None);
     let row = tx
         .first(
             "update sessions set owner = $2, lease_until = $3, epoch = epoch + 1
@@ -141,8 +145,12 @@ pub async fn set_profile(
     Ok(())
 }
 
-/// Refuses an owner that was replaced.
-pub(crate) async fn check_epoch(tx: &mut ReadTx, fence: &Fence) -> Result<(), StorageError> {
+/// Refuses an owner that was replaced. The session keeps its owner until the unit has ended.
+pub(crate) async fn check_epoch(tx: &mut Tx, fence: &Fence) -> Result<(), StorageError> {
+    if tx.knows(fence) {
+        return Ok(());
+    }
+    tx.lock(Lock::Owned(fence.session)).await?;
     let row = tx
         .first(
             "select epoch from sessions where id = $1 and deleted_at is null",
@@ -151,6 +159,7 @@ pub(crate) async fn check_epoch(tx: &mut ReadTx, fence: &Fence) -> Result<(), St
         .await?;
     let epoch: i64 = row.ok_or(StorageError::StaleEpoch)?.take()?;
     if epoch == fence.epoch {
+        tx.learn(Some(*fence));
         Ok(())
     } else {
         Err(StorageError::StaleEpoch)

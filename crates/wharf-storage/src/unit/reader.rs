@@ -44,6 +44,8 @@ impl Reader {
     fn control(&mut self, sql: &'static str) -> Result<(), StorageError> {
         match self.tx.connection() {
             Connection::Sqlite(connection) => connection.execute(sql, &[]).map(drop),
+            // This thread was given a file.
+            Connection::Postgres(_) => Err(StorageError::Closed),
         }
     }
 }

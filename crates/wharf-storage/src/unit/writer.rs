@@ -56,7 +56,7 @@ impl<C: Committed> Writer<C> {
             match task {
                 Task::Job(queue, job, place) => self.run_group(queue, job, place),
                 Task::TruncateLog(reply) => {
-                    let _ = reply.send(self.connection().truncate_log());
+                    let _ = reply.send(self.sqlite().and_then(|connection| connection.truncate_log()));
                 }
             }
         }
@@ -64,7 +64,7 @@ impl<C: Committed> Writer<C> {
 
     fn run_group(&mut self, queue: Queue, first: Box<dyn Job<Tx>>, place: OwnedSemaphorePermit) {
         let started = Instant::now();
-        if let Err(error) = self.connection().batch("begin immediate") {
+        if let Err(error) = self.batch("begin immediate") {
             return first.settle(Err(error));
         }
         let mut group = Group::default();
@@ -92,22 +92,22 @@ impl<C: Committed> Writer<C> {
     }
 
     fn in_savepoint(&mut self, job: &mut dyn Job<Tx>, group: &mut Group) -> Result<(), StorageError> {
-        self.connection().execute("savepoint unit", &[])?;
+        self.sqlite()?.execute("savepoint unit", &[])?;
         let ran = job.run(&mut self.tx);
         let notes = self.tx.take_notes();
-        if !self.connection().in_transaction() {
+        if !self.sqlite()?.in_transaction() {
             // SQLite gave the transaction up (disk full, I/O error): nobody's work is left.
             return Err(ran.err().unwrap_or_else(transaction_lost));
         }
         match ran {
             Ok(()) => group.notes.absorb(notes),
-            Err(_) => drop(self.connection().execute("rollback to unit", &[])?),
+            Err(_) => drop(self.sqlite()?.execute("rollback to unit", &[])?),
         }
-        self.connection().execute("release unit", &[]).map(drop)
+        self.sqlite()?.execute("release unit", &[]).map(drop)
     }
 
     fn commit(&mut self, mut group: Group) {
-        if let Err(error) = self.connection().batch("commit") {
+        if let Err(error) = self.batch("commit") {
             return self.give_up(group, &commit_failed(error));
         }
         // Before the callers go on: a key that one of them shredded must be out of memory by then.
@@ -119,8 +119,8 @@ impl<C: Committed> Writer<C> {
 
     /// Nothing of the group is kept, and each of its callers hears why.
     fn give_up(&mut self, group: Group, error: &StorageError) {
-        if self.connection().in_transaction()
-            && let Err(error) = self.connection().batch("rollback")
+        if self.sqlite().is_ok_and(|connection| connection.in_transaction())
+            && let Err(error) = self.batch("rollback")
         {
             tracing::error!(error = %error, "a failed group could not be rolled back");
         }
@@ -129,9 +129,15 @@ impl<C: Committed> Writer<C> {
         }
     }
 
-    fn connection(&mut self) -> &mut SqliteConnection {
+    fn batch(&mut self, sql: &str) -> Result<(), StorageError> {
+        self.sqlite()?.batch(sql)
+    }
+
+    fn sqlite(&mut self) -> Result<&mut SqliteConnection, StorageError> {
         match self.tx.connection() {
-            Connection::Sqlite(connection) => connection,
+            Connection::Sqlite(connection) => Ok(connection),
+            // This thread was given a file.
+            Connection::Postgres(_) => Err(StorageError::Closed),
         }
     }
 }

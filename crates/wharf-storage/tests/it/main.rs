@@ -1,4 +1,4 @@
-//! Storage on SQLite: the conformance suite, and what only a file on disk can show.
+//! Storage: the conformance suite on both dialects, and what only a file on disk or a server can show.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -8,14 +8,42 @@
 
 mod on_disk;
 mod opening;
+mod server;
 
 use wharf_model::Network;
-use wharf_storage::StorageConfig;
 use wharf_storage::conformance::Subject;
+use wharf_storage::{MasterKey, StorageConfig};
 
-async fn on_sqlite() -> Subject {
+async fn fresh_sqlite() -> Subject {
     let dir = tempfile::tempdir().unwrap();
     Subject::open(StorageConfig::new(dir.path(), Network::Sandbox), dir).await
 }
 
-wharf_storage::conformance!(on_sqlite);
+async fn fresh_postgres() -> Subject {
+    let (config, dir) = postgres_config();
+    Subject::open(config, dir).await
+}
+
+/// A database of its own on the server of this process, with few connections: what waits for one is part of the cases.
+fn postgres_config() -> (StorageConfig, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let config = StorageConfig {
+        url: Some(wharf_testkit::postgres::fresh_shared_database()),
+        connections: 6,
+        master_key: Some(MasterKey::from_bytes([3; 32])),
+        ..StorageConfig::new(dir.path(), Network::Sandbox)
+    };
+    (config, dir)
+}
+
+mod sqlite {
+    use super::fresh_sqlite;
+
+    wharf_storage::conformance!(fresh_sqlite);
+}
+
+mod postgres {
+    use super::fresh_postgres;
+
+    wharf_storage::conformance!(fresh_postgres);
+}

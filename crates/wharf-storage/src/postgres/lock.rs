@@ -1,0 +1,67 @@
+//! What stands for "there is only one writer" where units run side by side: locks that end with the transaction. On
+//! SQLite they are nothing.
+//!
+//! A unit that takes several takes them in the order of this list, so that no two wait for each other:
+//! 1. [`Lock::Keys`], [`Lock::Workspaces`]: rare.
+//! 2. [`Lock::Owned`] or [`Lock::Changed`] of one session: fenced writes of a session go on beside each other; what
+//!    reads to write, or replaces the owner, is alone.
+//! 3. [`Lock::Messages`] of one session: what moves messages of a session on, one unit at a time, because status,
+//!    queue and the order in a chat are decided on rows that were read.
+//! 4. The locks of rows. Units that write several rows of one kind write them in the order of their keys.
+
+use wharf_model::SessionId;
+
+/// What a unit must have to itself, or share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// The master key is in force until the commit: keys are wrapped by it. Shared.
+    Keys,
+    /// No key is added meanwhile: all are wrapped anew.
+    AllKeys,
+    /// The first workspace is made once.
+    Workspaces,
+    /// The session keeps its owner until the commit. Shared.
+    Owned(SessionId),
+    /// Nobody else writes anything fenced of the session.
+    Changed(SessionId),
+    /// Nobody else moves messages of the session.
+    Messages(SessionId),
+}
+
+const SHARED: &str = "select pg_advisory_xact_lock_shared($1)";
+const ALONE: &str = "select pg_advisory_xact_lock($1)";
+
+impl Lock {
+    /// Whether whoever has this lock has `other` as well.
+    pub(crate) fn covers(self, other: Self) -> bool {
+        self == other
+            || match (self, other) {
+                (Self::Changed(mine), Self::Owned(session)) => mine == session,
+                (Self::AllKeys, Self::Keys) => true,
+                _ => false,
+            }
+    }
+
+    pub(crate) fn sql(self) -> &'static str {
+        match self {
+            Self::Keys | Self::Owned(_) => SHARED,
+            Self::AllKeys | Self::Workspaces | Self::Changed(_) | Self::Messages(_) => ALONE,
+        }
+    }
+
+    /// The number that PostgreSQL knows the lock by. Two sessions with one number would only wait for each other.
+    pub(crate) fn number(self) -> i64 {
+        match self {
+            Self::Keys | Self::AllKeys => 1,
+            Self::Workspaces => 2,
+            Self::Owned(session) | Self::Changed(session) => of_session(session) & !1,
+            Self::Messages(session) => of_session(session) | 1,
+        }
+    }
+}
+
+/// The random half of the id, with a bit set that keeps it away from the small numbers above and from the owner's.
+fn of_session(session: SessionId) -> i64 {
+    let [.., a, b, c, d, e, f, g, h] = *session.as_bytes();
+    i64::from_be_bytes([a, b, c, d, e, f, g, h]) | i64::MIN
+}

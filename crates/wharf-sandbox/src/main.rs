@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use wharf_sandbox::{Sandbox, SandboxConfig, StoreConfig};
 
@@ -47,6 +48,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    raise_open_files();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let sandbox = Sandbox::start(config(arguments)).await?;
@@ -87,4 +89,16 @@ fn announce(sandbox: &Sandbox) -> std::io::Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "{line}")?;
     out.flush()
+}
+
+/// A thousand clients are a thousand sockets; many systems allow a process 1,024 files unless it asks for more.
+fn raise_open_files() {
+    let allowed = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: allowed.maximum,
+        ..allowed
+    };
+    if let Err(failure) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(error = %failure, "the number of open files cannot be raised");
+    }
 }

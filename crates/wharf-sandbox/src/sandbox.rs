@@ -288,13 +288,12 @@ impl Sandbox {
     ) -> Result<Message, SandboxError> {
         let account = self.account(phone)?;
         let found = async {
-            let mut changes = self.changes();
             loop {
+                let changed = account.shown.notified();
                 if let Some(message) = account.phone.lock().await.chats.search(&wanted) {
                     return message;
                 }
-                // Whatever the notice, also a missed one: look again.
-                let _notice = changes.recv().await;
+                changed.await;
             }
         };
         tokio::time::timeout(timeout, found)

@@ -12,7 +12,7 @@ use super::device::Device;
 use super::queue::{Class, Queue, Queued};
 use super::records;
 use super::session::Session;
-use crate::model::{DeviceId, LinkedDevice, PhoneDetail, PhoneInfo};
+use crate::model::{Changed, DeviceId, LinkedDevice, PhoneDetail, PhoneInfo};
 use crate::phone::Phone;
 use crate::phone::identity::PhoneKeys;
 use crate::store::{Batch, Kind, Ticket};
@@ -50,6 +50,8 @@ pub(crate) struct Account {
     pub phone: tokio::sync::Mutex<Phone>,
     /// Something waits for the phone.
     pub wake: Notify,
+    /// Notified whenever the phone's chats changed.
+    pub shown: Notify,
     state: Mutex<AccountState>,
 }
 
@@ -92,6 +94,7 @@ impl Account {
             keys,
             phone: tokio::sync::Mutex::new(phone),
             wake: Notify::new(),
+            shown: Notify::new(),
             state: Mutex::new(state),
         }
     }
@@ -109,6 +112,12 @@ impl Account {
 
     pub(crate) fn device_jid(&self, addressing: Addressing, device: DeviceId) -> Jid {
         self.user_jid(addressing).with_device(device)
+    }
+
+    /// Tells whoever watches that a chat of the phone changed.
+    pub(crate) fn announce_chat(&self, network: &Network, chat: String) {
+        self.shown.notify_waiters();
+        network.announce(&self.number, Changed::Chat { chat });
     }
 
     pub(crate) fn info(&self) -> PhoneInfo {

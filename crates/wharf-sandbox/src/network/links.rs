@@ -1,7 +1,7 @@
 //! Clients that show a QR code right now, found by the reference in it. A reference works once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -28,28 +28,45 @@ pub(crate) struct Offer {
 
 #[derive(Debug, Default)]
 pub(crate) struct PendingLinks {
-    offers: Mutex<HashMap<String, Offer>>,
+    pending: Mutex<Pending>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    offers: HashMap<u64, (Offer, Vec<String>)>,
+    /// Which offer a reference belongs to.
+    references: HashMap<String, u64>,
 }
 
 impl PendingLinks {
     pub(crate) fn offer(&self, references: &[String], offer: &Offer) {
-        let mut offers = self.offers.lock().unwrap_or_else(PoisonError::into_inner);
-        offers.extend(references.iter().map(|reference| (reference.clone(), offer.clone())));
+        let mut pending = self.lock();
+        let named = references.iter().map(|reference| (reference.clone(), offer.serial));
+        pending.references.extend(named);
+        pending
+            .offers
+            .insert(offer.serial, (offer.clone(), references.to_vec()));
     }
 
     pub(crate) fn find(&self, reference: &str) -> Option<Offer> {
-        self.offers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(reference)
-            .cloned()
+        let pending = self.lock();
+        let serial = pending.references.get(reference)?;
+        pending.offers.get(serial).map(|(offer, _)| offer.clone())
     }
 
     /// Takes a connection's references back: it was scanned or it is gone. True if there were any.
     pub(crate) fn withdraw(&self, serial: u64) -> bool {
-        let mut offers = self.offers.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = offers.len();
-        offers.retain(|_, offer| offer.serial != serial);
-        offers.len() < before
+        let mut pending = self.lock();
+        let Some((_, references)) = pending.offers.remove(&serial) else {
+            return false;
+        };
+        for reference in &references {
+            pending.references.remove(reference);
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

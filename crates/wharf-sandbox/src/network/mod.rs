@@ -113,8 +113,11 @@ impl Network {
         self.changes.subscribe()
     }
 
-    /// Tells whoever watches. Nobody watching is fine.
+    /// Tells whoever watches. Nobody watching is fine, and costs nothing.
     pub(crate) fn announce(&self, phone: &str, what: Changed) {
+        if self.changes.receiver_count() == 0 {
+            return;
+        }
         let _watched = self.changes.send(Change {
             phone: phone.to_owned(),
             what,

@@ -17,7 +17,7 @@ use super::chats::StoredMessage;
 use super::content::{self, Content};
 use super::signal_store::address;
 use super::{Phone, bootstrap, report, retries};
-use crate::model::{Changed, DeviceId, Message, MessageStatus};
+use crate::model::{DeviceId, Message, MessageStatus};
 use crate::network::Network;
 use crate::network::account::{Account, Addressing};
 use crate::network::queue::Queued;
@@ -44,7 +44,7 @@ pub(super) async fn receive_next(network: &Network, account: &Arc<Account>, rng:
     drop(state);
     drop(phone);
     if let Some(chat) = changed {
-        network.announce(&account.number, Changed::Chat { chat });
+        account.announce_chat(network, chat);
     }
     true
 }

@@ -13,7 +13,7 @@ use super::signal_store::{Sealed, address};
 use super::{Phone, content};
 use crate::clock::{unix_millis, unix_seconds};
 use crate::error::SandboxError;
-use crate::model::{Changed, DeviceId, Message, MessageStatus};
+use crate::model::{DeviceId, Message, MessageStatus};
 use crate::network::Network;
 use crate::network::account::{Account, Addressing};
 use crate::server::directory;
@@ -56,12 +56,7 @@ pub(crate) async fn send_text(
         routing::deliver(network, &envelope, copy.account, copy.device, &copy.node);
     }
     drop(phone);
-    network.announce(
-        &account.number,
-        Changed::Chat {
-            chat: to.number.clone(),
-        },
-    );
+    account.announce_chat(network, to.number.clone());
     Ok(id)
 }
 
@@ -191,7 +186,7 @@ pub(crate) async fn mark_read(network: &Network, account: &Arc<Account>, chat: &
                 .for_each(|chunk| tell_read(network, account, chat, addressing, chunk));
         }
     }
-    network.announce(&account.number, Changed::Chat { chat: chat.to_owned() });
+    account.announce_chat(network, chat.to_owned());
     Ok(())
 }
 

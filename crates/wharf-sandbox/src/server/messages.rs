@@ -141,20 +141,25 @@ fn missing_devices(
     copies: &[Addressed],
 ) -> Option<String> {
     node.get_optional_child("participants")?;
-    let addressing = Addressing::of(chat);
-    let mut expected = devices_of(target, addressing);
-    if target.number != client.account.number {
-        expected.extend(devices_of(&client.account, addressing));
-    }
-    let reached = |jid: &Jid| {
-        let own = jid.user == client.account.user_jid(addressing).user;
-        own && jid.device == client.device
+    let own = &client.account;
+    let mut sides = vec![target];
+    sides.extend((!Arc::ptr_eq(target, own)).then_some(own));
+    let reached = |account: &Arc<Account>, device: DeviceId| {
+        Arc::ptr_eq(account, own) && device == client.device
             || copies
                 .iter()
-                .any(|copy| copy.device == jid.device && copy.account.user_jid(addressing).user == jid.user)
+                .any(|copy| copy.device == device && Arc::ptr_eq(&copy.account, account))
     };
-    let complete = expected.iter().all(reached);
-    (!complete).then(|| participant_hash(&expected))
+    let complete = |account: &Arc<Account>| {
+        let devices = account.state().device_ids();
+        devices.into_iter().all(|device| reached(account, device))
+    };
+    if sides.iter().all(|account| complete(account)) {
+        return None;
+    }
+    let addressing = Addressing::of(chat);
+    let expected = sides.iter().flat_map(|account| devices_of(account, addressing));
+    Some(participant_hash(&expected.collect::<Vec<_>>()))
 }
 
 fn devices_of(account: &Account, addressing: Addressing) -> Vec<Jid> {

@@ -2,6 +2,7 @@
 //! before the records behind it are durable.
 
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::node::NodeValue;
@@ -24,6 +25,8 @@ pub(super) struct Outlet<'c> {
     client: &'c Client,
     answers: mpsc::Receiver<Outgoing>,
     durable: watch::Receiver<Ticket>,
+    /// Once the store failed nothing is acknowledged any more.
+    failed: CancellationToken,
     stage: Stage,
 }
 
@@ -43,6 +46,7 @@ impl<'c> Outlet<'c> {
             client,
             answers,
             durable: client.network.store.durable(),
+            failed: client.network.store.failed(),
             stage: Stage::Passive,
         }
     }
@@ -90,12 +94,10 @@ impl<'c> Outlet<'c> {
 
     async fn send(&mut self, pipe: &mut Pipe, batch: &[Outgoing]) -> Result<(), Gone> {
         let after = batch.iter().map(|outgoing| outgoing.after).max().unwrap_or_default();
-        // Once the store failed nothing is acknowledged any more.
-        let failed = self.client.network.store.failed();
         tokio::select! {
             biased;
             durable = self.durable.wait_for(|&durable| durable >= after) => durable.map_err(|_| Gone::Closed).map(drop)?,
-            () = failed.cancelled() => return Err(Gone::NotKept),
+            () = self.failed.cancelled() => return Err(Gone::NotKept),
         }
         pipe.send(batch).await
     }

@@ -33,6 +33,8 @@ pub(super) struct Pipe {
 #[derive(Default)]
 struct Parcel {
     bytes: Vec<u8>,
+    /// Where one frame is sealed.
+    frame: Vec<u8>,
     /// The stanzas in it, if the log is on.
     stanzas: Vec<OwnedNodeRef>,
 }
@@ -111,12 +113,15 @@ impl Pipe {
     }
 
     fn seal(&mut self, parcel: &mut Parcel, encoded: &[u8]) -> Result<(), Gone> {
-        let sealed = self.cipher.encrypt_with_counter(self.counter, encoded)?;
+        parcel.frame.clear();
+        parcel.frame.extend_from_slice(encoded);
+        self.cipher
+            .encrypt_in_place_with_counter(self.counter, &mut parcel.frame)?;
         self.counter = self
             .counter
             .checked_add(1)
             .ok_or(wacore_noise::NoiseError::CounterExhausted)?;
-        append_frame(&mut parcel.bytes, &sealed);
+        append_frame(&mut parcel.bytes, &parcel.frame);
         Ok(())
     }
 

@@ -8,12 +8,15 @@ use super::{Batch, Store, Ticket};
 #[derive(Debug)]
 pub(crate) struct MemoryStore {
     durable: watch::Sender<Ticket>,
+    /// Never cancelled: what keeps nothing cannot fail to.
+    failed: CancellationToken,
 }
 
 impl MemoryStore {
     pub(crate) fn new() -> Self {
         Self {
             durable: watch::Sender::new(0),
+            failed: CancellationToken::new(),
         }
     }
 }
@@ -31,9 +34,8 @@ impl Store for MemoryStore {
         self.durable.subscribe()
     }
 
-    /// What keeps nothing cannot fail to.
     fn failed(&self) -> CancellationToken {
-        CancellationToken::new()
+        self.failed.clone()
     }
 
     fn close(&self) {}

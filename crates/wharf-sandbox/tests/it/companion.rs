@@ -36,6 +36,11 @@ impl Companion {
     /// Links a companion to the phone, logs it in and asks for its queue.
     pub async fn linked(sandbox: &Sandbox, phone: &str) -> Self {
         let (keys, device) = link(sandbox, phone).await;
+        Self::logged_in(sandbox, keys, phone, device).await
+    }
+
+    /// Logs a linked companion in and asks for its queue.
+    pub async fn logged_in(sandbox: &impl Reach, keys: Keys, phone: &str, device: u16) -> Self {
         let mut client = log_in(sandbox, &keys, phone, device).await;
         activate(&mut client).await;
         let pair = &keys.device.identity_key;
@@ -50,7 +55,7 @@ impl Companion {
         }
     }
 
-    pub async fn log_in_again(&mut self, sandbox: &Sandbox) {
+    pub async fn log_in_again(&mut self, sandbox: &impl Reach) {
         self.client = log_in(sandbox, &self.keys, &self.phone, self.device).await;
         activate(&mut self.client).await;
     }
@@ -66,16 +71,32 @@ impl Companion {
             message_context_info: MessageField::some(context),
             ..Default::default()
         };
-        let sealed = self.seal(to, &MessageUtils::encode_and_pad(&message)).await;
-        let copy = NodeBuilder::new("to")
-            .attr("jid", Jid::pn(to))
-            .children([sealed])
-            .build();
+        self.fan_out(&[to], id, &message).await
+    }
+
+    /// A text for the phone of another account and for the own phone, as real clients send it.
+    pub async fn text_and_own_copy(&mut self, to: &str, id: &str, text: &str) -> Node {
+        let message = wa::Message {
+            conversation: Some(text.to_owned()),
+            ..Default::default()
+        };
+        let own = self.phone.clone();
+        self.fan_out(&[to, &own], id, &message).await
+    }
+
+    async fn fan_out(&mut self, to: &[&str], id: &str, message: &wa::Message) -> Node {
+        let plaintext = MessageUtils::encode_and_pad(message);
+        let mut copies = Vec::new();
+        for phone in to {
+            let sealed = self.seal(phone, &plaintext).await;
+            let copy = NodeBuilder::new("to").attr("jid", Jid::pn(*phone));
+            copies.push(copy.children([sealed]).build());
+        }
         NodeBuilder::new("message")
             .attr("id", id)
             .attr("type", "text")
-            .attr("to", Jid::pn(to))
-            .children([NodeBuilder::new("participants").children([copy]).build()])
+            .attr("to", Jid::pn(to[0]))
+            .children([NodeBuilder::new("participants").children(copies).build()])
             .build()
     }
 

@@ -5,7 +5,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test fails by panicking, also in the functions its tests share"
+    clippy::print_stdout,
+    reason = "a test fails by panicking and tells its measurements, also in the functions its tests share"
 )]
 
 mod companion;
@@ -14,7 +15,9 @@ mod faults;
 mod hostile;
 mod http;
 mod linking;
+mod load;
 mod phones;
+mod process;
 mod raw_client;
 mod restart;
 mod stanza_log;

@@ -89,13 +89,29 @@ pub fn login(phone: &str, device: u16) -> ClientPayload {
     }
 }
 
+/// A sandbox that clients can reach, in this process or another.
+pub trait Reach {
+    fn chat_url(&self) -> String;
+    fn root_public_key(&self) -> [u8; 32];
+}
+
+impl Reach for Sandbox {
+    fn chat_url(&self) -> String {
+        Sandbox::chat_url(self)
+    }
+
+    fn root_public_key(&self) -> [u8; 32] {
+        Sandbox::root_public_key(self)
+    }
+}
+
 pub struct Socket {
     pub stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     buffer: BytesMut,
 }
 
 impl Socket {
-    pub async fn open(sandbox: &Sandbox) -> Self {
+    pub async fn open(sandbox: &impl Reach) -> Self {
         let url = sandbox.chat_url();
         let (stream, _) = ClientBuilder::new().uri(&url).unwrap().connect().await.unwrap();
         Self {
@@ -155,7 +171,7 @@ pub struct RawClient {
 
 impl RawClient {
     /// Connects with an XX handshake and checks the certificate chain against the sandbox's root.
-    pub async fn connect(sandbox: &Sandbox, noise_key: &KeyPair, payload: &ClientPayload) -> Self {
+    pub async fn connect(sandbox: &impl Reach, noise_key: &KeyPair, payload: &ClientPayload) -> Self {
         let mut socket = Socket::open(sandbox).await;
         let ephemeral = KeyPair::generate(&mut rand::rng());
         let hello = HandshakeUtils::build_client_hello(&raw(&ephemeral)).encode_to_vec();
@@ -165,7 +181,7 @@ impl RawClient {
 
     /// Starts with an IK handshake for the given server key; falls back when the server answers so.
     pub async fn connect_ik(
-        sandbox: &Sandbox,
+        sandbox: &impl Reach,
         server_static: [u8; 32],
         noise_key: &KeyPair,
         payload: &ClientPayload,
@@ -221,7 +237,7 @@ impl RawClient {
     }
 
     async fn finish_xx(
-        sandbox: &Sandbox,
+        sandbox: &impl Reach,
         mut socket: Socket,
         pattern: &str,
         ephemeral: &KeyPair,
@@ -312,7 +328,7 @@ impl RawClient {
     }
 }
 
-fn check_chain(sandbox: &Sandbox, chain: &[u8], server_static: &[u8; 32]) {
+fn check_chain(sandbox: &impl Reach, chain: &[u8], server_static: &[u8; 32]) {
     let chain = CertChain::decode_from_slice(chain).unwrap();
     let details = |certificate: &cert_chain::NoiseCertificate| {
         let bytes = certificate.details.clone().unwrap();
@@ -349,7 +365,7 @@ pub fn bytes_of(node: &Node) -> Vec<u8> {
 }
 
 /// Shows a code and returns the connection with the first reference.
-pub async fn show_code(sandbox: &Sandbox, keys: &Keys) -> (RawClient, String) {
+pub async fn show_code(sandbox: &impl Reach, keys: &Keys) -> (RawClient, String) {
     let mut client = RawClient::connect(sandbox, &keys.device.noise_key, &keys.registration()).await;
     let question = client.expect("iq").await;
     let pair = question.get_optional_child("pair-device").unwrap();
@@ -387,7 +403,7 @@ pub async fn link(sandbox: &Sandbox, phone: &str) -> (Keys, u16) {
 }
 
 /// Logs a linked companion in and makes it active; returns once the server said how much waited.
-pub async fn log_in(sandbox: &Sandbox, keys: &Keys, phone: &str, device: u16) -> RawClient {
+pub async fn log_in(sandbox: &impl Reach, keys: &Keys, phone: &str, device: u16) -> RawClient {
     let mut client = RawClient::connect(sandbox, &keys.device.noise_key, &login(phone, device)).await;
     client.expect("success").await;
     client

@@ -1,30 +1,19 @@
 //! What is left after the process was killed.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use wacore_binary::builder::NodeBuilder;
 use wharf_sandbox::{Sandbox, SandboxConfig, StoreConfig};
 
 use crate::http::call;
+use crate::process::Process;
 use crate::raw_client::*;
 
 async fn run(data: &Path) -> (Child, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_wharf-sandbox"))
-        .arg("--data")
-        .arg(data)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let ready: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
-    assert!(ready["chat_url"].as_str().unwrap().starts_with("ws://127.0.0.1:"));
-    (child, ready["control_url"].as_str().unwrap().to_owned())
+    let Process { child, control, .. } = Process::start(&["--data", data.to_str().unwrap()]).await;
+    (child, control)
 }
 
 async fn chats(base: &str, phone: &str) -> Value {

@@ -1,5 +1,7 @@
 //! Questions about keys: uploads of a device's own, and bundles of others.
 
+use std::collections::HashSet;
+
 use sha1::{Digest as _, Sha1};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeRef};
@@ -89,9 +91,10 @@ fn upload(client: &Client, question: &Question<'_>) -> Reply {
         return question.refuse(406, "not-acceptable");
     }
     let mut batch = client.network.store.batch();
+    // Clients upload hundreds at a time.
+    let mut known: HashSet<[u8; 3]> = device.one_time_keys.iter().map(|key| key.id).collect();
     for key in keys {
-        let known = device.one_time_keys.iter().any(|other| other.id == key.id);
-        if !known {
+        if known.insert(key.id) {
             let (number, id) = (&client.account.number, client.device);
             batch.put(
                 Kind::PreKey,

@@ -1,6 +1,7 @@
 //! The store in one SQLite file. A thread of its own commits whatever has gathered since its last commit, so many
 //! connections share one transaction and a busy network costs few of them (group commit).
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -194,7 +195,7 @@ fn commit(connection: &mut Connection, writes: &[Write]) -> Result<(), rusqlite:
         let mut put =
             transaction.prepare_cached("insert or replace into records (kind, key, value) values (?, ?, ?)")?;
         let mut delete = transaction.prepare_cached("delete from records where kind = ? and key = ?")?;
-        for write in writes {
+        for write in last_of_each(writes) {
             match &write.value {
                 Some(value) => put.execute((write.kind as u8, &write.key, value))?,
                 None => delete.execute((write.kind as u8, &write.key))?,
@@ -202,6 +203,18 @@ fn commit(connection: &mut Connection, writes: &[Write]) -> Result<(), rusqlite:
         }
     }
     transaction.commit()
+}
+
+/// The last write to each record. A group is visible as a whole or not at all, so what was overwritten in it, such as
+/// a session that moved on with every message, need not be written.
+fn last_of_each(writes: &[Write]) -> Vec<&Write> {
+    let mut seen = HashSet::with_capacity(writes.len());
+    let newest_first = writes.iter().rev();
+    let mut last: Vec<&Write> = newest_first
+        .filter(|write| seen.insert((write.kind as u8, write.key.as_str())))
+        .collect();
+    last.reverse();
+    last
 }
 
 #[cfg(test)]
@@ -229,6 +242,24 @@ mod tests {
             .map(|record| (record.key.as_str(), record.value.clone()))
             .collect();
         assert_eq!(found, [("b", vec![2])]);
+    }
+
+    #[test]
+    fn only_the_last_write_to_a_record_counts() {
+        let write = |key: &str, value| Write {
+            kind: Kind::Account,
+            key: key.to_owned(),
+            value,
+        };
+        let writes = [
+            write("a", Some(vec![1])),
+            write("b", Some(vec![2])),
+            write("a", None),
+            write("b", Some(vec![3])),
+        ];
+        let last = last_of_each(&writes);
+        let found: Vec<_> = last.iter().map(|write| (write.key.as_str(), &write.value)).collect();
+        assert_eq!(found, [("a", &None), ("b", &Some(vec![3]))]);
     }
 
     #[test]

@@ -56,6 +56,7 @@
 //! to send.
 
 pub mod api_keys;
+pub mod backup;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::backup;
 use crate::config::StorageConfig;
 use crate::driver::sqlite::SqliteConnection;
 use crate::driver::value::params;
@@ -206,6 +207,7 @@ pub(crate) fn check_header(path: &Path) -> Result<(), OpenError> {
     let whole = File::open(path).and_then(|mut file| file.read_exact(&mut header));
     match whole {
         Ok(()) if header[..16] != *MAGIC => Err(OpenError::Corrupt(path.to_owned())),
+        Ok(()) if header[68..72] == backup::APPLICATION_ID.to_be_bytes() => Err(OpenError::IsABackup(path.to_owned())),
         Ok(()) if header[68..72] != APPLICATION_ID.to_be_bytes() => Err(OpenError::Foreign(path.to_owned())),
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(OpenError::Corrupt(path.to_owned())),

@@ -9,6 +9,7 @@
 )]
 
 pub mod api_keys;
+pub mod backup;
 pub mod events;
 pub mod idempotency;
 pub mod messages;
@@ -125,6 +126,11 @@ macro_rules! conformance {
             usage_is_added_up,
             a_revoked_key_keeps_its_first_time,
             a_hash_is_unique,
+        ]);
+        $crate::conformance!(@module $fresh, backup, [
+            a_backup_holds_one_moment,
+            a_restored_feed_is_read_from_its_start_to_a_new_event,
+            protocol_state_is_carried_by_its_owner,
         ]);
         $crate::conformance!(@module $fresh, seals, [
             a_value_opens_only_in_its_place,

@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -40,6 +40,8 @@ impl Clock for ManualClock {
     }
 }
 
+type Spare = Box<dyn FnOnce() -> StorageConfig + Send>;
+
 /// An open, empty database.
 pub struct Subject {
     /// The database.
@@ -48,6 +50,8 @@ pub struct Subject {
     pub clock: Arc<ManualClock>,
     /// Its one workspace.
     pub workspace: WorkspaceId,
+    /// An empty place of any dialect, for one restore.
+    spare: Mutex<Option<Spare>>,
     count: AtomicU32,
     _keep: Box<dyn Any + Send + Sync>,
 }
@@ -74,9 +78,22 @@ impl Subject {
             storage,
             clock,
             workspace,
+            spare: Mutex::new(None),
             count: AtomicU32::new(0),
             _keep: Box::new(keep),
         }
+    }
+
+    /// Makes a place that the first restore of a case goes into; the others go into a directory.
+    #[must_use]
+    pub fn with_spare(self, make: impl FnOnce() -> StorageConfig + Send + 'static) -> Self {
+        *self.spare.lock().unwrap() = Some(Box::new(make));
+        self
+    }
+
+    pub(crate) fn take_spare(&self) -> Option<StorageConfig> {
+        let make = self.spare.lock().unwrap().take();
+        make.map(|make| make())
     }
 
     pub(crate) fn now(&self) -> Timestamp {

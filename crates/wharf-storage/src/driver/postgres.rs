@@ -52,6 +52,11 @@ impl PgConnection {
         self.waiting.clone()
     }
 
+    /// For statements of more than one step, such as a migration.
+    pub(crate) fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.client)
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.client.is_closed()
     }

@@ -7,13 +7,13 @@
 //! whether the server made it or not. Never runs a closure twice: it is called once, so a deadlock or a conflict of
 //! serialisation is [`StorageError::Contended`](crate::StorageError::Contended) to its caller, who may try again.
 
-mod address;
+pub(crate) mod address;
 mod herald;
 pub(crate) mod lock;
 pub(crate) mod migrate;
-mod open;
+pub(crate) mod open;
 mod pool;
-mod tenure;
+pub(crate) mod tenure;
 mod units;
 
 pub(crate) use open::open;

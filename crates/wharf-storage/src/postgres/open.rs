@@ -73,7 +73,7 @@ async fn prepare(
     client.batch_execute(unfinished).await.map_err(failed)
 }
 
-async fn look_at_server(client: &Client) -> Result<(), OpenError> {
+pub(crate) async fn look_at_server(client: &Client) -> Result<(), OpenError> {
     let sql = "select current_setting('server_version_num')::int, current_setting('server_version'),
                    current_setting('fsync')";
     let row = client.query_one(sql, &[]).await.map_err(failed)?;
@@ -88,7 +88,7 @@ async fn look_at_server(client: &Client) -> Result<(), OpenError> {
 }
 
 /// Nothing of ours is there. Something of somebody else's under one of our names is refused.
-async fn is_fresh(client: &Client, place: &std::path::Path) -> Result<bool, OpenError> {
+pub(crate) async fn is_fresh(client: &Client, place: &std::path::Path) -> Result<bool, OpenError> {
     let sql = "select count(*) filter (where to_regclass(name) is not null),
                    to_regclass('schema_migrations') is not null and to_regclass('meta') is not null
                from unnest(array['schema_migrations', 'meta', 'workspaces', 'data_keys', 'api_keys', 'sessions',

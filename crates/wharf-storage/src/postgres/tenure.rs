@@ -18,7 +18,7 @@ use crate::driver::postgres::from_postgres;
 use crate::error::{OpenError, StorageError};
 
 /// `WHAR` and what the lock is for, as the two halves of an advisory lock's key.
-const OWNER: i64 = 0x5748_4152_0000_0001;
+pub(crate) const OWNER: i64 = 0x5748_4152_0000_0001;
 const WRITERS: i64 = 0x5748_4152_0000_0002;
 
 /// How often the owner's connection is asked for a sign of life, and how long it may take.
@@ -338,7 +338,7 @@ async fn pass_on(
     Ok(())
 }
 
-fn unreachable_server(error: StorageError) -> OpenError {
+pub(crate) fn unreachable_server(error: StorageError) -> OpenError {
     OpenError::Unreachable(Arc::new(error))
 }
 

@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod backup_across;
+mod backup_files;
 mod on_disk;
 mod opening;
 mod server;
@@ -21,7 +23,14 @@ async fn fresh_sqlite() -> Subject {
 
 async fn fresh_postgres() -> Subject {
     let (config, dir) = postgres_config();
-    Subject::open(config, dir).await
+    let spare = StorageConfig {
+        dir: dir.path().join("spare"),
+        ..config.clone()
+    };
+    Subject::open(config, dir).await.with_spare(move || StorageConfig {
+        url: Some(wharf_testkit::postgres::fresh_shared_database()),
+        ..spare
+    })
 }
 
 /// A database of its own on the server of this process, with few connections: what waits for one is part of the cases.

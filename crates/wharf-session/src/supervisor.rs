@@ -10,15 +10,16 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use wharf_model::{CloseReason, SessionId};
-use wharf_storage::StorageError;
 use wharf_storage::sessions::{self, Session};
+use wharf_storage::{Ownership, StorageError};
 
 use crate::actor::{self, End, Start};
 use crate::context::Context;
+use crate::error::SessionError;
 use crate::live::Live;
 use crate::registry::{Command, Registry, Slot};
 use crate::sessions::state_of;
@@ -166,13 +167,21 @@ impl Supervisor {
         self.registry.remove(slot.session);
     }
 
-    /// `None`: it died.
+    /// `None`: it died, or the database was lost: then it ends at once, wherever it is, and its connection with it.
     async fn run_actor(&self, slot: &Arc<Slot>, inbox: &mut mpsc::Receiver<Command>, start: Start) -> Option<End> {
+        let mut ownership = self.cx.storage.ownership();
+        self.until_owned(&mut ownership, inbox).await?;
         // Unwind safety: what an actor left half done in memory is dropped with it; rows are written whole.
-        match AssertUnwindSafe(actor::run(&self.cx, slot, inbox, start))
-            .catch_unwind()
-            .await
-        {
+        let actor = AssertUnwindSafe(actor::run(&self.cx, slot, inbox, start)).catch_unwind();
+        let ended = tokio::select! {
+            biased;
+            () = is(&mut ownership, |now| now != Ownership::Held) => {
+                tracing::warn!(session.id = %slot.session, "The session is stopped: the database is lost");
+                return None;
+            }
+            ended = actor => ended,
+        };
+        match ended {
             Ok(Ok(end)) => Some(end),
             Ok(Err(error)) => {
                 log_failure(&error, "A session could not be started; it is tried again");
@@ -186,8 +195,34 @@ impl Supervisor {
         }
     }
 
+    /// Waits until the database is ours; orders are turned away meanwhile. `None`: the process stops.
+    async fn until_owned(
+        &self,
+        ownership: &mut watch::Receiver<Ownership>,
+        inbox: &mut mpsc::Receiver<Command>,
+    ) -> Option<()> {
+        loop {
+            tokio::select! {
+                biased;
+                () = is(ownership, |now| now == Ownership::Held) => return Some(()),
+                () = self.cx.stopping.cancelled() => return None,
+                command = inbox.recv() => {
+                    // A caller that went away has no use for the answer.
+                    let _ = command?.reply.send(Err(SessionError::Restarting));
+                }
+            }
+        }
+    }
+
     async fn stops_within(&self, wait: Duration) -> bool {
         tokio::time::timeout(wait, self.cx.stopping.cancelled()).await.is_ok()
+    }
+}
+
+/// Resolves when the ownership is as wanted. Storage that is closed tells nothing more: its owner is stopping.
+async fn is(ownership: &mut watch::Receiver<Ownership>, wanted: fn(Ownership) -> bool) {
+    if ownership.wait_for(|now| wanted(*now)).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -18,7 +18,7 @@ use wharf_model::{ApiKeyId, Clock, Network, PacingPolicy, SessionId, SystemEdges
 use wharf_session::{SessionConfig, SessionDeps, Sessions};
 use wharf_storage::api_keys::NewApiKey;
 use wharf_storage::workspaces::Workspace;
-use wharf_storage::{Queue, Storage, StorageConfig, api_keys, workspaces};
+use wharf_storage::{MasterKey, Queue, Storage, StorageConfig, api_keys, workspaces};
 
 use crate::script::{ScriptedClient, ScriptedNetwork};
 
@@ -89,6 +89,8 @@ impl App {
         let clock = Arc::new(MovableClock::default());
         let mut opening = StorageConfig::new(dir.path(), Network::Sandbox);
         opening.clock = clock.clone();
+        opening.url = wharf_testkit::postgres::database_url_for_tests();
+        opening.master_key = Some(MasterKey::from_bytes([3; 32]));
         let storage = Storage::open(opening).await.unwrap();
         let workspace = storage.ensure_default_workspace().await.unwrap().id;
         let (network, stop) = (ScriptedNetwork::new(), CancellationToken::new());

@@ -9,7 +9,7 @@ use crate::driver::postgres::from_postgres;
 use crate::error::{OpenError, StorageError};
 use crate::migrate::{Applied, Migration, checksum};
 
-const LOCK: &str = "select pg_advisory_xact_lock(6289190386925862915)";
+const LOCK: &str = "select pg_advisory_xact_lock(6289348700066021379)";
 
 pub(crate) const APPLIED: &str = "
 create table if not exists schema_migrations (

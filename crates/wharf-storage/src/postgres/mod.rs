@@ -16,7 +16,6 @@ mod pool;
 pub(crate) mod tenure;
 mod units;
 
-pub(crate) use open::open;
 pub use tenure::Ownership;
 pub(crate) use units::Postgres;
 #[cfg(feature = "conformance")]

@@ -27,12 +27,6 @@ pub(crate) struct Opened {
     pub(crate) dir: OwnerLock,
 }
 
-impl Opened {
-    pub(crate) fn master(&self) -> MasterKey {
-        self.master.clone()
-    }
-}
-
 pub(crate) async fn open(config: &StorageConfig, url: &str) -> Result<Opened, OpenError> {
     let address = Address::parse(url)?;
     // Made up here it would be lost with this machine, and everything in the database with it.

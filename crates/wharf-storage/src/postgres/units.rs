@@ -1,28 +1,36 @@
 //! Units of work and reads on PostgreSQL: each a task of its own on a leased connection.
+//!
+//! They run on a runtime of their own, as SQLite's run on threads of their own: what the rest of the process does to
+//! its threads or to its clock cannot make the database look lost.
 
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
 use wharf_model::SessionId;
 
 use super::herald::Herald;
-use super::open::Opened;
+use super::open::{self, Opened};
 use super::pool::{Pool, Purpose, away};
 use super::tenure::{self, Ownership, Standing};
 use crate::config::StorageConfig;
 use crate::driver::Connection;
 use crate::driver::postgres::Waiting;
-use crate::error::StorageError;
+use crate::error::{OpenError, StorageError};
 use crate::lock::OwnerLock;
 use crate::seal::Keyring;
 use crate::unit::Queue;
 use crate::unit::tx::{Notes, ReadTx, Tx};
+
+/// Threads that speak to the server; the work is done over there.
+const WORKERS: usize = 2;
 
 const WRITE: &str = "begin";
 /// One snapshot for all statements of a read, and no way to write.
@@ -33,12 +41,19 @@ pub(crate) struct Postgres {
     shared: Arc<Shared>,
     /// Places in the queues: signal state, other units, reads.
     places: [Arc<Semaphore>; 3],
+    runtime: Own,
     capacity: u32,
     closed: AtomicBool,
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// The data directory's own lock, for the files that stand there beside the database.
     _dir: OwnerLock,
+}
+
+/// A runtime that may be dropped anywhere. What runs on it then is cut off; the server rolls it back.
+struct Own {
+    handle: Handle,
+    runtime: Option<Runtime>,
 }
 
 struct Shared {
@@ -49,10 +64,31 @@ struct Shared {
 }
 
 impl Postgres {
-    /// Starts what watches the lock and what tells of commits.
-    pub(crate) fn start(
+    /// Opens the database, and starts what watches the lock and what tells of commits.
+    pub(crate) async fn open(
+        config: &StorageConfig,
+        url: String,
+        changes: watch::Sender<u64>,
+        nudges: broadcast::Sender<SessionId>,
+    ) -> Result<(Self, Arc<Keyring>), OpenError> {
+        let runtime = Own::new(&config.dir)?;
+        let of_task = config.clone();
+        let opened = runtime
+            .handle
+            .spawn(async move { open::open(&of_task, &url).await })
+            .await
+            .map_err(|error| OpenError::Database(Arc::new(error)))??;
+        let keyring = Arc::new(Keyring::new(opened.master.clone()));
+        let entered = runtime.handle.clone();
+        let _entered = entered.enter();
+        let started = Self::start(config, opened, runtime, changes, nudges, &keyring);
+        Ok((started, keyring))
+    }
+
+    fn start(
         config: &StorageConfig,
         opened: Opened,
+        runtime: Own,
         changes: watch::Sender<u64>,
         nudges: broadcast::Sender<SessionId>,
         keyring: &Arc<Keyring>,
@@ -86,6 +122,7 @@ impl Postgres {
                 keyring: Arc::clone(keyring),
             }),
             places: std::array::from_fn(|_| Arc::new(Semaphore::new(capacity as usize))),
+            runtime,
             capacity,
             closed: AtomicBool::new(false),
             stop,
@@ -115,7 +152,7 @@ impl Postgres {
         let place = self.place(purpose).await?;
         let shared = Arc::clone(&self.shared);
         // A task of its own: a caller that goes away does not cancel it.
-        let unit = tokio::spawn(async move {
+        let unit = self.runtime.handle.spawn(async move {
             let result = shared.write(purpose, work).await;
             drop(place);
             result
@@ -131,7 +168,7 @@ impl Postgres {
         let place = self.place(Purpose::Read).await?;
         let shared = Arc::clone(&self.shared);
         let (reply, answer) = oneshot::channel();
-        tokio::spawn(async move {
+        self.runtime.handle.spawn(async move {
             shared.read(work, reply).await;
             drop(place);
         });
@@ -159,6 +196,32 @@ impl Postgres {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks {
             let _ = task.await;
+        }
+    }
+}
+
+impl Own {
+    fn new(dir: &Path) -> Result<Self, OpenError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("wharf-database")
+            .enable_all()
+            .build()
+            .map_err(|source| OpenError::Io {
+                path: dir.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        })
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
 }

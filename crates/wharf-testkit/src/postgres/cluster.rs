@@ -110,7 +110,8 @@ impl Cluster {
                 &format!("--dbname={database}"),
                 &format!("--command={statements}"),
             ],
-        )
+        )?;
+        Ok(())
     }
 
     /// Stops the server as an operator does (`fast`: open connections are ended, what they did not commit is lost).
@@ -131,7 +132,8 @@ impl Cluster {
 
     fn stop_with(&self, mode: &str) -> Result<(), ClusterError> {
         self.install
-            .run("pg_ctl", &["stop", "-w", "-D", &self.data(), "-m", mode])
+            .run("pg_ctl", &["stop", "-w", "-D", &self.data(), "-m", mode])?;
+        Ok(())
     }
 
     /// Starts a stopped server again, on the same port and with the same databases.
@@ -143,7 +145,8 @@ impl Cluster {
         self.install.run(
             "pg_ctl",
             &["start", "-w", "-D", &self.data(), "-l", &log, "-o", &options],
-        )
+        )?;
+        Ok(())
     }
 
     fn initialise(&self, flush: Flush) -> Result<(), ClusterError> {

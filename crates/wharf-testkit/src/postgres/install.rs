@@ -31,12 +31,12 @@ impl Install {
         self.user
     }
 
-    /// Runs a program to its end, as the server's user.
-    pub(super) fn run(&self, program: &str, arguments: &[&str]) -> Result<(), ClusterError> {
+    /// Runs a program to its end, as the server's user, and returns what it printed.
+    pub(super) fn run(&self, program: &str, arguments: &[&str]) -> Result<Vec<u8>, ClusterError> {
         let mut command = self.command(program);
         let output = output(program, command.args(arguments).stdin(Stdio::null()))?;
         if output.status.success() {
-            return Ok(());
+            return Ok(output.stdout);
         }
         let text = [output.stdout, output.stderr].concat();
         Err(ClusterError::Failed {

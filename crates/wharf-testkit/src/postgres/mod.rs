@@ -76,6 +76,24 @@ pub fn fresh_shared_database() -> String {
     url.unwrap_or_else(|sentence| panic!("no PostgreSQL for this test: {sentence}"))
 }
 
+/// Every row of every table of a database, in PostgreSQL's binary form: texts and bytes stand in it as they are. For
+/// tests that look for what must not be there.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn contents(url: &str) -> Result<Vec<(String, Vec<u8>)>, ClusterError> {
+    let install = install::Install::find()?;
+    let psql = |arguments: &[&str]| install.run("psql", &[&["--no-psqlrc", url], arguments].concat());
+    let list = "select tablename from pg_tables where schemaname = 'public'";
+    let names = psql(&["--tuples-only", "--no-align", &format!("--command={list}")])?;
+    let names = String::from_utf8_lossy(&names).into_owned();
+    let tables = names.lines().map(|table| {
+        let copy = format!("--command=copy \"{table}\" to stdout (format binary)");
+        Ok((table.to_owned(), psql(&[&copy])?))
+    });
+    tables.collect()
+}
+
 /// One cluster for all tests of a process. A static is not dropped; the cluster's guard sees the process end.
 fn shared() -> MutexGuard<'static, Result<Cluster, ClusterError>> {
     static SHARED: OnceLock<Mutex<Result<Cluster, ClusterError>>> = OnceLock::new();

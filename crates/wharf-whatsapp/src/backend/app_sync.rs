@@ -56,6 +56,7 @@ impl AppSyncStore for WaBackend {
         })?;
         self.write(Queue::Normal, move |tx| {
             Box::pin(async move {
+                wa_state::alone(tx, &fence).await?;
                 let newest = wa_state::max_rank(tx, fence.session, SYNC_KEY).await?.unwrap_or(0);
                 let row = seal(&keys, SYNC_KEY, blind, Extras::rank(newest + 1), &value)?;
                 wa_state::put(tx, &fence, &row).await

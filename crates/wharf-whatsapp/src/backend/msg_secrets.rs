@@ -97,6 +97,7 @@ impl MsgSecretStore for WaBackend {
         }
         self.write(Queue::Normal, move |tx| {
             Box::pin(async move {
+                wa_state::alone(tx, &fence).await?;
                 for entry in &entries {
                     let key = key(&keys, &entry.chat, &entry.sender, &entry.msg_id);
                     let merged = match wa_state::get(tx, fence.session, MSG_SECRET, &key).await? {

@@ -108,6 +108,7 @@ impl WaBackend {
         let (fence, keys, jid) = (self.fence, self.shared_keys(), jid.to_owned());
         self.write(Queue::Normal, move |tx| {
             Box::pin(async move {
+                wa_state::alone(tx, &fence).await?;
                 let key = blind(&keys, TC_TOKEN, &[jid.as_bytes()]);
                 let row = wa_state::get(tx, fence.session, TC_TOKEN, &key).await?;
                 let present = match row {
@@ -136,6 +137,7 @@ async fn put_mappings(
     keys: &SessionKeys,
     entries: &[LidPnMappingEntry],
 ) -> Stored<()> {
+    wa_state::alone(tx, fence).await?;
     for entry in entries {
         let owner = blind(keys, "phone", &[entry.phone_number.as_bytes()]);
         let newest = wa_state::list_by_owner(tx, fence.session, LID_MAPPING, &owner).await?;
@@ -175,6 +177,7 @@ impl ProtocolStore for WaBackend {
         let (fence, keys, group) = (self.fence, self.shared_keys(), group_jid.to_owned());
         self.write(Queue::Normal, move |tx| {
             Box::pin(async move {
+                wa_state::alone(tx, &fence).await?;
                 let owner = blind(&keys, "group", &[group.as_bytes()]);
                 let mut held = Vec::new();
                 for row in wa_state::list_by_owner(tx, fence.session, KEY_HOLDER, &owner).await? {
@@ -199,6 +202,7 @@ impl ProtocolStore for WaBackend {
             .collect();
         self.write(Queue::Normal, move |tx| {
             Box::pin(async move {
+                wa_state::alone(tx, &fence).await?;
                 for owner in &owners {
                     let mut holders = Vec::new();
                     for row in wa_state::list_by_owner(tx, fence.session, HELD_GROUP, owner).await? {
@@ -217,6 +221,7 @@ impl ProtocolStore for WaBackend {
         let fence = self.fence;
         self.write(Queue::Normal, move |tx| {
             Box::pin(async move {
+                wa_state::alone(tx, &fence).await?;
                 wa_state::delete_kind(tx, &fence, HELD_GROUP).await?;
                 wa_state::delete_kind(tx, &fence, KEY_HOLDER).await.map(drop)
             })
@@ -346,6 +351,7 @@ impl ProtocolStore for WaBackend {
         let surely_live = token_cutoff.max(sender_cutoff);
         let deleted = self.write(Queue::Normal, move |tx| {
             Box::pin(async move {
+                wa_state::alone(tx, &fence).await?;
                 let mut expired = Vec::new();
                 for row in wa_state::list(tx, fence.session, TC_TOKEN).await? {
                     if row.rank.is_some_and(|rank| rank >= surely_live) {

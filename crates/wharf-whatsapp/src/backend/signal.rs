@@ -181,6 +181,7 @@ impl SignalStore for WaBackend {
         let ids: Vec<_> = ids.iter().copied().map(number).collect();
         self.write(SIGNAL, move |tx| {
             Box::pin(async move {
+                wa_state::alone(tx, &fence).await?;
                 for row in wa_state::get_many(tx, fence.session, PRE_KEY, &ids).await? {
                     let mut value = open(&keys, &row)?;
                     let Some(flag) = value.first_mut().filter(|flag| **flag != UPLOADED) else {

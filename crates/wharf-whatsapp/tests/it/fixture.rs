@@ -17,7 +17,7 @@ use wharf_session::port::{
 use wharf_storage::sessions::{self, NewSession};
 #[cfg(feature = "sandbox")]
 use wharf_storage::wa_state;
-use wharf_storage::{Durability, Queue, Storage, StorageConfig};
+use wharf_storage::{Durability, MasterKey, Queue, Storage, StorageConfig};
 use wharf_whatsapp::{EngineConfig, EngineNetwork};
 
 /// Far more than anything here takes; a wait names what it waits for when this runs out.
@@ -41,6 +41,8 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let mut config = StorageConfig::new(dir.path(), Network::Sandbox);
         config.durability = Durability::Process;
+        config.url = wharf_testkit::postgres::database_url_for_tests();
+        config.master_key = Some(MasterKey::from_bytes([3; 32]));
         let storage = Storage::open(config).await.unwrap();
         let workspace = storage.ensure_default_workspace().await.unwrap().id;
         let network = network(chat_url, &storage);

@@ -49,6 +49,10 @@ pub enum Command {
         #[command(subcommand)]
         command: Keys,
     },
+    /// Back the whole database up into one file, also while the server runs
+    Backup(Backup),
+    /// Make the database in the data directory from a backup; needs its master key
+    Restore(Restore),
     /// Print the effective configuration, secrets hidden
     Config {
         /// Print the defaults with their explanations instead
@@ -107,6 +111,23 @@ pub struct Send {
     /// Where
     #[command(flatten)]
     pub remote: Remote,
+}
+
+/// Options of `backup`.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The file to make
+    pub file: PathBuf,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Options of `restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup
+    pub file: PathBuf,
 }
 
 /// What to do with keys.

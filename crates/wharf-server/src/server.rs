@@ -199,20 +199,27 @@ pub fn warn(settings: &Settings) {
 /// # Errors
 /// One sentence: locked, wrong master key, damaged, of the other network.
 pub async fn open_storage(settings: &Settings) -> Result<Storage> {
+    Ok(Storage::open(storage_config(settings)?).await?)
+}
+
+/// What storage is told.
+///
+/// # Errors
+/// The master key is not one.
+pub fn storage_config(settings: &Settings) -> Result<StorageConfig> {
     let section = &settings.sections.storage;
     let master_key = match &section.master_key {
         Some(text) => Some(MasterKey::parse(text.expose_secret()).map_err(|_| bad_master_key())?),
         None => None,
     };
-    let config = StorageConfig {
+    Ok(StorageConfig {
         url: section.url.clone(),
         durability: section.durability,
         master_key,
         readers: section.readers,
         queue_capacity: section.queue_capacity,
         ..StorageConfig::new(&settings.dir, NETWORK)
-    };
-    Ok(Storage::open(config).await?)
+    })
 }
 
 fn bad_master_key() -> Stop {

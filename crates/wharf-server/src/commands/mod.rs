@@ -1,9 +1,12 @@
 //! One file per command. A command reads its options, does one thing and says how it went.
 
+mod backup;
+mod copying;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod keys;
 mod link;
+mod restore;
 mod send;
 mod serve;
 mod sessions;
@@ -63,6 +66,8 @@ pub async fn run(cli: Cli, environment: BTreeMap<String, String>) -> Result<Outc
         Command::Link(options) => link::run(&context, &options).await,
         Command::Send(options) => send::run(&context, &options).await,
         Command::Sessions(remote) => sessions::run(&context, &remote).await,
+        Command::Backup(options) => backup::run(&context, &options).await,
+        Command::Restore(options) => restore::run(&context, &options).await,
         Command::Keys { command } => keys::run(&context, &command).await,
         Command::Config { default } => show_config(&context, default),
     }

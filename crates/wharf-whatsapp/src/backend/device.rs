@@ -19,13 +19,22 @@ const ONLY: &[u8] = b"device";
 
 impl WaBackend {
     fn device_row(&self, device: &Device) -> Result<StateRow> {
-        let mut value = vec![VERSION];
-        value.extend_from_slice(&to_json(device)?);
-        self.seal(DEVICE, self.blind(DEVICE, &[ONLY]), Extras::default(), &value)
+        self.seal(
+            DEVICE,
+            self.blind(DEVICE, &[ONLY]),
+            Extras::default(),
+            &write_device(device)?,
+        )
     }
 }
 
-fn read_device(value: &[u8]) -> Result<Device> {
+pub(super) fn write_device(device: &Device) -> Result<Vec<u8>> {
+    let mut value = vec![VERSION];
+    value.extend_from_slice(&to_json(device)?);
+    Ok(value)
+}
+
+pub(super) fn read_device(value: &[u8]) -> Result<Device> {
     match value.split_first() {
         Some((&VERSION, json)) => from_json(json),
         _ => Err(StoreError::Validation(

@@ -8,6 +8,7 @@
 //! retry receipts.
 
 mod app_sync;
+mod carry;
 mod device;
 mod inbound;
 mod kinds;
@@ -20,6 +21,7 @@ mod signal;
 #[cfg(test)]
 mod tests;
 
+pub use carry::{CarryError, carry_over};
 pub(crate) use inbound::Loss;
 
 use std::collections::HashSet;

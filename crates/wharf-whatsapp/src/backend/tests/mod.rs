@@ -1,6 +1,7 @@
 //! Every method of the backend against the engine's own in-memory store as the oracle, and what the oracle has no word
 //! for: the end after a failed write, messages answered from their rows, rows without addresses.
 
+mod carry;
 mod conduct;
 mod history;
 mod ops;

@@ -4,6 +4,8 @@
 // nothing is retried. Prints `{"url"}` when it listens and ends when its standard input ends.
 
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 import {
   DisconnectReason,
@@ -102,6 +104,14 @@ app.post("/send", async (request, response) => {
   const found = sessions.get(session);
   if (!found) return response.status(404).json({ error: "no such session" });
   response.json({ id: await found.send(to, text) });
+});
+
+// Collects garbage: a process with nothing to do keeps what it no longer needs, and would be measured with it.
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc");
+app.post("/collect", (request, response) => {
+  collect();
+  response.json({});
 });
 
 const server = app.listen(0, "127.0.0.1", () => tell({ url: `http://127.0.0.1:${server.address().port}` }));

@@ -9,6 +9,8 @@ pub struct Plan {
     pub idle: Vec<usize>,
     /// (a) Between which of them the slope is taken.
     pub slope: (usize, usize),
+    /// (a) For how long a gateway has to be at rest before its memory is read.
+    pub rest: Duration,
     /// (a) How long the last of them is watched.
     pub idle_for: Duration,
     /// (b) How many links are timed.
@@ -27,6 +29,7 @@ impl Plan {
         Self {
             idle: vec![1, 100, 500, 1000],
             slope: (100, 500),
+            rest: Duration::from_secs(30),
             idle_for: Duration::from_secs(300),
             links: 100,
             load_for: Duration::from_secs(10),
@@ -40,6 +43,7 @@ impl Plan {
         Self {
             idle: vec![1, 10, 30],
             slope: (10, 30),
+            rest: Duration::from_secs(9),
             idle_for: Duration::from_secs(15),
             links: 8,
             load_for: Duration::from_secs(3),

@@ -15,6 +15,8 @@ pub struct Share {
     pub process: &'static str,
     /// Of one core.
     pub percent: f64,
+    /// User and system time.
+    pub used: Duration,
 }
 
 type Reading<'a> = Box<dyn Fn() -> Result<Duration> + 'a>;
@@ -48,6 +50,7 @@ impl<'a> Processes<'a> {
         let shares = self.readings.iter().zip(used).map(|((process, _), used)| Share {
             process,
             percent: used.as_secs_f64() / elapsed.as_secs_f64() * 100.0,
+            used,
         });
         Ok((done, shares.collect()))
     }

@@ -79,6 +79,11 @@ impl Gateway for Baileys {
         Ok(callers)
     }
 
+    async fn tidy(&self) -> Result<()> {
+        self.api.post("/collect", &json!({})).await?;
+        Ok(())
+    }
+
     fn usage(&self) -> Result<Usage> {
         Ok(self.node.usage()?)
     }

@@ -43,6 +43,9 @@ pub trait Gateway {
     /// Callers through these sessions: as many as there are lists of chats, each with its session.
     async fn callers(&self, lists: &[Chats<'_>]) -> Result<Vec<Caller>>;
 
+    /// Gives back memory that is not in use, where the gateway does so only when it is asked.
+    async fn tidy(&self) -> Result<()>;
+
     fn usage(&self) -> Result<Usage>;
 
     async fn stop(self) -> Result<()>;

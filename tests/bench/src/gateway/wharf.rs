@@ -9,7 +9,7 @@ use wharf_testkit::process::{EventStream, Usage, Wharf as Process, WharfOptions}
 
 use super::{Chats, Gateway, Shown, Watched};
 use crate::TEXT;
-use crate::load::acks::Acks;
+use crate::load::acks::{Acks, TYPES};
 use crate::load::caller::{Acknowledged, Caller};
 use crate::load::connection::Connection;
 use crate::load::request::Request;
@@ -86,7 +86,7 @@ impl Wharf {
     async fn acks(&self) -> Result<Acks> {
         let (address, authorization) = (self.address(), self.authorization());
         let request = format!(
-            "GET /api/events?types=message.sent,message.failed HTTP/1.1\r\nhost: {address}\r\n\
+            "GET /api/events?types={TYPES} HTTP/1.1\r\nhost: {address}\r\n\
              authorization: {authorization}\r\naccept: text/event-stream\r\n\r\n"
         );
         let stream = Connection::open(address).await?.stream(request.as_bytes()).await?;
@@ -133,6 +133,10 @@ impl Gateway for Wharf {
             });
         }
         Ok(callers)
+    }
+
+    async fn tidy(&self) -> Result<()> {
+        Ok(())
     }
 
     fn usage(&self) -> Result<Usage> {

@@ -2,10 +2,10 @@
 //! a message.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -13,15 +13,18 @@ use tokio::task::AbortHandle;
 
 use super::connection::field;
 
+/// A receipt that overtakes the acknowledgement says that the server has the message, too; there is no `message.sent` then.
+pub const TYPES: &str = "message.sent,message.delivered,message.failed";
+
 #[derive(Default)]
 struct Table {
-    /// Acknowledged before anybody asked: the event can overtake the answer to the request.
-    early: HashSet<String>,
+    /// What is settled, and whether it failed: the event can overtake the answer to the request.
+    settled: HashMap<String, bool>,
     waiting: HashMap<String, oneshot::Sender<Result<()>>>,
     ended: bool,
 }
 
-/// Reads the stream `GET /api/events?types=message.sent,message.failed` in a task of its own.
+/// Reads the stream `GET /api/events?types=…` ([`TYPES`]) in a task of its own.
 #[derive(Clone)]
 pub struct Acks {
     table: Rc<RefCell<Table>>,
@@ -56,7 +59,8 @@ impl Acks {
 
     fn expect(&self, message: &str) -> Result<Option<oneshot::Receiver<Result<()>>>> {
         let mut table = self.table.borrow_mut();
-        if table.early.remove(message) {
+        if let Some(failed) = table.settled.get(message) {
+            ensure!(!failed, "{message} failed");
             return Ok(None);
         }
         if table.ended || self.reader.0.is_finished() {
@@ -92,9 +96,9 @@ fn settle(table: &mut Table, message: &str, failed: bool) {
     } else {
         Ok(())
     };
-    match table.waiting.remove(message) {
+    if let Some(waiting) = table.waiting.remove(message) {
         // A caller that gave up waiting has nobody to tell.
-        Some(waiting) => drop(waiting.send(outcome)),
-        None => drop(table.early.insert(message.to_owned())),
+        let _ = waiting.send(outcome);
     }
+    table.settled.insert(message.to_owned(), failed);
 }

@@ -73,7 +73,11 @@ async fn on(
         let what = format!("{dialect}, {connections} connections");
         tell(&format!("(c) {what}: {:.0} /s", accepted.per_second));
         section.rows.extend(rows(&what, &accepted, dialect, connections));
-        section.uses.push(Use { what, shares });
+        section.uses.push(Use {
+            what,
+            messages: accepted.times.len(),
+            shares,
+        });
     }
     Ok(())
 }

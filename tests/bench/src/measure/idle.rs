@@ -11,11 +11,13 @@ use crate::gateway::{Gateway, Wharf, link_up_to};
 use crate::report::figure::{Figure, Target, Unit};
 use crate::report::{Row, Section};
 
-/// A process is idle when it used less than this part of a core for this long.
+/// A process is at rest when it uses less than this part of a core and its memory shrinks by less than this part.
 const QUIET: f64 = 0.05;
-const QUIET_FOR: Duration = Duration::from_secs(5);
-/// A process that is never quiet is measured as it is.
-const PATIENCE: Duration = Duration::from_secs(60);
+const STEADY: f64 = 0.01;
+/// How often it is looked at within the time that it has to be at rest.
+const LOOKS: u32 = 3;
+/// A process that never rests is measured as it is.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How often the log is looked at, so that no pass of it is missed.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -65,7 +67,7 @@ async fn idle<G: Gateway>(
     let (mut sessions, mut memory, mut resident) = (Vec::new(), Vec::new(), Vec::new());
     for count in std::iter::once(0).chain(plan.idle.iter().copied()) {
         link_up_to(gateway, sandbox, &mut sessions, count).await?;
-        until_quiet(gateway).await?;
+        until_at_rest(gateway, plan.rest).await?;
         let usage = gateway.usage()?;
         tell(&format!(
             "(a) {}: {} MB with {count} sessions",
@@ -99,17 +101,21 @@ async fn idle<G: Gateway>(
     })
 }
 
-/// Waits until what follows a link has ended.
-async fn until_quiet<G: Gateway>(gateway: &G) -> Result<()> {
-    let started = Instant::now();
-    loop {
-        let before = gateway.usage()?.cpu;
-        tokio::time::sleep(QUIET_FOR).await;
-        let used = gateway.usage()?.cpu.saturating_sub(before);
-        if used.as_secs_f64() / QUIET_FOR.as_secs_f64() < QUIET || started.elapsed() > PATIENCE {
-            return Ok(());
-        }
+/// Waits until what follows a link has ended and what it left behind is given back.
+async fn until_at_rest<G: Gateway>(gateway: &G, time: Duration) -> Result<()> {
+    let (started, window) = (Instant::now(), time / LOOKS);
+    let mut restful = 0;
+    while restful < LOOKS && started.elapsed() < PATIENCE {
+        gateway.tidy().await?;
+        let before = gateway.usage()?;
+        tokio::time::sleep(window).await;
+        let after = gateway.usage()?;
+        let used = after.cpu.saturating_sub(before.cpu).as_secs_f64();
+        let quiet = used < QUIET * window.as_secs_f64();
+        let steady = after.resident as f64 > before.resident as f64 * (1.0 - STEADY);
+        restful = if quiet && steady { restful + 1 } else { 0 };
     }
+    Ok(())
 }
 
 /// Commits a second: counted in SQLite's own log, and beside it by Wharf's metric where it has one.
@@ -191,10 +197,12 @@ fn section(bench: &Bench, ours: &Idle, theirs: &Idle, (commits, metric): (f64, O
     Ok(Section {
         title: "(a) Idle sessions",
         method: format!(
-            "Resident memory of the gateway's process with linked sessions, once it has used less than {:.0} % of a \
-             core for {} s; then {} s of watching. Commits are counted in SQLite's write-ahead log. MB are 10⁶ bytes.",
+            "Resident memory of the gateway's process with linked sessions, once it has used less than {:.0} % of a core \
+             and its memory has not shrunk for {} s (Node is told to collect its garbage meanwhile; by itself it keeps \
+             it while nothing happens); then {} s of watching. Commits are counted in SQLite's write-ahead log. MB are \
+             10⁶ bytes.",
             QUIET * 100.0,
-            QUIET_FOR.as_secs(),
+            plan.rest.as_secs(),
             plan.idle_for.as_secs()
         ),
         rows,

@@ -191,7 +191,7 @@ fn section(bench: &Bench, ours: &[Outcome], theirs: &[Outcome], round_trip: f64)
         title: "(d) Sending",
         method: format!(
             "Messages a second from the API call to the server's acknowledgement, {} s each. Every caller calls, waits for \
-             the acknowledgement (Wharf: the `message.sent` event on the event stream; Baileys: the answer of the call) and \
+             the acknowledgement (Wharf: the `message.sent` event on the event stream, or the one of a receipt that overtook it; Baileys: the answer of the call) and \
              calls again, so that as many are in flight as there are callers; `many` is {} sessions. To the wire: from the \
              request to the arrival of its stanza at the sandbox. p50 / p99. `20 ms away` puts a delaying proxy between \
              gateway and sandbox, {:.1} ms there and back as measured: N in flight cannot pass N / {:.1} ms.",
@@ -217,6 +217,7 @@ fn section(bench: &Bench, ours: &[Outcome], theirs: &[Outcome], round_trip: f64)
         for (gateway, outcome) in [("Wharf", ours), ("Baileys", theirs)] {
             section.uses.push(Use {
                 what: format!("{gateway}: {}", load.what),
+                messages: outcome.to_ack.len(),
                 shares: outcome.shares.clone(),
             });
         }

@@ -69,7 +69,17 @@ impl Row {
 #[derive(Clone, Debug)]
 pub struct Use {
     pub what: String,
+    /// How many messages it was.
+    pub messages: usize,
     pub shares: Vec<Share>,
+}
+
+impl Use {
+    /// Percent of one core, and microseconds for each message.
+    fn of(&self, share: &Share) -> String {
+        let micros = share.used.as_secs_f64() * 1e6 / self.messages.max(1) as f64;
+        format!("{:.0} % ({micros:.0} µs)", share.percent)
+    }
 }
 
 /// One of (a) to (e).

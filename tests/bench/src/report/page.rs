@@ -53,14 +53,14 @@ fn uses(uses: &[Use]) -> String {
         return String::new();
     }
     let mut text = format!(
-        "\nPercent of one core used meanwhile:\n\n| | {} |\n|---|{}\n",
+        "\nPart of one core used meanwhile, and processor time for each message:\n\n| | {} |\n|---|{}\n",
         names.join(" | "),
         "---|".repeat(names.len())
     );
     for used in uses {
         let cell = |name: &&str| {
             let share = used.shares.iter().find(|share| share.process == *name);
-            share.map_or(String::new(), |share| format!("{:.0}", share.percent))
+            share.map_or(String::new(), |share| used.of(share))
         };
         let cells: Vec<_> = names.iter().map(cell).collect();
         text.push_str(&format!("| {} | {} |\n", used.what, cells.join(" | ")));

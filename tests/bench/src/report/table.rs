@@ -14,7 +14,7 @@ pub fn text(report: &Report) -> String {
             let shares = used
                 .shares
                 .iter()
-                .map(|share| format!("{} {:.0} %", share.process, share.percent));
+                .map(|share| format!("{} {}", share.process, used.of(share)));
             let shares: Vec<_> = shares.collect();
             text.push_str(&format!("  processor, {}: {}\n", used.what, shares.join(", ")));
         }

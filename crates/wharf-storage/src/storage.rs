@@ -207,6 +207,18 @@ impl Storage {
         answer.await.map_err(|_| StorageError::Closed)?
     }
 
+    /// Waits until every event that this process committed can be read: for tests that look without following.
+    #[cfg(feature = "conformance")]
+    pub async fn until_events_are_readable(&self) {
+        let mut changes = self.changes();
+        while let Dialect::Postgres(postgres) = &self.inner.dialect {
+            changes.borrow_and_update();
+            if postgres.is_caught_up() || changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// How many units that are not of signal state run at once.
     #[cfg(feature = "conformance")]
     pub(crate) fn writers(&self) -> usize {

@@ -17,7 +17,7 @@ use wharf_session::{
     MessageView, NewMessage, NewSession, Outcome, SessionConfig, SessionDeps, SessionPatch, SessionView, Sessions,
 };
 use wharf_storage::events::{self, EventFilter};
-use wharf_storage::{Storage, StorageConfig};
+use wharf_storage::{MasterKey, Storage, StorageConfig};
 
 use crate::script::{ScriptedClient, ScriptedNetwork};
 
@@ -55,6 +55,8 @@ impl World {
         let clock = Arc::new(StillClock(AtomicI64::new(1_800_000_000_000)));
         let mut opening = StorageConfig::new(dir.path(), Network::Sandbox);
         opening.clock = clock.clone();
+        opening.url = wharf_testkit::postgres::database_url_for_tests();
+        opening.master_key = Some(MasterKey::from_bytes([3; 32]));
         let storage = Storage::open(opening).await.unwrap();
         let workspace = storage.ensure_default_workspace().await.unwrap().id;
         let mut config = SessionConfig {
@@ -182,6 +184,7 @@ impl World {
     /// Everything in the event log, opened.
     pub async fn events(&self) -> Vec<(EventKind, serde_json::Value)> {
         let workspace = self.workspace;
+        self.storage.until_events_are_readable().await;
         let page = self
             .storage
             .read(move |tx| {

@@ -36,6 +36,8 @@ const NAMED: usize = 100;
 pub(crate) struct Herald {
     /// The highest transaction number of a committed event.
     committed: AtomicU64,
+    /// Events of transactions below this number can be read.
+    readable: AtomicU64,
     /// Sessions that got something to send, to be named to other processes.
     outbound: Mutex<HashSet<SessionId>>,
     wake: Notify,
@@ -49,6 +51,7 @@ impl Herald {
     pub(crate) fn new(changes: watch::Sender<u64>, nudges: broadcast::Sender<SessionId>) -> Self {
         Self {
             committed: AtomicU64::new(0),
+            readable: AtomicU64::new(0),
             outbound: Mutex::default(),
             wake: Notify::new(),
             changes,
@@ -99,6 +102,13 @@ impl Herald {
                 _ => {}
             }
         }
+    }
+
+    /// Whether everything that was committed can be read.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn is_caught_up(&self) -> bool {
+        let committed = self.committed.load(Ordering::SeqCst);
+        committed == 0 || self.readable.load(Ordering::SeqCst) > committed
     }
 
     fn outbound(&self) -> std::sync::MutexGuard<'_, HashSet<SessionId>> {
@@ -157,6 +167,7 @@ impl Herald {
             let readable = readable_below(client).await?;
             if readable > told.readable {
                 told.readable = readable;
+                self.readable.store(readable, Ordering::SeqCst);
                 self.announce();
                 pause = SOON;
             }

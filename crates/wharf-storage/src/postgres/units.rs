@@ -135,6 +135,11 @@ impl Postgres {
         self.shared.standing.public().subscribe()
     }
 
+    #[cfg(feature = "conformance")]
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.shared.herald.is_caught_up()
+    }
+
     /// How many wait for a connection: signal state, other units, reads.
     pub(crate) fn waiting(&self) -> [usize; 3] {
         [Purpose::SignalState, Purpose::Normal, Purpose::Read].map(|purpose| self.shared.pool.waiting(purpose))

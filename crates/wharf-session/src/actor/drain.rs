@@ -37,6 +37,7 @@ impl Actor {
         if let Some(link) = self.link.take() {
             link.shut().await;
         }
+        self.flush_reports().await;
         if up {
             self.feed_closed(CloseReason::Shutdown, None).await;
         }

@@ -39,7 +39,7 @@ use dial::{Dialled, Dialling};
 use journal::{Change, Journal};
 use link::Link;
 use outbox::{Outbox, Written};
-use reports::Report;
+use reports::{Reports, Stored};
 
 /// How many events of a connection are handled, and stored, together.
 const BATCH: usize = 256;
@@ -84,7 +84,7 @@ pub(crate) struct Actor {
     save_at: Option<Instant>,
     outbox: Outbox,
     /// Acks and receipts that are not stored yet.
-    reports: VecDeque<Report>,
+    reports: Reports,
     ready: Share,
     /// Another owner has the session.
     fenced: bool,
@@ -102,6 +102,7 @@ enum Happening {
     Link(Vec<ClientEvent>),
     Dialled(Dialled),
     Written(Written),
+    Stored(Stored),
     Nudge,
     Tick,
 }
@@ -136,6 +137,7 @@ impl Actor {
             biased;
             () = self.cx.stopping.cancelled() => Happening::Stop,
             written = self.outbox.written() => Happening::Written(written),
+            stored = self.reports.stored() => Happening::Stored(stored),
             dialled = dial::finished(&mut self.dialling) => Happening::Dialled(dialled),
             command = inbox.recv() => Happening::Order(command),
             events = happened(&mut self.link) => Happening::Link(events),
@@ -160,6 +162,9 @@ impl Actor {
             Happening::Link(events) => self.on_events(events).await,
             Happening::Dialled(dialled) => self.on_dialled(dialled).await,
             Happening::Written(written) => self.on_written(written).await,
+            Happening::Stored(stored) => {
+                self.on_stored(stored);
+            }
             Happening::Nudge => self.outbox.nudge(),
             Happening::Tick => {}
         }
@@ -175,6 +180,7 @@ impl Actor {
             self.stable_at,
             self.watch_at,
             self.save_at,
+            self.reports.due(),
             self.outbox.due(self.is_ready()),
         ];
         dues.into_iter().flatten().min()
@@ -185,8 +191,8 @@ impl Actor {
         let now = Instant::now();
         if take_due(&mut self.save_at, now) {
             self.save().await;
-            self.store_reports().await;
         }
+        self.begin_reports();
         if take_due(&mut self.stable_at, now) {
             self.attempts.clear();
         }

@@ -18,8 +18,9 @@ use crate::pacer::{Ask, Verdict};
 use crate::port::OutboundMessage;
 use crate::telemetry;
 
-/// How many rows a look reads first, and how many when all of those have to wait.
-const LOOKS: [u32; 2] = [64, 1000];
+/// How many rows a look reads for each place that is free, and how many when all of those have to wait.
+const ROWS_PER_PLACE: u32 = 4;
+const DEEP_LOOK: u32 = 1000;
 
 /// A message that the pacer holds back for longer than this is put back in its row, so that it is not read again and
 /// again.
@@ -34,7 +35,10 @@ struct Found {
     rows: Vec<(Message, bool)>,
     /// Nothing else waits that could go.
     complete: bool,
+    /// Rows stand behind another one of their chat.
+    behind: bool,
     next_due: Option<Timestamp>,
+    next_expiry: Option<Timestamp>,
 }
 
 /// What the pacer said to the rows that were found.
@@ -47,6 +51,8 @@ struct Picked {
     again: Option<Timestamp>,
     /// Cannot be opened.
     broken: Vec<Message>,
+    /// Rows that could go if there were a place for them.
+    left: bool,
 }
 
 impl Actor {
@@ -141,7 +147,7 @@ impl Actor {
             .read(move |tx| Box::pin(messages::in_flight(tx, session)))
             .await?;
         for row in rows {
-            if self.outbox.knows(&row.whatsapp_id) {
+            if self.outbox.knows(&row.whatsapp_id) || self.reports.tells_of(&row.whatsapp_id) {
                 continue;
             }
             match self.open(&row, false) {
@@ -171,17 +177,25 @@ impl Actor {
             let ended = item.expires_at.is_some_and(|at| at <= now);
             return self.send_recovered(place, ended).await;
         }
-        for limit in LOOKS {
+        // While nothing is on the wire, in memory and in the rows, no row is hidden behind another of its chat.
+        let all_visible = self.outbox.is_idle() && self.reports.is_empty();
+        let few = u32::try_from(free).unwrap_or(DEEP_LOOK).saturating_mul(ROWS_PER_PLACE);
+        for limit in [few.min(DEEP_LOOK), DEEP_LOOK] {
             let found = self.find(now, limit).await?;
-            let all = found.complete;
+            let complete = found.complete;
             let picked = self.pick(found, now, free);
-            let (some, again) = (!picked.items.is_empty() || !picked.broken.is_empty(), picked.again);
+            let some = !picked.items.is_empty() || !picked.broken.is_empty();
+            let emptied = all_visible && complete && !picked.left && picked.held.is_empty();
+            let again = picked.again.map(|at| self.instant(at));
             self.take(picked, now).await?;
+            if emptied {
+                self.outbox.emptied(again);
+                return Ok(false);
+            }
             if some {
                 return Ok(true);
             }
-            if all || limit == LOOKS[1] {
-                let again = again.map(|at| self.instant(at));
+            if complete || limit == DEEP_LOOK {
                 self.outbox.look_at(again);
                 return Ok(false);
             }
@@ -217,6 +231,7 @@ impl Actor {
                 Box::pin(async move {
                     let mut rows = Vec::new();
                     let mut chats = HashSet::new();
+                    let mut behind = false;
                     let found = messages::next_outbound(tx, session, now, limit).await?;
                     let complete = found.len() < limit as usize;
                     for row in found {
@@ -224,13 +239,16 @@ impl Actor {
                         if chats.insert(row.chat_index) {
                             let known = messages::chat_is_known(tx, session, &row.chat_index).await?;
                             rows.push((row, known));
+                        } else {
+                            behind = true;
                         }
                     }
-                    let next_due = messages::next_due_at(tx, session, now).await?;
                     Ok(Found {
                         rows,
                         complete,
-                        next_due,
+                        behind,
+                        next_due: messages::next_due_at(tx, session, now).await?,
+                        next_expiry: messages::next_expiry_at(tx, session).await?,
                     })
                 })
             })
@@ -239,20 +257,27 @@ impl Actor {
 
     /// Asks the pacer for each row in turn, at most one in a chat.
     fn pick(&mut self, found: Found, now: Timestamp, free: usize) -> Picked {
+        let expiry = found.next_expiry.map(|at| self.instant(at));
+        self.outbox.expire_at(expiry);
         let mut picked = Picked {
             again: found.next_due,
+            left: found.behind,
             ..Picked::default()
         };
         for (row, known) in found.rows {
             if picked.items.len() >= free {
+                picked.left = true;
                 break;
             }
+            // While it waited for another try it hid what stands behind it in its chat.
+            picked.left |= row.retry_at.is_some();
             let Ok(item) = self.open(&row, !known) else {
                 picked.broken.push(row);
                 continue;
             };
             let chat = item.message.to.clone();
             if self.outbox.has_chat(&chat) {
+                picked.left = true;
                 continue;
             }
             let ask = Ask {
@@ -266,11 +291,15 @@ impl Actor {
                     picked.items.push(item);
                 }
                 Verdict::SessionWaits(at) => {
+                    picked.left = true;
                     picked.again = earlier(picked.again, at);
                     break;
                 }
                 Verdict::MessageWaits(at) if at.since(now) > SHORT => picked.held.push((item, at)),
-                Verdict::MessageWaits(at) => picked.again = earlier(picked.again, at),
+                Verdict::MessageWaits(at) => {
+                    picked.left = true;
+                    picked.again = earlier(picked.again, at);
+                }
             }
         }
         picked

@@ -21,6 +21,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 /// The longest time between two tries of a message that is never acknowledged.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
+/// How long after a nudge it may be unknown when the next message runs out of time.
+const EXPIRY_UNKNOWN: Duration = Duration::from_secs(1);
+
 /// A message that goes out, opened.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
@@ -69,6 +72,8 @@ pub(super) struct Outbox {
     writes: JoinSet<Written>,
     connection: u64,
     look: bool,
+    /// Rows may be there that can go as soon as a place or a chat is free.
+    more: bool,
     look_at: Option<Instant>,
     /// The rows of messages without an ack are to be read.
     recover_at: Option<Instant>,
@@ -87,6 +92,7 @@ impl Outbox {
             writes: JoinSet::new(),
             connection: 0,
             look: false,
+            more: true,
             look_at: None,
             recover_at: None,
             // Asked once at the start; from then on it is known when the next message runs out of time.
@@ -114,7 +120,7 @@ impl Outbox {
     pub(super) fn connected(&mut self) {
         self.recover_at = Some(Instant::now());
         self.last_ack = Instant::now();
-        self.look = true;
+        self.look();
     }
 
     /// What is on the wire may or may not have arrived; its rows say so, and it is sent again.
@@ -131,19 +137,35 @@ impl Outbox {
         self.gauge.set(0);
     }
 
-    /// Rows were added or changed.
+    /// Rows were added or changed. The look that follows also learns when the next one runs out of time; should there
+    /// be none for a while, that is asked by itself.
     pub(super) fn nudge(&mut self) {
-        self.look = true;
-        self.expire_at = Some(Instant::now());
+        self.look();
+        let latest = Instant::now() + EXPIRY_UNKNOWN;
+        self.expire_at = Some(self.expire_at.map_or(latest, |at| at.min(latest)));
     }
 
     pub(super) fn look(&mut self) {
         self.look = true;
+        self.more = true;
     }
 
+    /// A place or a chat is free: of interest only when something may wait for it.
+    pub(super) fn look_if_more(&mut self) {
+        self.look |= self.more;
+    }
+
+    /// Something waits that cannot go now: it is looked at then, or when a place or a chat is free.
     pub(super) fn look_at(&mut self, at: Option<Instant>) {
         self.look = false;
+        self.more = true;
         self.look_at = at;
+    }
+
+    /// Everything that waited is on its way: until the next nudge only time can bring more.
+    pub(super) fn emptied(&mut self, next_due: Option<Instant>) {
+        self.look_at(next_due);
+        self.more = false;
     }
 
     pub(super) fn recover_at(&mut self, at: Instant) {
@@ -287,7 +309,7 @@ impl Outbox {
         let flight = self.in_flight.remove(whatsapp_id)?;
         self.chats.remove(&flight.item.message.to);
         self.gauge.set(self.in_flight.len());
-        self.look = true;
+        self.look_if_more();
         Some((flight.item, flight.written_at.elapsed()))
     }
 

@@ -1,13 +1,16 @@
-//! What the network reports of messages that went out: acks and receipts. What arrived together is stored together.
+//! What the network reports of messages that went out: acks and receipts. Promises: stored in the order in which they
+//! came, one unit of work at a time, beside the actor and never in its way; what came during one write is the next.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wharf_model::{MessageStatus, Timestamp};
 use wharf_storage::{Queue, StorageError};
 
 use super::{Actor, SAVE_AGAIN};
-use crate::ledger::Step;
+use crate::ledger::{Ledger, Step};
 use crate::port::{ClientEvent, ReceiptKind};
 use crate::telemetry;
 
@@ -15,15 +18,121 @@ use crate::telemetry;
 /// the same ids; lost receipts are lost.
 const KEPT: usize = 10_000;
 
+/// How many one unit of work stores.
+const BATCH: usize = 256;
+
+/// Receipts wait this long for an ack to share its commit. A crash can lose what waits: receipts are best effort.
+const LINGER: Duration = Duration::from_millis(20);
+
 /// A step that the network reports.
 #[derive(Clone, Debug)]
-pub(super) struct Report {
+struct Report {
     whatsapp_id: String,
     step: Step,
 }
 
+/// The steps that a unit of work took.
+type Taken = Vec<MessageStatus>;
+
+/// How a write ended: how many reports it held, and what became of them.
+#[derive(Debug)]
+pub(super) struct Stored {
+    count: usize,
+    result: Result<Taken, StorageError>,
+}
+
+/// Acks and receipts on their way to their rows.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    waiting: VecDeque<Report>,
+    writing: Option<JoinHandle<Stored>>,
+    due: Option<Instant>,
+    /// After a row that cannot be read: one report at a time, to find it.
+    singly: bool,
+}
+
+impl Reports {
+    fn push(&mut self, report: Report, due: Instant) {
+        self.waiting.push_back(report);
+        self.due = Some(self.due.map_or(due, |known| known.min(due)));
+    }
+
+    /// When the next write is to begin; none while one is under way.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due.filter(|_| self.writing.is_none())
+    }
+
+    /// Waits for the end of a write. Cancelling loses nothing.
+    pub(super) async fn stored(&mut self) -> Stored {
+        let Some(writing) = &mut self.writing else {
+            return std::future::pending().await;
+        };
+        let stored = writing.await;
+        self.writing = None;
+        stored.unwrap_or_else(|_| Stored {
+            count: 0,
+            result: Err(StorageError::UnitPanicked),
+        })
+    }
+
+    fn begin(&mut self, ledger: Ledger, storage: wharf_storage::Storage) {
+        self.due = None;
+        let limit = if self.singly { 1 } else { BATCH };
+        let batch: Vec<_> = self.waiting.iter().take(limit).cloned().collect();
+        if !batch.is_empty() {
+            // A task of its own, so that the commit goes on while the actor awaits another.
+            self.writing = Some(tokio::spawn(write(ledger, storage, batch)));
+        }
+    }
+
+    /// Whether everything that was reported is in its row.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// What is said of this message is not in its row yet.
+    pub(super) fn tells_of(&self, whatsapp_id: &str) -> bool {
+        self.waiting.iter().any(|report| report.whatsapp_id == whatsapp_id)
+    }
+
+    fn settle(&mut self, count: usize) {
+        self.waiting.drain(..count);
+        self.singly &= !self.waiting.is_empty();
+        self.due = (!self.waiting.is_empty()).then(Instant::now);
+    }
+
+    fn shorten(&mut self) {
+        let surplus = self.waiting.len().saturating_sub(KEPT);
+        if surplus > 0 {
+            tracing::error!(
+                reports.lost = surplus,
+                "Too many acks and receipts wait for the database; the oldest are lost"
+            );
+            self.waiting.drain(..surplus);
+        }
+    }
+}
+
+async fn write(ledger: Ledger, storage: wharf_storage::Storage, batch: Vec<Report>) -> Stored {
+    let count = batch.len();
+    let result = storage
+        .write(Queue::Normal, move |tx| {
+            Box::pin(async move {
+                let mut taken = Taken::new();
+                for report in &batch {
+                    if ledger.advance_named(tx, &report.whatsapp_id, &report.step).await? {
+                        taken.push(report.step.to);
+                    }
+                }
+                Ok(taken)
+            })
+        })
+        .await;
+    Stored { count, result }
+}
+
 impl Actor {
-    /// Takes reports in: what is on the wire is settled, refusals are handled one by one, the rest is stored at once.
+    /// Takes reports in: what is on the wire is settled, refusals are handled one by one, the rest is stored soon.
     pub(super) async fn on_reports(&mut self, events: Vec<ClientEvent>) {
         for event in events {
             match event {
@@ -46,7 +155,7 @@ impl Actor {
                 _ => {}
             }
         }
-        self.store_reports().await;
+        self.begin_reports();
     }
 
     fn on_ack(&mut self, whatsapp_id: String) {
@@ -55,7 +164,7 @@ impl Actor {
             telemetry::acknowledged(latency);
         }
         self.outbox.forget(&whatsapp_id);
-        self.report(whatsapp_id, MessageStatus::Sent, self.cx.clock.now());
+        self.report(whatsapp_id, MessageStatus::Sent, self.cx.clock.now(), Duration::ZERO);
     }
 
     /// A receipt proves that the server has the message, with or without an ack.
@@ -69,64 +178,69 @@ impl Actor {
         let at = at.min(self.cx.clock.now());
         for whatsapp_id in whatsapp_ids {
             self.outbox.forget(&whatsapp_id);
-            self.report(whatsapp_id, status, at);
+            self.report(whatsapp_id, status, at, LINGER);
         }
     }
 
-    fn report(&mut self, whatsapp_id: String, to: MessageStatus, at: Timestamp) {
-        self.reports.push_back(Report {
-            whatsapp_id,
-            step: Step { to, at, code: None },
-        });
+    fn report(&mut self, whatsapp_id: String, to: MessageStatus, at: Timestamp, linger: Duration) {
+        let step = Step { to, at, code: None };
+        self.reports.push(Report { whatsapp_id, step }, Instant::now() + linger);
     }
 
-    /// Stores what was reported, all in one unit of work; on failure it is tried again.
-    pub(super) async fn store_reports(&mut self) {
-        if self.reports.is_empty() {
-            return;
+    /// Begins a write when one is due and none is under way.
+    pub(super) fn begin_reports(&mut self) {
+        if self.reports.due().is_some_and(|at| at <= Instant::now()) {
+            self.reports.begin(self.ledger.clone(), self.cx.storage.clone());
         }
-        let reports: Vec<_> = self.reports.iter().cloned().collect();
-        match self.write_reports(reports).await {
-            Ok(counts) => {
-                self.reports.clear();
-                for (status, count) in counts {
-                    telemetry::messages(status, count);
+    }
+
+    /// A write ended. What could not be stored is tried again; a row that cannot be read is passed over, or it would
+    /// hold up all that come after it. `false`: the database cannot take them now.
+    pub(super) fn on_stored(&mut self, stored: Stored) -> bool {
+        let Stored { count, result } = stored;
+        let error = match result {
+            Ok(taken) => {
+                self.reports.settle(count);
+                for status in taken {
+                    telemetry::messages(status, 1);
                 }
+                // Chats whose message was on the wire are free now, also in the rows.
+                self.outbox.look_if_more();
+                self.begin_reports();
+                return true;
             }
-            Err(error) => {
-                self.on_storage_error(&error, "Acks and receipts could not be stored; it is tried again");
-                shorten(&mut self.reports);
-                self.save_at = Some(Instant::now() + SAVE_AGAIN);
+            Err(error) => error,
+        };
+        let unreadable = matches!(error, StorageError::Unreadable(_) | StorageError::Seal(_));
+        if unreadable && count == 1 {
+            self.complain(
+                &error,
+                "An ack or receipt was given up: the row of its message cannot be read",
+            );
+            self.reports.settle(count);
+            return true;
+        }
+        self.reports.singly |= unreadable;
+        self.on_storage_error(&error, "Acks and receipts could not be stored; it is tried again");
+        self.reports.shorten();
+        let pause = if unreadable { Duration::ZERO } else { SAVE_AGAIN };
+        self.reports.due = Some(Instant::now() + pause);
+        unreadable
+    }
+
+    /// Stores all that waits, before the end. Gives up at the first failure.
+    pub(super) async fn flush_reports(&mut self) {
+        loop {
+            if self.reports.writing.is_none() {
+                self.reports.begin(self.ledger.clone(), self.cx.storage.clone());
+            }
+            if self.reports.writing.is_none() {
+                return;
+            }
+            let stored = self.reports.stored().await;
+            if !self.on_stored(stored) {
+                return;
             }
         }
-    }
-
-    async fn write_reports(&self, reports: Vec<Report>) -> Result<Vec<(MessageStatus, usize)>, StorageError> {
-        let ledger = self.ledger.clone();
-        self.cx
-            .storage
-            .write(Queue::Normal, move |tx| {
-                Box::pin(async move {
-                    let mut taken = Vec::new();
-                    for report in &reports {
-                        if ledger.advance_named(tx, &report.whatsapp_id, &report.step).await? {
-                            taken.push((report.step.to, 1));
-                        }
-                    }
-                    Ok(taken)
-                })
-            })
-            .await
-    }
-}
-
-fn shorten(reports: &mut VecDeque<Report>) {
-    let surplus = reports.len().saturating_sub(KEPT);
-    if surplus > 0 {
-        tracing::error!(
-            reports.lost = surplus,
-            "Too many acks and receipts wait for the database; the oldest are lost"
-        );
-        reports.drain(..surplus);
     }
 }

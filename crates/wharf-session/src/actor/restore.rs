@@ -12,6 +12,7 @@ use wharf_storage::{SessionKeys, StorageError, messages};
 use super::attempts::Attempts;
 use super::journal::{Change, Journal};
 use super::outbox::Outbox;
+use super::reports::Reports;
 use super::{Actor, Start};
 use crate::context::Context;
 use crate::ledger::Ledger;
@@ -77,7 +78,7 @@ fn build(
         unsaved: VecDeque::new(),
         save_at: None,
         outbox: Outbox::new(pacer),
-        reports: VecDeque::new(),
+        reports: Reports::default(),
         ready: Share::ready(),
         fenced: false,
         intent: None,

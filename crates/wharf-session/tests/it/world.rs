@@ -1,4 +1,4 @@
-//! A whole Wharf without HTTP and without WhatsApp: real SQLite in a directory of its own, a scripted network, and a
+//! A whole Wharf without HTTP and without WhatsApp: a real database of its own, a scripted network, and a
 //! clock that stands still until the test moves it.
 
 use std::future::Future;
@@ -20,6 +20,9 @@ use wharf_storage::events::{self, EventFilter};
 use wharf_storage::{MasterKey, Storage, StorageConfig};
 
 use crate::script::{ScriptedClient, ScriptedNetwork};
+
+/// Nothing that these tests wait for takes this long on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub struct StillClock(AtomicI64);
@@ -152,14 +155,21 @@ impl World {
         self.sessions.message(self.workspace, id).await.unwrap()
     }
 
-    /// Waits until a message is as wanted.
+    /// Waits until a message is as wanted. Timers may run for up to two seconds meanwhile (receipts linger, and an actor
+    /// without a connection looks for what expired); the time of day stands still.
     pub async fn until_message(&self, id: MessageId, wanted: impl Fn(&MessageView) -> bool) -> MessageView {
+        let started = std::time::Instant::now();
+        let mut ticks = 0..2000;
         loop {
             let view = self.message(id).await;
             if wanted(&view) {
                 return view;
             }
-            tokio::task::yield_now().await;
+            assert!(started.elapsed() < PATIENCE, "the message stays {:?}", view.status);
+            match ticks.next() {
+                Some(_) => tokio::time::advance(Duration::from_millis(1)).await,
+                None => tokio::task::yield_now().await,
+            }
         }
     }
 

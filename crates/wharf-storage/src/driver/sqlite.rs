@@ -73,6 +73,11 @@ impl SqliteConnection {
         let inner = rusqlite::Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(from_sqlite)?;
         inner.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Plans do not depend on what is bound. Without this SQLite prepares anew, at a step, whatever statement could use a
+        // partial index for some values: measured as a fifth of the time of the readers.
+        inner
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(from_sqlite)?;
         let connection = Self { inner };
         // The owner lock keeps other processes out; the timeout is for a checkpoint that meets a reader.
         connection.batch("pragma busy_timeout = 5000; pragma foreign_keys = on; pragma trusted_schema = off;")?;

@@ -55,17 +55,29 @@ pub async fn advance_by_whatsapp_id(
     at: Timestamp,
 ) -> Result<Option<Advance>, StorageError> {
     tx.lock(Lock::Messages(session)).await?;
-    let row = tx
-        .first(
-            "select id, status from messages
-             where session_id = $1 and whatsapp_id = $2 and direction = 'outbound' and chat_index = coalesce($3, chat_index)
-             order by seq desc limit 1",
+    let rows = tx
+        .query(
+            "select seq, id, status from messages
+             where session_id = $1 and whatsapp_id = $2 and direction = 'outbound' and chat_index = coalesce($3, chat_index)",
             params![&session, whatsapp_id, chat],
         )
         .await?;
-    let Some(mut row) = row else { return Ok(None) };
+    let Some(mut row) = newest(rows)? else { return Ok(None) };
     let (id, from) = (row.take()?, row.take()?);
     step(tx, id, from, to, at, None).await
+}
+
+/// The row with the highest `seq`, its first column. Not `order by seq desc limit 1`: for that both databases walk the
+/// session's messages from the newest, instead of looking the id up.
+fn newest(rows: Vec<Row>) -> Result<Option<Row>, StorageError> {
+    let mut newest: Option<(i64, Row)> = None;
+    for mut row in rows {
+        let seq = row.take()?;
+        if newest.as_ref().is_none_or(|(known, _)| *known < seq) {
+            newest = Some((seq, row));
+        }
+    }
+    Ok(newest.map(|(_, row)| row))
 }
 
 async fn step(
@@ -208,14 +220,12 @@ pub async fn find_by_whatsapp_id(
     let sql = concat!(
         "select ",
         columns!(),
-        " from messages where session_id = $1 and whatsapp_id = $2 and direction = 'outbound' and created_at >= $3
-          order by seq desc limit 1"
+        " from messages where session_id = $1 and whatsapp_id = $2 and direction = 'outbound' and created_at >= $3"
     );
-    let row = tx.first(sql, params![&session, whatsapp_id, since]).await?;
-    Ok(row
-        .map(|mut row| read(&mut row))
-        .transpose()?
-        .map(|(_, message)| message))
+    let rows = tx.query(sql, params![&session, whatsapp_id, since]).await?;
+    let rows = rows.into_iter().map(|mut row| read(&mut row)).collect::<Result<Vec<_>, _>>()?;
+    // The highest `seq`, for the reason told at `newest`.
+    Ok(rows.into_iter().max_by_key(|(seq, _)| *seq).map(|(_, message)| message))
 }
 
 /// Forgets what a message said; an OTP's digits go at its final state.

@@ -64,7 +64,7 @@ impl<C: Committed> Writer<C> {
 
     fn run_group(&mut self, queue: Queue, first: Box<dyn Job<Tx>>, place: OwnedSemaphorePermit) {
         let started = Instant::now();
-        if let Err(error) = self.batch("begin immediate") {
+        if let Err(error) = self.control("begin immediate") {
             return first.settle(Err(error));
         }
         let mut group = Group::default();
@@ -107,7 +107,7 @@ impl<C: Committed> Writer<C> {
     }
 
     fn commit(&mut self, mut group: Group) {
-        if let Err(error) = self.batch("commit") {
+        if let Err(error) = self.control("commit") {
             return self.give_up(group, &commit_failed(error));
         }
         // Before the callers go on: a key that one of them shredded must be out of memory by then.
@@ -120,7 +120,7 @@ impl<C: Committed> Writer<C> {
     /// Nothing of the group is kept, and each of its callers hears why.
     fn give_up(&mut self, group: Group, error: &StorageError) {
         if self.sqlite().is_ok_and(|connection| connection.in_transaction())
-            && let Err(error) = self.batch("rollback")
+            && let Err(error) = self.control("rollback")
         {
             tracing::error!(error = %error, "a failed group could not be rolled back");
         }
@@ -129,8 +129,8 @@ impl<C: Committed> Writer<C> {
         }
     }
 
-    fn batch(&mut self, sql: &str) -> Result<(), StorageError> {
-        self.sqlite()?.batch(sql)
+    fn control(&mut self, sql: &'static str) -> Result<(), StorageError> {
+        self.sqlite()?.execute(sql, &[]).map(drop)
     }
 
     fn sqlite(&mut self) -> Result<&mut SqliteConnection, StorageError> {

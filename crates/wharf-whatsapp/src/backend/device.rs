@@ -66,6 +66,7 @@ impl DeviceStore for WaBackend {
         let (fence, row) = (self.fence, self.device_row(&Device::new())?);
         self.write(Queue::SignalState, move |tx| {
             Box::pin(async move {
+                wa_state::alone(tx, &fence).await?;
                 if wa_state::get(tx, fence.session, DEVICE, &row.key).await?.is_none() {
                     wa_state::put(tx, &fence, &row).await?;
                 }

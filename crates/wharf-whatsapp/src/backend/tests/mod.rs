@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use wharf_model::{Network, SessionId, SystemEdges, WorkspaceId};
 use wharf_session::port::SessionLease;
 use wharf_storage::sessions::{self, NewSession};
-use wharf_storage::{Durability, Queue, Storage, StorageConfig};
+use wharf_storage::{Durability, MasterKey, Queue, Storage, StorageConfig};
 
 use super::WaBackend;
 
@@ -22,6 +22,8 @@ const SENT_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A database of its own.
 struct House {
     dir: TempDir,
+    /// Where it is, unless it is in the directory.
+    url: Option<String>,
     storage: Storage,
     workspace: WorkspaceId,
 }
@@ -31,10 +33,14 @@ impl House {
         let dir = tempfile::tempdir().unwrap();
         let mut config = StorageConfig::new(dir.path(), Network::Sandbox);
         config.durability = Durability::Process;
+        let url = wharf_testkit::postgres::database_url_for_tests();
+        config.url.clone_from(&url);
+        config.master_key = Some(MasterKey::from_bytes([3; 32]));
         let storage = Storage::open(config).await.unwrap();
         let workspace = storage.ensure_default_workspace().await.unwrap().id;
         Self {
             dir,
+            url,
             storage,
             workspace,
         }

@@ -3,8 +3,9 @@
 
 DATA_DIR ?= demo-data
 PORT ?= 8000
+SEED ?= 1
 
-.PHONY: demo test check openapi errors
+.PHONY: demo test check openapi errors prove-kill prove-faults bench
 
 # Wharf with its simulated WhatsApp network: no phone needed. Prints a link to open.
 demo:
@@ -27,3 +28,15 @@ openapi:
 # Writes docs/errors.md anew from the tables of codes.
 errors:
 	cargo run --package wharf-api --example errors > docs/errors.md
+
+# Fifty kills in the middle of the work, on each database, with the release build: nothing that was accepted is lost.
+prove-kill:
+	cargo xtask prove-kill --seed $(SEED)
+
+# Faults of network, database, disk and clock, on each database: the same invariants, and recovery without a restart.
+prove-faults:
+	cargo xtask prove-faults --seed $(SEED)
+
+# Memory and speed beside a minimal Baileys program; writes docs/benchmarks.md.
+bench:
+	cargo xtask bench --out docs/benchmarks.md

@@ -1,8 +1,9 @@
-//! Automation of the project: `cargo xtask tidy` proves the rules of ARCHITECTURE.md, `cargo xtask ci` runs what has to
-//! pass before a change lands. Never builds anything that users run.
+//! Automation of the project: `cargo xtask tidy` proves the rules of ARCHITECTURE.md, `cargo xtask ci` and `test` run what
+//! has to pass before a change lands, `prove-*` and `bench` run what takes longer. Never builds anything that users run.
 
 mod ci;
 mod packages;
+mod proof;
 mod schemathesis;
 mod test;
 mod tidy;
@@ -20,6 +21,28 @@ enum Task {
     Ci,
     /// Every test; installs the Debian packages that are missing.
     Test,
+    /// Kills Wharf in the middle of its work, over and over, and checks that nothing was lost.
+    ProveKill {
+        #[command(flatten)]
+        proof: proof::Proof,
+        /// How many times, on each database.
+        #[arg(long, default_value_t = 50)]
+        kills: u32,
+    },
+    /// Breaks network, database, disk and clock, and checks that Wharf survives without a loss.
+    ProveFaults {
+        #[command(flatten)]
+        proof: proof::Proof,
+        /// Fewer rounds of each fault.
+        #[arg(long)]
+        short: bool,
+    },
+    /// Measures memory and speed beside a minimal Baileys program, and writes docs/benchmarks.md.
+    Bench {
+        /// Passed on: `--quick`, `--only a,c`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -27,6 +50,9 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Ci => ci::run(),
         Task::Test => test::run(),
+        Task::ProveKill { proof, kills } => proof::kill(&proof, kills),
+        Task::ProveFaults { proof, short } => proof::faults(&proof, short),
+        Task::Bench { arguments } => proof::bench(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,6 +21,9 @@ pub fn install() -> Result<()> {
     if !has_venv() {
         missing.push("python3-venv");
     }
+    if !has_postgres() {
+        missing.push("postgresql");
+    }
     if missing.is_empty() {
         report("nothing is missing");
         return Ok(());
@@ -32,6 +35,14 @@ pub fn install() -> Result<()> {
     apt.args(["install", "-y", "-qq", "--no-install-recommends"])
         .args(&missing);
     shell(apt.env("DEBIAN_FRONTEND", "noninteractive")).context(told)
+}
+
+/// Debian puts each major release into a folder of its own.
+fn has_postgres() -> bool {
+    let releases = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    releases
+        .into_iter()
+        .any(|release| release.path().join("bin/initdb").exists())
 }
 
 fn has_venv() -> bool {

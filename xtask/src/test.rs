@@ -1,25 +1,28 @@
 //! All tests, in the order that fails fastest, on a machine that has Rust and Node. Debian packages that are missing are
 //! installed. Every step is a command that a person can run alone; its time is shown at the end.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::MetadataCommand;
 
+use crate::proof::{self, Proof};
 use crate::{packages, report, schemathesis};
 
 /// A step and what runs it.
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 9] = [
     ("formatting and tidy", formatting_and_tidy),
     ("packages", packages::install),
     ("tests of every crate, with the sandbox", crates),
+    ("the same tests on PostgreSQL", crates_on_postgres),
     ("certificate verification of the release build", live_build),
     ("API fuzzing with schemathesis", schemathesis::run),
     ("the demo in a browser", browser),
+    ("five kills on each database", kills),
+    ("faults of network, database, disk and clock", faults),
 ];
 
 /// Runs every step; the first failure ends the run.
@@ -52,13 +55,42 @@ fn formatting_and_tidy() -> Result<()> {
 }
 
 fn crates() -> Result<()> {
-    cargo(&[
+    shell(&mut crate_tests())
+}
+
+/// The same tests with PostgreSQL under them.
+fn crates_on_postgres() -> Result<()> {
+    shell(crate_tests().env("WHARF_TEST_DATABASE", "postgres"))
+}
+
+fn crate_tests() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.args([
         "test",
         "--workspace",
         "--features",
         "wharf-server/sandbox",
         "--no-fail-fast",
-    ])
+    ]);
+    command
+}
+
+fn kills() -> Result<()> {
+    proof::kill(&short_proof(), 5)
+}
+
+fn faults() -> Result<()> {
+    proof::faults(&short_proof(), true)
+}
+
+/// With the binary that `make demo` builds.
+fn short_proof() -> Proof {
+    Proof {
+        seed: 1,
+        dialect: None,
+        profile: "demo".to_owned(),
+        keep: None,
+    }
 }
 
 /// The build without the `sandbox` feature is another feature graph; it gets a target folder of its own, so that
@@ -69,13 +101,17 @@ fn live_build() -> Result<()> {
 }
 
 fn browser() -> Result<()> {
-    let folder = Path::new("tests/browser");
+    npm_ci("tests/browser")?;
+    shell(Command::new("npm").arg("test").current_dir("tests/browser"))
+}
+
+/// Installs what a folder's lock file names.
+pub fn npm_ci(folder: &str) -> Result<()> {
     shell(
         Command::new("npm")
             .args(["ci", "--no-audit", "--no-fund"])
             .current_dir(folder),
-    )?;
-    shell(Command::new("npm").arg("test").current_dir(folder))
+    )
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {

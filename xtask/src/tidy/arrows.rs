@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, Package};
 use super::Tree;
 
 /// For each crate, the crates of the project that its code (not its tests) may use.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("wharf-model", &[]),
     ("wharf-storage", &["wharf-model"]),
     ("wharf-session", &["wharf-model", "wharf-storage"]),
@@ -25,6 +25,8 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ),
     ("wharf-sandbox", &[]),
     ("wharf-testkit", &[]),
+    ("wharf-proof", &["wharf-testkit"]),
+    ("wharf-bench", &["wharf-testkit"]),
     ("xtask", &[]),
 ];
 
@@ -70,8 +72,12 @@ fn check_package(package: &Package) -> Vec<String> {
     faults
 }
 
-/// Folder name = crate name.
+/// Folder name = crate name; in `tests/` without the `wharf-`.
 fn folder_fault(package: &Package) -> Option<String> {
-    let folder = package.manifest_path.parent()?.file_name()?;
-    (folder != package.name.as_str()).then(|| format!("crate {} lives in a folder named {folder}", package.name))
+    let path = package.manifest_path.parent()?;
+    let folder = path.file_name()?;
+    let name = package.name.as_str();
+    let in_tests = path.parent()?.file_name() == Some("tests");
+    let wanted = if in_tests { name.strip_prefix("wharf-")? } else { name };
+    (folder != wanted).then(|| format!("crate {} lives in a folder named {folder}", package.name))
 }

@@ -14,7 +14,10 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("tokio-postgres", &["wharf-storage"]),
     ("deadpool-postgres", &["wharf-storage"]),
     ("config", &["wharf-server"]),
-    ("clap", &["wharf-server", "wharf-sandbox", "xtask"]),
+    (
+        "clap",
+        &["wharf-server", "wharf-sandbox", "wharf-proof", "wharf-bench", "xtask"],
+    ),
 ];
 
 /// The crates whose code reads the process environment: the binaries, and what tests ask which dialect they run on.

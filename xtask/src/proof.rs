@@ -1,0 +1,147 @@
+//! Long proofs and the benchmark: builds the binaries with the right profile, installs the Node programs, and runs
+//! `tests/proof` and `tests/bench` on them.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+use cargo_metadata::MetadataCommand;
+use clap::{Args, ValueEnum};
+
+use crate::packages;
+use crate::test::{npm_ci, shell};
+
+/// The databases that Wharf runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Dialect {
+    pub const ALL: [Self; 2] = [Self::Sqlite, Self::Postgres];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// What a proof is told.
+#[derive(Args, Clone, Debug)]
+pub struct Proof {
+    /// Chooses every random moment; the same seed makes the same choices.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// The database; without it one after the other.
+    #[arg(long)]
+    pub dialect: Option<Dialect>,
+    /// The cargo profile of the binaries.
+    #[arg(long, default_value = "release")]
+    pub profile: String,
+    /// Keeps the recordings here.
+    #[arg(long)]
+    pub keep: Option<PathBuf>,
+}
+
+impl Proof {
+    fn dialects(&self) -> Vec<Dialect> {
+        self.dialect.map_or_else(|| Dialect::ALL.to_vec(), |one| vec![one])
+    }
+}
+
+/// The two programs under test.
+pub struct Binaries {
+    wharf: PathBuf,
+    sandbox: PathBuf,
+}
+
+impl Binaries {
+    /// Builds them.
+    pub fn build(profile: &str) -> Result<Self> {
+        let cargo = |arguments: &[&str]| {
+            shell(
+                Command::new(env!("CARGO"))
+                    .args(["build", "--profile", profile])
+                    .args(arguments),
+            )
+        };
+        cargo(&["--package", "wharf-server", "--features", "sandbox"])?;
+        cargo(&["--package", "wharf-sandbox"])?;
+        let folder = match profile {
+            "dev" => "debug",
+            // Cargo puts both into one folder.
+            "bench" => "release",
+            other => other,
+        };
+        let target: PathBuf = MetadataCommand::new().no_deps().exec()?.target_directory.into();
+        let folder = target.join(folder);
+        Ok(Self {
+            wharf: folder.join("wharf"),
+            sandbox: folder.join("wharf-sandbox"),
+        })
+    }
+}
+
+/// Kills Wharf `kills` times in the middle of its work, on each database, and checks what is left.
+pub fn kill(proof: &Proof, kills: u32) -> Result<()> {
+    let binaries = prepare(&proof.profile)?;
+    for dialect in proof.dialects() {
+        let mut command = program("wharf-proof", "prove-kill", &binaries);
+        command.args(["--kills", &kills.to_string()]);
+        run(command, proof, dialect)?;
+    }
+    Ok(())
+}
+
+/// Breaks the network, the database, the disk and the clock under Wharf, and checks what is left.
+pub fn faults(proof: &Proof, short: bool) -> Result<()> {
+    let binaries = prepare(&proof.profile)?;
+    for dialect in proof.dialects() {
+        let mut command = program("wharf-proof", "prove-faults", &binaries);
+        if short {
+            command.arg("--short");
+        }
+        run(command, proof, dialect)?;
+    }
+    Ok(())
+}
+
+/// Measures, and writes `docs/benchmarks.md`.
+pub fn bench(arguments: &[String]) -> Result<()> {
+    let binaries = prepare("bench")?;
+    shell(program("wharf-bench", "bench", &binaries).args(arguments))
+}
+
+fn prepare(profile: &str) -> Result<Binaries> {
+    packages::install()?;
+    npm_ci("tests/baileys")?;
+    Binaries::build(profile)
+}
+
+/// The program itself is no part of what is measured or killed: it is built as tests are, quickly. The benchmark's
+/// load generator shares the cores with what it measures, so that one is optimised.
+fn program(package: &str, name: &str, binaries: &Binaries) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--package", package, "--bin", name]);
+    if package == "wharf-bench" {
+        command.args(["--profile", "bench"]);
+    }
+    command
+        .arg("--")
+        .arg("--wharf")
+        .arg(&binaries.wharf)
+        .arg("--sandbox")
+        .arg(&binaries.sandbox);
+    command
+}
+
+fn run(mut command: Command, proof: &Proof, dialect: Dialect) -> Result<()> {
+    command.args(["--seed", &proof.seed.to_string(), "--dialect", dialect.name()]);
+    if let Some(folder) = &proof.keep {
+        command.arg("--keep").arg(folder.join(dialect.name()));
+    }
+    shell(&mut command)
+}

@@ -52,6 +52,15 @@ impl Remote {
         self.json(Method::GET, path, None).await
     }
 
+    /// The answer in the media type that is asked for, whatever it is.
+    pub async fn get_as(&self, path: &str, accept: &str) -> Response {
+        let mut request = self.http.get(format!("{}{path}", self.base)).header("accept", accept);
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key);
+        }
+        request.send().await.unwrap()
+    }
+
     pub async fn post(&self, path: &str, body: Value) -> Value {
         self.json(Method::POST, path, Some(&body)).await
     }

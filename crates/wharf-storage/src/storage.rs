@@ -15,7 +15,7 @@ use crate::open::{self, Opened};
 use crate::postgres::{Ownership, Postgres};
 use crate::seal::Keyring;
 use crate::unit::Queue;
-use crate::unit::job::{Job, Work};
+use crate::unit::job::{Job, Until, Work};
 use crate::unit::queue::Queues;
 use crate::unit::reader::Reader;
 use crate::unit::tx::{Notes, ReadTx, Tx};
@@ -121,7 +121,24 @@ impl Storage {
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, StorageError>> + Send + 'static,
     {
         match &self.inner.dialect {
-            Dialect::Sqlite(sqlite) => submit(&sqlite.writes, queue, work).await,
+            Dialect::Sqlite(sqlite) => submit(&sqlite.writes, queue, work, Until::Durable).await,
+            Dialect::Postgres(postgres) => postgres.write(queue, work).await,
+        }
+    }
+
+    /// Runs a unit of work and answers once it is applied: every later unit sees what it wrote, and it is durable with
+    /// the commit that follows at once. For notes that save work after a crash and promise nothing to anybody: one whose
+    /// commit fails is gone. On PostgreSQL this is [`Self::write`].
+    ///
+    /// # Errors
+    /// The closure's own error, or a panic in it.
+    pub async fn apply<T, F>(&self, queue: Queue, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, StorageError>> + Send + 'static,
+    {
+        match &self.inner.dialect {
+            Dialect::Sqlite(sqlite) => submit(&sqlite.writes, queue, work, Until::Applied).await,
             Dialect::Postgres(postgres) => postgres.write(queue, work).await,
         }
     }
@@ -136,7 +153,7 @@ impl Storage {
         F: for<'a> FnOnce(&'a mut ReadTx) -> BoxFuture<'a, Result<T, StorageError>> + Send + 'static,
     {
         match &self.inner.dialect {
-            Dialect::Sqlite(sqlite) => submit(&sqlite.reads, Queue::Normal, work).await,
+            Dialect::Sqlite(sqlite) => submit(&sqlite.reads, Queue::Normal, work, Until::Durable).await,
             Dialect::Postgres(postgres) => postgres.read(work).await,
         }
     }
@@ -266,13 +283,13 @@ impl std::fmt::Debug for Inner {
     }
 }
 
-async fn submit<X, T, F>(queues: &Queues<X>, queue: Queue, work: F) -> Result<T, StorageError>
+async fn submit<X, T, F>(queues: &Queues<X>, queue: Queue, work: F, until: Until) -> Result<T, StorageError>
 where
     X: 'static,
     T: Send + 'static,
     F: for<'a> FnOnce(&'a mut X) -> BoxFuture<'a, Result<T, StorageError>> + Send + 'static,
 {
-    let (work, answer) = Work::new(work);
+    let (work, answer) = Work::new(work, until);
     let job: Box<dyn Job<X>> = Box::new(work);
     queues.push(queue, job).await?;
     answer.await.map_err(|_| StorageError::Closed)?

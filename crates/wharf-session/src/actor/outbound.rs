@@ -305,7 +305,8 @@ impl Actor {
         picked
     }
 
-    /// Marks the rows in one unit of work, then writes the messages.
+    /// Marks the rows in one unit of work, then writes the messages. The marks need not be durable by then: without them a
+    /// message is taken again after a crash, under the same id and secret, as it is with them.
     async fn take(&mut self, picked: Picked, now: Timestamp) -> Result<(), StorageError> {
         for row in &picked.broken {
             self.fail(&row.whatsapp_id, row.id, FailureCode::Unreadable).await?;
@@ -319,7 +320,7 @@ impl Actor {
         let marked = self
             .cx
             .storage
-            .write(Queue::Normal, move |tx| {
+            .apply(Queue::Normal, move |tx| {
                 Box::pin(async move {
                     for (id, at) in held {
                         let code = FailureCode::NewChatCap.to_string();

@@ -169,9 +169,9 @@ impl Sessions {
         if let Entry::Vacant(place) = known.entry(id) {
             let found = self
                 .storage()
-                .read(move |tx| Box::pin(sessions::get(tx, workspace, id)))
+                .read(move |tx| Box::pin(sessions::exists(tx, workspace, id)))
                 .await?;
-            place.insert(found.is_some());
+            place.insert(found);
         }
         if known.get(&id) != Some(&true) {
             return Err(AcceptError::NoSession);
@@ -209,9 +209,9 @@ async fn store(
     row: &messages::NewOutbound,
     event: &events::Event,
 ) -> Result<(), StorageError> {
-    sessions::get(tx, workspace, session)
-        .await?
-        .ok_or(StorageError::NotFound("session"))?;
+    if !sessions::exists(tx, workspace, session).await? {
+        return Err(StorageError::NotFound("session"));
+    }
     messages::insert_outbound(tx, row).await?;
     events::append(tx, event).await
 }

@@ -35,6 +35,7 @@ macro_rules! conformance {
             a_rejection_comes_back_as_it_was_given,
             a_caller_that_goes_away_does_not_cancel_its_queued_unit,
             signal_state_is_served_before_what_waited_longer,
+            what_is_applied_is_seen_and_kept,
             a_read_cannot_write,
             a_read_sees_one_moment,
             nobody_wakes_for_a_unit_that_was_rolled_back,

@@ -373,3 +373,30 @@ pub async fn many_callers_lose_nothing(subject: &Subject) {
         .await;
     assert_eq!((kept, stored), (342, 342));
 }
+
+/// Whoever asks only for that, hears as soon as what he wrote stands for later units.
+pub async fn what_is_applied_is_seen_and_kept(subject: &Subject) {
+    let applied = subject
+        .storage
+        .apply(Queue::Normal, |tx| Box::pin(put_meta(tx, "applied")));
+    applied.await.unwrap();
+    let seen = subject.storage.write(Queue::Normal, |tx| {
+        Box::pin(async move {
+            Ok(tx
+                .first("select 1 from meta where key = 'applied'", &[])
+                .await?
+                .is_some())
+        })
+    });
+    assert!(seen.await.unwrap());
+    // The commit of the second unit came after that of the first.
+    assert!(has_meta(subject, "applied").await);
+    let failed = subject.storage.apply(Queue::Normal, |tx| {
+        Box::pin(async move {
+            put_meta(tx, "given up").await?;
+            Err::<(), _>(StorageError::NotFound("thing"))
+        })
+    });
+    assert!(matches!(failed.await, Err(StorageError::NotFound("thing"))));
+    assert!(!has_meta(subject, "given up").await);
+}

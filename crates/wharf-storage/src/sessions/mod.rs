@@ -114,6 +114,15 @@ pub async fn get(tx: &mut ReadTx, workspace: WorkspaceId, id: SessionId) -> Resu
         .map(|(_, session)| session))
 }
 
+/// Whether a workspace has a session; deleted ones are gone.
+///
+/// # Errors
+/// The database failed.
+pub async fn exists(tx: &mut ReadTx, workspace: WorkspaceId, id: SessionId) -> Result<bool, StorageError> {
+    let sql = "select 1 from sessions where workspace_id = $1 and id = $2 and deleted_at is null";
+    Ok(tx.first(sql, params![&workspace, &id]).await?.is_some())
+}
+
 /// One session for its actor and the supervisor, whose ids come from rows.
 ///
 /// # Errors

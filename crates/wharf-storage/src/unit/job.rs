@@ -13,6 +13,9 @@ pub(crate) trait Job<X>: Send {
     /// Runs the closure. An error says that what it wrote is not to be kept, and why; the caller hears the same.
     fn run(&mut self, tx: &mut X) -> Result<(), StorageError>;
 
+    /// What the closure wrote stands in the transaction. Answers a caller that wants to hear of no more.
+    fn applied(&mut self);
+
     /// Answers the caller. `commit` is what became of the transaction; the job's own error goes first.
     fn settle(self: Box<Self>, commit: Result<(), StorageError>);
 }
@@ -21,17 +24,28 @@ pub(crate) trait Job<X>: Send {
 pub(crate) struct Work<F, T> {
     closure: Option<F>,
     result: Result<T, StorageError>,
-    reply: oneshot::Sender<Result<T, StorageError>>,
+    reply: Option<oneshot::Sender<Result<T, StorageError>>>,
+    until: Until,
+}
+
+/// What a caller waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// The commit.
+    Durable,
+    /// The end of the closure: later units see what it wrote.
+    Applied,
 }
 
 impl<F, T> Work<F, T> {
-    pub(crate) fn new(closure: F) -> (Self, oneshot::Receiver<Result<T, StorageError>>) {
+    pub(crate) fn new(closure: F, until: Until) -> (Self, oneshot::Receiver<Result<T, StorageError>>) {
         let (reply, answer) = oneshot::channel();
         (
             Self {
                 closure: Some(closure),
                 result: Err(StorageError::Closed),
-                reply,
+                reply: Some(reply),
+                until,
             },
             answer,
         )
@@ -50,13 +64,35 @@ where
         self.result.as_ref().map(drop).map_err(Clone::clone)
     }
 
+    fn applied(&mut self) {
+        if self.until == Until::Applied
+            && let Some(reply) = self.reply.take()
+        {
+            send(reply, std::mem::replace(&mut self.result, Err(StorageError::Closed)));
+        }
+    }
+
     fn settle(self: Box<Self>, commit: Result<(), StorageError>) {
         let Self { result, reply, .. } = *self;
-        let answer = result.and_then(|value| commit.map(|()| value));
-        // A caller that went away has no use for the answer; its unit stands all the same. The answer is dropped here
-        // then, and should that panic, it is not the writer's end.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(reply.send(answer))));
+        match reply {
+            Some(reply) => send(reply, result.and_then(|value| commit.map(|()| value))),
+            None => {
+                if let Err(error) = commit {
+                    let cause: &dyn std::error::Error = &error;
+                    tracing::error!(
+                        error = cause,
+                        "what a caller was told is applied could not be committed"
+                    );
+                }
+            }
+        }
     }
+}
+
+/// A caller that went away has no use for the answer; its unit stands all the same. The answer is dropped here then, and
+/// should that panic, it is not the writer's end.
+fn send<T>(reply: oneshot::Sender<Result<T, StorageError>>, answer: Result<T, StorageError>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(reply.send(answer))));
 }
 
 /// Runs the closure to its end in one poll, and turns a panic into an error.

@@ -87,6 +87,9 @@ impl<C: Committed> Writer<C> {
     /// Runs one unit and adds it to the group. An error means that the whole transaction is gone.
     fn run_one(&mut self, mut job: Box<dyn Job<Tx>>, group: &mut Group) -> Result<(), StorageError> {
         let outcome = self.in_savepoint(&mut *job, group);
+        if outcome.is_ok() {
+            job.applied();
+        }
         group.jobs.push(job);
         outcome
     }

@@ -1,11 +1,16 @@
-//! Whether the server can serve: it is not stopping, and storage takes writes.
+//! Whether the server can serve: it is not stopping, the database is its own, and takes writes.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use wharf_api::Readiness;
-use wharf_storage::{Queue, Storage};
+use wharf_storage::{Ownership, Storage};
 
-/// Asks storage for an empty unit of work.
+/// How long a write may take before the server counts as unable to serve.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Asks storage to write a row that means nothing.
 #[derive(Debug)]
 pub struct ServerReadiness {
     storage: Storage,
@@ -25,7 +30,12 @@ impl Readiness for ServerReadiness {
         if self.stop.is_cancelled() {
             return Err("the server is stopping".to_owned());
         }
-        let empty = self.storage.write(Queue::Normal, |_tx| Box::pin(async { Ok(()) }));
-        empty.await.map_err(|error| error.to_string())
+        if *self.storage.ownership().borrow() != Ownership::Held {
+            return Err("the database is not there, or not ours".to_owned());
+        }
+        match tokio::time::timeout(PATIENCE, self.storage.probe()).await {
+            Ok(written) => written.map_err(|error| error.to_string()),
+            Err(_) => Err("the database took no write in time".to_owned()),
+        }
     }
 }

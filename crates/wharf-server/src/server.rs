@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use wharf_api::{ApiParts, ApiState, CookieLogin};
 use wharf_model::{Network, SystemEdges};
 use wharf_session::{SessionDeps, Sessions};
-use wharf_storage::{MasterKey, Storage, StorageConfig};
+use wharf_storage::{MasterKey, Ownership, Storage, StorageConfig};
 use wharf_whatsapp::{EngineConfig, EngineNetwork};
 
 use crate::bootstrap::KeyMaker;
@@ -138,6 +138,10 @@ impl Wharf {
                 true
             }
             () = self.stop.cancelled() => true,
+            () = taken(&self.storage) => {
+                tracing::error!("stopping: another wharf owns the database now");
+                false
+            }
             _ = self.own.join_next() => {
                 tracing::error!("a part of the server ended before it was asked to; stopping");
                 false
@@ -159,6 +163,14 @@ impl Wharf {
         self.tasks.wait().await;
         drop(self.api);
         self.storage.close().await;
+    }
+}
+
+/// Resolves when another process has become the owner of the database.
+async fn taken(storage: &Storage) {
+    let taken = |now: &Ownership| *now == Ownership::Taken;
+    if storage.ownership().wait_for(taken).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -213,7 +225,8 @@ pub fn storage_config(settings: &Settings) -> Result<StorageConfig> {
         None => None,
     };
     Ok(StorageConfig {
-        url: section.url.clone(),
+        url: section.url.as_ref().map(|url| url.expose_secret().to_owned()),
+        connections: section.connections,
         durability: section.durability,
         master_key,
         readers: section.readers,

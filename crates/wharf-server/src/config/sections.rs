@@ -72,8 +72,10 @@ impl LogSettings {
 /// Section `storage`, without the directory: that is the server's own.
 #[derive(Clone, Debug)]
 pub struct StorageSection {
-    /// A database server instead of the file.
-    pub url: Option<String>,
+    /// A database server instead of the file; there may be a password in it.
+    pub url: Option<SecretString>,
+    /// Connections to the server.
+    pub connections: usize,
     /// The master key as text; storage reads it.
     pub master_key: Option<SecretString>,
     /// What a commit survives.
@@ -113,7 +115,8 @@ impl Sections {
 fn storage(reader: &mut Reader<'_>) -> StorageSection {
     let durabilities = [("power", Durability::Power), ("process", Durability::Process)];
     StorageSection {
-        url: reader.optional("storage.url").map(str::to_owned),
+        url: reader.secret("storage.url"),
+        connections: reader.number::<u16>("storage.connections", 2..=1000).into(),
         master_key: reader.secret("storage.master_key"),
         durability: reader.choice("storage.durability", &durabilities).unwrap_or_default(),
         readers: reader.number::<u16>("storage.readers", 1..=8).into(),

@@ -6,7 +6,9 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod backup;
 mod commands;
+mod database_server;
 mod flow;
 mod kills;
 mod process;

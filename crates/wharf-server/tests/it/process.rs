@@ -1,5 +1,6 @@
 //! One `wharf` process: how it is started, what it said, how it ended.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -30,13 +31,43 @@ pub struct Finished {
     pub stderr: String,
 }
 
-/// A command of the binary under test, with nothing of the caller's environment that could be a setting.
+/// The key of every database on a server; a file has a key file beside it.
+pub const MASTER_KEY: &str = "3333333333333333333333333333333333333333333333333333333333333333";
+
+/// The database that goes with a data directory, when the tests run on a server: the same one for every command on it.
+pub fn database_of(dir: &str) -> Option<String> {
+    static DATABASES: Mutex<Option<HashMap<String, Option<String>>>> = Mutex::new(None);
+    let mut databases = DATABASES.lock().unwrap();
+    let known = databases.get_or_insert_default();
+    known
+        .entry(dir.to_owned())
+        .or_insert_with(wharf_testkit::postgres::database_url_for_tests)
+        .clone()
+}
+
+/// The same command on a file in its data directory, whatever the tests run on: for what is about that file.
+pub fn on_file(mut command: Command) -> Command {
+    command
+        .env_remove("WHARF_STORAGE__URL")
+        .env_remove("WHARF_STORAGE__MASTER_KEY");
+    command
+}
+
+/// A command of the binary under test, with nothing of the caller's environment that could be a setting, on the
+/// database that goes with its data directory.
 pub fn wharf(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
     command
         .args(arguments)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    let dir = arguments.iter().position(|argument| *argument == "--data-dir");
+    let dir = dir.and_then(|at| arguments.get(at + 1));
+    if let Some(url) = dir.and_then(|dir| database_of(dir)) {
+        command
+            .env("WHARF_STORAGE__URL", url)
+            .env("WHARF_STORAGE__MASTER_KEY", MASTER_KEY);
+    }
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::process::{Finished, Wharf, finish, serve_command, wharf};
+use crate::process::{Finished, Wharf, finish, on_file, serve_command, wharf};
 use crate::remote::Remote;
 
 /// One line, no panic, no debug output.
@@ -42,10 +42,10 @@ fn snapshot(dir: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// A data directory with a database in it, not in use.
+/// A data directory with a database file in it, not in use.
 async fn used_dir() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let server = Wharf::serve(dir.path()).await;
+    let server = Wharf::start(on_file(serve_command(dir.path()))).await;
     server.signal("TERM").await;
     assert!(server.ended().await.status.success());
     dir
@@ -120,28 +120,28 @@ async fn a_port_in_use_is_said_plainly() {
 }
 
 #[tokio::test]
-async fn a_missing_master_key_stops_the_start_and_touches_nothing() {
+async fn a_missing_master_key_of_a_file_stops_the_start_and_touches_nothing() {
     let dir = used_dir().await;
     fs::remove_file(dir.path().join("master.key")).unwrap();
     let before = snapshot(dir.path());
-    assert_refused(&finish(serve_command(dir.path())).await, "master key");
+    assert_refused(&finish(on_file(serve_command(dir.path()))).await, "master key");
     assert_eq!(before, snapshot(dir.path()));
 }
 
 #[tokio::test]
-async fn a_wrong_master_key_stops_the_start_and_touches_nothing() {
+async fn a_wrong_master_key_of_a_file_stops_the_start_and_touches_nothing() {
     let dir = used_dir().await;
     let key_file = dir.path().join("other.key");
     fs::write(&key_file, "22".repeat(32)).unwrap();
     let before = snapshot(dir.path());
-    let mut command = serve_command(dir.path());
+    let mut command = on_file(serve_command(dir.path()));
     command.env("WHARF_STORAGE__MASTER_KEY_FILE", &key_file);
     assert_refused(&finish(command).await, "the master key does not open the database");
     assert_eq!(before, snapshot(dir.path()));
 }
 
 #[tokio::test]
-async fn a_damaged_database_is_refused_and_left_as_it_is() {
+async fn a_damaged_database_file_is_refused_and_left_as_it_is() {
     let dir = used_dir().await;
     fs::write(
         dir.path().join("wharf.db"),
@@ -149,7 +149,7 @@ async fn a_damaged_database_is_refused_and_left_as_it_is() {
     )
     .unwrap();
     let before = snapshot(dir.path());
-    assert_refused(&finish(serve_command(dir.path())).await, "damaged");
+    assert_refused(&finish(on_file(serve_command(dir.path()))).await, "damaged");
     assert_eq!(before, snapshot(dir.path()));
 }
 

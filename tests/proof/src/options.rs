@@ -28,6 +28,9 @@ pub struct Options {
     /// The folder of the Baileys companion, with its packages installed
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../baileys"))]
     pub baileys: PathBuf,
+    /// One more setting of Wharf, such as WHARF_LOG__FILTER=debug; repeat for more
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub settings: Vec<(String, String)>,
     /// Node
     #[arg(long, value_name = "BIN", default_value = "node")]
     pub node: PathBuf,
@@ -46,9 +49,16 @@ impl Options {
             folder: folder.to_owned(),
             data_dir: None,
             program,
-            environment: Vec::new(),
+            environment: self.settings.clone(),
             prefix: Vec::new(),
         }
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(format!("{text} is not NAME=VALUE")),
     }
 }
 
@@ -69,6 +79,10 @@ impl Place {
     pub fn new(keep: Option<&Path>, name: &str) -> Result<Self> {
         if let Some(folder) = keep {
             let folder = folder.join(name);
+            // What an earlier run of this name left: its keys belong to a network that is gone.
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+            }
             std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
             let folder = folder.canonicalize().context("the folder is gone")?;
             return Ok(Self::Kept(folder));

@@ -8,9 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use tokio::time::Instant;
-use wharf_proof::drive::{
-    Callers, Follower, Load, Moment, Pace, Plan, Progress, Stage, all_ready, finish, now, settle,
-};
+use wharf_proof::drive::{Follower, Load, Moment, Pace, Plan, Progress, Stage, all_ready, finish, now, settle};
 use wharf_proof::options::{Options, Place};
 use wharf_proof::recording::{Floors, Life, LifeEnd, Recording};
 use wharf_proof::{check, mutate, summary};
@@ -99,9 +97,8 @@ fn floors(arguments: &Arguments) -> Floors {
 async fn record(arguments: &Arguments, place: &Place, progress: &mut Progress) -> Result<Recording> {
     let options = arguments.options.stage(PROGRAM, place.folder());
     let mut started = (now(), Instant::now());
-    let (mut stage, first) = Stage::set(&options, floors(arguments)).await?;
+    let (mut stage, first, mut cursor) = Stage::set(&options, floors(arguments)).await?;
     let mut wharf = Some(first);
-    let mut cursor = None;
     let plans = Plan::all(arguments.options.seed, arguments.kills);
     for (number, plan) in plans.iter().enumerate() {
         let step = format!("kill {} of {}", number + 1, plans.len());
@@ -120,6 +117,7 @@ async fn record(arguments: &Arguments, place: &Place, progress: &mut Progress) -
             messages: arguments.messages,
             seed: arguments.options.seed.wrapping_mul(1000).wrapping_add(number as u64),
             started,
+            is_first: number == 0,
         };
         cursor = life.until_killed(running, cursor).await?;
         stage.recorder.healthy()?;
@@ -127,7 +125,7 @@ async fn record(arguments: &Arguments, place: &Place, progress: &mut Progress) -
     let started = (now(), Instant::now());
     let wharf = Wharf::start(&stage.wharf).await?;
     let follower = Follower::start(wharf.api().clone(), std::sync::Arc::clone(&stage.recorder), cursor);
-    let callers = callers(&stage, &wharf, arguments.options.seed);
+    let callers = stage.callers(&wharf, arguments.options.seed, CALLERS);
     settle(&mut stage, &wharf, &callers, progress).await?;
     drop(callers);
     finish(stage, wharf, follower, started.0, progress).await
@@ -154,17 +152,6 @@ async fn start_early(stage: &Stage, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-fn callers(stage: &Stage, wharf: &Wharf, seed: u64) -> Callers {
-    Callers {
-        recorder: std::sync::Arc::clone(&stage.recorder),
-        api: wharf.api().clone(),
-        sessions: stage.sessions.clone(),
-        recipients: stage.recipients.clone(),
-        seed,
-        count: CALLERS,
-    }
-}
-
 /// One process, from its start to its kill.
 struct Living<'a> {
     stage: &'a Stage,
@@ -172,6 +159,7 @@ struct Living<'a> {
     messages: usize,
     seed: u64,
     started: (u64, Instant),
+    is_first: bool,
 }
 
 impl Living<'_> {
@@ -180,9 +168,11 @@ impl Living<'_> {
         let follower = Follower::start(wharf.api().clone(), std::sync::Arc::clone(recorder), cursor);
         let mut ready_after = None;
         if self.plan.moment != Moment::Reconnecting {
-            ready_after = Some(all_ready(&wharf, &self.stage.sessions, self.started.1).await?);
+            let after = all_ready(&wharf, &self.stage.sessions, self.started.1).await?;
+            // The first life linked its sessions, which is no restart.
+            ready_after = (!self.is_first).then_some(after);
         }
-        let load = Load::start(&callers(self.stage, &wharf, self.seed), Pace::default());
+        let load = Load::start(&self.stage.callers(&wharf, self.seed, CALLERS), Pace::default());
         self.accepted(&load).await?;
         self.moment(&load).await;
         let ended = now();

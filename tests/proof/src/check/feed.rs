@@ -28,6 +28,12 @@ pub(super) fn status_never_goes_back(index: &Index<'_>) -> Vec<String> {
                 faults.push(format!("{} goes from {before} to {after} in its timeline", message.id));
             }
         }
+        if message.timeline.last() != Some(&message.status) {
+            faults.push(format!(
+                "{} is {}, and its timeline ends otherwise",
+                message.id, message.status
+            ));
+        }
         let told = furthest.get(message.id.as_str()).copied();
         let shown = rank(&message.status).filter(|step| *step != 1 && *step < 6);
         if shown.is_some() && told != shown {

@@ -44,23 +44,27 @@ fn received<'a>(index: &Index<'a>) -> HashMap<Arrival<'a>, Vec<&'a EventLine>> {
     received
 }
 
-/// What the sessions' devices told WhatsApp to have: everything but a request for another copy.
+/// What the sessions' devices told WhatsApp to have: a receipt, or an ack. The ack that goes with a request for another
+/// copy says that the message is not there yet.
 fn acknowledged<'a>(index: &Index<'a>) -> HashSet<Arrival<'a>> {
-    let mut acknowledged = HashSet::new();
+    let (mut acknowledged, mut acked, mut asked_again) = (HashSet::new(), HashSet::new(), HashSet::new());
     for observation in &index.recording.observations {
         let Observed::Stanza(stanza) = &observation.what else {
             continue;
         };
-        let receipt = stanza.tag == "receipt" && stanza.kind.as_deref() != Some("retry");
-        let ack = stanza.tag == "ack" && stanza.class.as_deref() == Some("message");
-        if stanza.direction != Direction::FromClient || !(receipt || ack) {
-            continue;
-        }
         let session = stanza.client().and_then(|client| index.devices.get(&client).copied());
-        if let Some(session) = session {
-            acknowledged.extend(stanza.ids().map(|id| (id, session.id.as_str())));
+        let (Direction::FromClient, Some(session)) = (stanza.direction, session) else {
+            continue;
+        };
+        let named = stanza.ids().map(|id| (id, session.id.as_str()));
+        match (stanza.tag.as_str(), stanza.kind.as_deref()) {
+            ("receipt", Some("retry")) => asked_again.extend(named),
+            ("receipt", _) => acknowledged.extend(named),
+            ("ack", _) if stanza.class.as_deref() == Some("message") => acked.extend(named),
+            _ => {}
         }
     }
+    acknowledged.extend(acked.difference(&asked_again));
     acknowledged
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Accepted<'a> {
     pub request: &'a Request,
     pub message: &'a str,
     pub whatsapp_id: &'a str,
+    /// When the answer came.
+    pub at: Millis,
 }
 
 /// See the module.
@@ -21,6 +23,8 @@ pub(super) struct Index<'a> {
     /// By `NUMBER:DEVICE`.
     pub devices: HashMap<String, &'a SessionAbout>,
     pub session_phones: HashMap<&'a str, &'a SessionAbout>,
+    /// When each key was first asked with.
+    pub asked: HashMap<&'a str, Millis>,
     /// Every call, oldest first.
     pub calls: Vec<&'a Request>,
     pub outcomes: HashMap<u64, &'a Outcome>,
@@ -56,6 +60,7 @@ impl<'a> Index<'a> {
                 .iter()
                 .map(|session| (session.device.phone.as_str(), *session))
                 .collect(),
+            asked: HashMap::new(),
             calls: Vec::new(),
             outcomes: HashMap::new(),
             answers: Vec::new(),
@@ -83,6 +88,7 @@ impl<'a> Index<'a> {
             match line {
                 RequestLine::Request(request) => {
                     by_call.insert(request.call, request);
+                    self.asked.entry(&request.key).or_insert(request.at);
                     self.calls.push(request);
                 }
                 RequestLine::Outcome(outcome) => {
@@ -108,6 +114,7 @@ impl<'a> Index<'a> {
             request,
             message,
             whatsapp_id,
+            at: outcome.at,
         };
         self.answers.push(answer);
         self.accepted.entry(&request.key).or_insert(answer);

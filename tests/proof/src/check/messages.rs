@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::index::{Accepted, Index, rank, status_of};
+use crate::recording::Millis;
 
 pub(super) fn accepted_is_on_the_wire(index: &Index<'_>) -> Vec<String> {
     let missing = index.accepted.values().filter(|accepted| {
@@ -112,37 +113,35 @@ pub(super) fn nothing_else_is_on_the_wire(index: &Index<'_>) -> Vec<String> {
     faults
 }
 
-/// The feed tells in which order messages were accepted.
+/// Two calls at the same time have no order. One that was asked for after the other was accepted comes after it.
 pub(super) fn a_chat_keeps_its_order(index: &Index<'_>) -> Vec<String> {
-    let by_message: HashMap<&str, &Accepted<'_>> = index
-        .accepted
-        .values()
-        .map(|accepted| (accepted.message, accepted))
-        .collect();
-    let mut last: HashMap<(&str, &str), (usize, &str)> = HashMap::new();
-    let mut faults = Vec::new();
-    for event in index
-        .recording
-        .log
-        .iter()
-        .filter(|event| event.kind == "message.queued")
-    {
-        let accepted = event.message.as_deref().and_then(|message| by_message.get(message));
-        let Some(accepted) = accepted else { continue };
-        let Some(first) = index
+    let mut chats: HashMap<(&str, &str), Vec<(usize, &Accepted<'_>)>> = HashMap::new();
+    for accepted in index.accepted.values() {
+        let first = index
             .wire_by_id
             .get(accepted.whatsapp_id)
-            .and_then(|places| places.first())
-        else {
-            continue;
-        };
-        let chat = (accepted.request.session.as_str(), accepted.request.to.as_str());
-        let before = last.insert(chat, (*first, accepted.message));
-        if let Some((earlier, message)) = before.filter(|(earlier, _)| earlier > first) {
-            faults.push(format!(
-                "{} was on the wire before {message}, which was accepted before it (stanzas {first} and {earlier})",
-                accepted.message
-            ));
+            .and_then(|places| places.first());
+        if let Some(first) = first {
+            let chat = (accepted.request.session.as_str(), accepted.request.to.as_str());
+            chats.entry(chat).or_default().push((*first, accepted));
+        }
+    }
+    let mut faults = Vec::new();
+    for chat in chats.values_mut() {
+        chat.sort_unstable_by_key(|(first, _)| *first);
+        let mut latest: Option<(Millis, &Accepted<'_>)> = None;
+        for (_, accepted) in chat.iter() {
+            if let Some((_, early)) = latest.filter(|(asked, _)| accepted.at < *asked) {
+                faults.push(format!(
+                    "{} was on the wire before {}, which was accepted before it",
+                    name(early),
+                    name(accepted)
+                ));
+            }
+            let asked = index.asked[accepted.request.key.as_str()];
+            if latest.is_none_or(|(latest, _)| asked > latest) {
+                latest = Some((asked, accepted));
+            }
         }
     }
     faults

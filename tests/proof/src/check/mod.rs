@@ -71,7 +71,7 @@ pub const INVARIANTS: [Invariant; 23] = [
     },
     Invariant {
         name: "a_chat_keeps_its_order",
-        sentence: "The messages of a chat were first on the wire in the order in which they were accepted.",
+        sentence: "A message that was asked for after another of its chat was accepted was on the wire after it.",
         check: messages::a_chat_keeps_its_order,
     },
     Invariant {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wharf_testkit::process::{Remote, Wharf};
 
@@ -17,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The network is at rest when nothing happened for so long.
 const QUIET: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How many messages are read at once.
+const READERS: usize = 8;
 
 /// Waits until everything that was asked for has happened, as far as it happens. The load has ended; requests without
 /// a known end are repeated here.
@@ -123,7 +126,7 @@ async fn read_all(stage: &Stage, api: &Remote) -> Result<Everything> {
         let next = page["next_cursor"].as_str().context("a page of events has no cursor")?;
         after = format!("&after={next}");
     }
-    let messages = api.all("/api/messages").await?.iter().map(message_line).collect();
+    let messages = read_messages(api).await?;
     let mut history = Vec::new();
     for session in &stage.sessions {
         // Newest first.
@@ -134,6 +137,32 @@ async fn read_all(stage: &Stage, api: &Remote) -> Result<Everything> {
         }));
     }
     Ok((log, messages, history))
+}
+
+/// Lists show no timelines: each message of ours is read once more.
+async fn read_messages(api: &Remote) -> Result<Vec<MessageLine>> {
+    let (outbound, others): (Vec<Value>, Vec<Value>) = api
+        .all("/api/messages")
+        .await?
+        .into_iter()
+        .partition(|message| message["direction"] == "outbound");
+    let mut readers = JoinSet::new();
+    for part in outbound.chunks(outbound.len().div_ceil(READERS).max(1)) {
+        let (api, ids): (Remote, Vec<String>) =
+            (api.clone(), part.iter().map(|message| text(&message["id"])).collect());
+        readers.spawn(async move {
+            let mut lines = Vec::new();
+            for id in ids {
+                lines.push(message_line(&api.get(&format!("/api/messages/{id}")).await?));
+            }
+            anyhow::Ok(lines)
+        });
+    }
+    let mut lines: Vec<MessageLine> = others.iter().map(message_line).collect();
+    while let Some(read) = readers.join_next().await {
+        lines.extend(read??);
+    }
+    Ok(lines)
 }
 
 fn message_line(message: &Value) -> MessageLine {

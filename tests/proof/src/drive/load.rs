@@ -103,6 +103,20 @@ impl Load {
         count
     }
 
+    /// One message through one session.
+    pub async fn say(callers: &Callers, session: &SessionAbout, to: &str) {
+        let call = callers.recorder.next_call();
+        let request = Request {
+            call,
+            key: format!("proof-{call}"),
+            session: session.id.clone(),
+            to: to.to_owned(),
+            text: format!("message {call} to begin with"),
+            at: now(),
+        };
+        ask(callers, request).await;
+    }
+
     /// How many new messages were accepted.
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use wharf_testkit::postgres::{Cluster, Flush};
-use wharf_testkit::process::{Node, NodeInput, Sandbox, SandboxOptions, Wharf, WharfOptions};
+use wharf_testkit::process::{Node, NodeInput, Sandbox, SandboxOptions, Wharf, WharfOptions, until};
 
-use super::{Company, NetworkLog, Recorder, Visitors, now};
+use super::{Callers, Company, Follower, Load, NetworkLog, Recorder, Visitors, now};
 use crate::recording::{About, Device, Floors, InboundLine, SessionAbout};
 
 const SESSIONS: usize = 4;
@@ -117,18 +117,21 @@ pub struct Stage {
     pub friends: Vec<String>,
     /// The reader of the raw log.
     pub network: NetworkLog,
+    /// The number that the Baileys companion belongs to.
+    companion: String,
     visitors: Option<Visitors>,
-    peer_input: Option<NodeInput>,
+    /// Closing it would end the companion.
+    peer_input: NodeInput,
     peer: JoinHandle<Node>,
     stop_peer: tokio::sync::watch::Sender<bool>,
 }
 
 impl Stage {
-    /// Sets it.
+    /// Sets it. Returns it with the running process, and where a follower of its feed stands.
     ///
     /// # Errors
     /// One of the programs does not do what it should.
-    pub async fn set(options: &StageOptions, floors: Floors) -> Result<(Self, Wharf)> {
+    pub async fn set(options: &StageOptions, floors: Floors) -> Result<(Self, Wharf, Option<String>)> {
         let recorder = Arc::new(Recorder::new(&options.folder)?);
         let sandbox = start_sandbox(options).await?;
         let network = NetworkLog::start(sandbox.control().clone(), Arc::clone(&recorder));
@@ -154,14 +157,14 @@ impl Stage {
             control: sandbox.control().clone(),
             phones: friends.clone(),
             sessions: sessions.iter().map(|session| session.device.phone.clone()).collect(),
-            peer: input,
             seed: options.seed,
         };
         let (stop_peer, stopped) = tokio::sync::watch::channel(false);
-        let stage = Self {
+        let mut stage = Self {
             recipients: recipients(&friends, &device.phone, &sessions),
-            visitors: Some(Visitors::start(company, Arc::clone(&recorder), VISITS)),
-            peer_input: None,
+            visitors: None,
+            peer_input: input,
+            companion: device.phone.clone(),
             peer: tokio::spawn(listen(node, device.phone, Arc::clone(&recorder), stopped)),
             stop_peer,
             sandbox,
@@ -172,7 +175,51 @@ impl Stage {
             friends,
             network,
         };
-        Ok((stage, wharf))
+        let follower = Follower::start(wharf.api().clone(), Arc::clone(&stage.recorder), None);
+        stage.greet(&wharf).await?;
+        let cursor = follower.stop().await?;
+        stage.visitors = Some(Visitors::start(company, Arc::clone(&stage.recorder), VISITS));
+        Ok((stage, wharf, cursor))
+    }
+
+    /// Every session and the companion say one thing to each other, one after the other. Baileys loses messages when
+    /// both sides open a session to each other at the same moment, killed or not; from here on it listens.
+    async fn greet(&mut self, wharf: &Wharf) -> Result<()> {
+        let callers = self.callers(wharf, 0, 1);
+        for session in &self.sessions {
+            Load::say(&callers, session, &self.companion).await;
+            self.quiet("the companion is greeted").await?;
+            let line =
+                json!({ "send": { "to": session.device.phone, "text": format!("greetings to {}", session.id) } });
+            let before = self.recorder.inbound_count();
+            self.peer_input.tell(&line).await?;
+            until("the companion says that it answered", LINKING, || async {
+                Ok((self.recorder.inbound_count() > before).then_some(()))
+            })
+            .await?;
+            self.quiet("the companion's answer is heard").await?;
+        }
+        Ok(())
+    }
+
+    async fn quiet(&self, what: &str) -> Result<()> {
+        until(what, LINKING, || async {
+            Ok((self.recorder.waiting() == (0, 0)).then_some(()))
+        })
+        .await?;
+        self.recorder.healthy()
+    }
+
+    /// Callers of this process.
+    pub fn callers(&self, wharf: &Wharf, seed: u64, count: usize) -> Callers {
+        Callers {
+            recorder: Arc::clone(&self.recorder),
+            api: wharf.api().clone(),
+            sessions: self.sessions.clone(),
+            recipients: self.recipients.clone(),
+            seed,
+            count,
+        }
     }
 
     /// How long visitors pause between two things they do; `None` for as usual.
@@ -188,7 +235,7 @@ impl Stage {
     /// A visitor could not do what it wanted.
     pub async fn send_visitors_home(&mut self) -> Result<()> {
         if let Some(visitors) = self.visitors.take() {
-            self.peer_input = Some(visitors.finish().await?);
+            visitors.finish().await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Everybody on the other side: virtual phones and the Baileys companion write to the sessions and read what they got.
+//! Everybody on the other side: virtual phones write to the sessions and read what they got.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use wharf_testkit::process::{NodeInput, Remote};
+use wharf_testkit::process::Remote;
 
 use super::{Recorder, now};
 use crate::recording::InboundLine;
@@ -24,8 +24,6 @@ pub struct Company {
     pub phones: Vec<String>,
     /// The accounts of the sessions.
     pub sessions: Vec<String>,
-    /// The companion.
-    pub peer: NodeInput,
     /// Which of the many.
     pub seed: u64,
 }
@@ -35,7 +33,7 @@ pub struct Company {
 pub struct Visitors {
     gap_ms: Arc<AtomicU64>,
     stop: watch::Sender<bool>,
-    task: JoinHandle<Result<NodeInput>>,
+    task: JoinHandle<Result<()>>,
 }
 
 impl Visitors {
@@ -46,7 +44,7 @@ impl Visitors {
         let task = tokio::spawn({
             let gap_ms = Arc::clone(&gap_ms);
             async move {
-                let visited = visit(company, &recorder, &gap_ms, stopped).await;
+                let visited = visit(&company, &recorder, &gap_ms, stopped).await;
                 if let Err(error) = &visited {
                     recorder.break_off(format!("{error:#}"));
                 }
@@ -64,22 +62,22 @@ impl Visitors {
         self.gap_ms.store(gap, Ordering::Relaxed);
     }
 
-    /// They stop. Returns the pipe to the companion: closing it would end the companion.
+    /// They stop.
     ///
     /// # Errors
     /// One of them could not do what it wanted.
-    pub async fn finish(self) -> Result<NodeInput> {
+    pub async fn finish(self) -> Result<()> {
         self.stop.send_replace(true);
         self.task.await?
     }
 }
 
 async fn visit(
-    mut company: Company,
+    company: &Company,
     recorder: &Recorder,
     gap_ms: &AtomicU64,
     mut stopped: watch::Receiver<bool>,
-) -> Result<NodeInput> {
+) -> Result<()> {
     let mut rng = StdRng::seed_from_u64(company.seed ^ 0x5151);
     let mut number = 0u64;
     while !*stopped.borrow() {
@@ -91,16 +89,12 @@ async fn visit(
             0..10 => say(&company.control, recorder, &phone, &session, text).await?,
             // The account's own phone writes, and shows its companions what it wrote.
             10..12 => say(&company.control, recorder, &session, &phone, text).await?,
-            12..14 => {
-                let line = json!({ "send": { "to": session, "text": text } });
-                company.peer.tell(&line).await.context("the companion is gone")?;
-            }
             _ => read(&company.control, &phone, &session).await?,
         }
         let gap = Duration::from_millis(gap_ms.load(Ordering::Relaxed));
         let _ = tokio::time::timeout(gap, stopped.changed()).await;
     }
-    Ok(company.peer)
+    Ok(())
 }
 
 async fn say(control: &Remote, recorder: &Recorder, from: &str, to: &str, text: String) -> Result<()> {

@@ -2,20 +2,30 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::recording::{Decryption, End, Observed, Recording, RequestLine, Stanza};
+use crate::recording::{Decryption, End, Millis, Observed, Recording, RequestLine, Stanza};
 
-/// WhatsApp's ids of accepted messages, with their recipients.
-fn accepted(recording: &Recording) -> HashMap<String, String> {
-    let mut recipients = HashMap::new();
+/// An accepted message.
+struct Accepted {
+    to: String,
+    asked: Millis,
+    answered: Millis,
+}
+
+/// Accepted messages by WhatsApp's ids, as far as one call was enough.
+fn accepted(recording: &Recording) -> HashMap<String, Accepted> {
+    let mut calls = HashMap::new();
     let mut ids = HashMap::new();
     for line in &recording.requests {
         match line {
             RequestLine::Request(request) => {
-                recipients.insert(request.call, request.to.clone());
+                calls.insert(request.call, (request.to.clone(), request.at));
             }
             RequestLine::Outcome(outcome) => {
-                if let (End::Accepted { whatsapp_id, .. }, Some(to)) = (&outcome.end, recipients.get(&outcome.call)) {
-                    ids.insert(whatsapp_id.clone(), to.clone());
+                if let (End::Accepted { whatsapp_id, .. }, Some((to, asked))) =
+                    (&outcome.end, calls.remove(&outcome.call))
+                {
+                    let answered = outcome.at;
+                    ids.insert(whatsapp_id.clone(), Accepted { to, asked, answered });
                 }
             }
         }
@@ -185,7 +195,8 @@ pub(super) fn say_something_else(recording: &mut Recording) -> Option<()> {
     Some(())
 }
 
-/// Two that were on the wire once: one that was sent again has an earlier first copy.
+/// Two that were on the wire once, the second asked for when the first was accepted. One that was sent again has an
+/// earlier first copy.
 pub(super) fn swap_two_of_a_chat(recording: &mut Recording) -> Option<()> {
     let accepted = accepted(recording);
     let wire = wire(recording);
@@ -193,13 +204,14 @@ pub(super) fn swap_two_of_a_chat(recording: &mut Recording) -> Option<()> {
     for (at, _) in &wire {
         *counts.entry(id_at(recording, *at)?.to_owned()).or_default() += 1;
     }
-    let mut last: HashMap<(String, String), usize> = HashMap::new();
+    let mut first: HashMap<(String, &str), (usize, Millis)> = HashMap::new();
     for (at, client) in wire {
         let Some(id) = id_at(recording, at) else { continue };
-        let Some(to) = accepted.get(id).filter(|_| counts.get(id) == Some(&1)) else {
+        let Some(message) = accepted.get(id).filter(|_| counts.get(id) == Some(&1)) else {
             continue;
         };
-        if let Some(earlier) = last.insert((client, to.clone()), at) {
+        let (earlier, answered) = *first.entry((client, &message.to)).or_insert((at, message.answered));
+        if answered < message.asked {
             recording.observations.swap(earlier, at);
             return Some(());
         }

@@ -1,6 +1,10 @@
 //! What is broken at the API: answers, events, lists.
 
-use crate::recording::{End, EventLine, FaultLine, HistoryLine, Outcome, PeerLine, Recording, RequestLine};
+use std::collections::{HashMap, HashSet};
+
+use crate::recording::{
+    Direction, End, EventLine, FaultLine, HistoryLine, Millis, Observed, Outcome, PeerLine, Recording, RequestLine,
+};
 
 /// Changes the feed as everybody sees it.
 fn in_both(recording: &mut Recording, change: impl Fn(&mut Vec<EventLine>) -> Option<()>) -> Option<()> {
@@ -14,7 +18,7 @@ fn find(events: &[EventLine], kind: &str) -> Option<usize> {
 
 /// An inbound message that somebody outside sent, not one session to another.
 fn find_received(recording: &Recording) -> Option<String> {
-    let sent: std::collections::HashSet<&str> = recording.inbound.iter().map(|sent| sent.id.as_str()).collect();
+    let sent: HashSet<&str> = recording.inbound.iter().map(|sent| sent.id.as_str()).collect();
     let mut events = recording.log.iter().filter(|event| event.kind == "message.received");
     let event = events.find(|event| event.whatsapp_id.as_deref().is_some_and(|id| sent.contains(id)))?;
     Some(event.id.clone())
@@ -106,14 +110,22 @@ pub(super) fn invent_an_inbound_event(recording: &mut Recording) -> Option<()> {
     })
 }
 
-/// `delivered` before `sent`, of one message.
+/// `delivered` before `sent`, of one message that has both: a receipt can overtake the acknowledgement.
 pub(super) fn swap_two_steps(recording: &mut Recording) -> Option<()> {
     in_both(recording, |events| {
-        let delivered = find(events, "message.delivered")?;
-        let message = events.get(delivered)?.message.clone();
-        let sent = events
+        let mut sent = HashMap::new();
+        let pair = events
             .iter()
-            .position(|event| event.kind == "message.sent" && event.message == message)?;
+            .enumerate()
+            .find_map(|(at, event)| match event.kind.as_str() {
+                "message.sent" => {
+                    sent.insert(event.message.clone(), at);
+                    None
+                }
+                "message.delivered" => Some((*sent.get(&event.message)?, at)),
+                _ => None,
+            });
+        let (sent, delivered) = pair?;
         events.swap(sent, delivered);
         Some(())
     })
@@ -135,13 +147,45 @@ pub(super) fn queue_twice(recording: &mut Recording) -> Option<()> {
     })
 }
 
-/// The first one: its receipt came long before the end.
+/// Of a message whose receipt came long before the end of its life and of its connection.
 pub(super) fn remove_a_read_event(recording: &mut Recording) -> Option<()> {
+    let read: HashSet<String> = settled_reads(recording);
     in_both(recording, |events| {
-        let at = find(events, "message.read")?;
+        let of = |event: &EventLine| event.whatsapp_id.as_ref().is_some_and(|id| read.contains(id));
+        let at = events
+            .iter()
+            .position(|event| event.kind == "message.read" && of(event))?;
         events.remove(at);
         Some(())
     })
+}
+
+fn settled_reads(recording: &Recording) -> HashSet<String> {
+    const LONG: Millis = 1000;
+    let mut closed = HashMap::new();
+    for observation in &recording.observations {
+        if let Observed::Closed(end) = &observation.what {
+            closed.insert(end.connection, observation.at);
+        }
+    }
+    let settled = |at: Millis, connection: u64| {
+        let lived = recording
+            .lives
+            .iter()
+            .any(|life| life.started <= at && at + LONG <= life.ended);
+        lived && closed.get(&connection).is_none_or(|end| at + LONG <= *end)
+    };
+    let reads = recording
+        .observations
+        .iter()
+        .filter_map(|observation| match &observation.what {
+            Observed::Stanza(stanza) if stanza.tag == "receipt" && stanza.direction == Direction::ToClient => {
+                let read = stanza.kind.as_deref() == Some("read") && settled(observation.at, stanza.connection);
+                read.then_some(stanza)
+            }
+            _ => None,
+        });
+    reads.flat_map(|stanza| stanza.ids().map(str::to_owned)).collect()
 }
 
 pub(super) fn leave_one_queued(recording: &mut Recording) -> Option<()> {

@@ -269,7 +269,7 @@ impl Outbound {
     /// One time on the wire: a copy for the phone, one for its companion where it has one, one for the own phone.
     fn wire(&self, made: &mut Recording, time: u32) {
         let (own, _) = account(self.session);
-        let counter = u32::try_from(self.number).unwrap() * 10 + time;
+        let counter = u32::try_from(self.number).unwrap_or_default() * 10 + time;
         let mut recipients = vec![format!("{}:0", self.to), format!("{own}:0")];
         if self.to == PEER || self.to == OTHER {
             recipients.push(format!("{}:1", self.to));

@@ -23,9 +23,10 @@ fn without_a_read(at: u64) -> wharf_proof::Recording {
             observation.at = at;
         }
     }
-    let shown = recording.messages.iter_mut().find(|shown| shown.id == "msg_4").unwrap();
-    shown.status = "delivered".to_owned();
-    shown.timeline.pop();
+    for shown in recording.messages.iter_mut().filter(|shown| shown.id == "msg_4") {
+        shown.status = "delivered".to_owned();
+        shown.timeline.pop();
+    }
     recording
 }
 

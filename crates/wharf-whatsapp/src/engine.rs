@@ -83,6 +83,7 @@ impl Engine {
         let client = build_client(shared, watch, &manager, inbound)
             .await
             .map_err(EngineError::Build)?;
+        watch.attach(&client);
         let tap: Arc<dyn EventHandler> = Arc::new(EventTap::new(Arc::clone(watch), Arc::clone(&manager)));
         let events = client.subscribe_handler(tap);
         let stanzas = client.acquire_raw_node_forwarding();

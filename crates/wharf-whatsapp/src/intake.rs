@@ -3,17 +3,25 @@
 //! message, when it is delivered again, a duplicate that nobody has.
 //!
 //! Promises: while a connection ends, [`Intake::may_flush`] says yes only when nothing is in between. The engine sees
-//! to that itself while it works off what waited, one message at a time, but not after.
+//! to that itself while it works off what waited, one message at a time, but not after. And [`Intake::is_ahead`] says
+//! yes whenever a ratchet in memory may be ahead of its row because of what came in.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use wacore_binary::NodeRef;
 
 /// How long the end of a connection waits for messages in between. They need milliseconds.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long what goes out waits for the rows of what came in, so that no ratchet is stored over their heads.
+const ROWS_FIRST: Duration = Duration::from_millis(50);
+
+/// A message that has not left by now carried nothing but keys: its ratchet moved long ago.
+const DECRYPTED: Duration = Duration::from_secs(5);
 
 /// Beyond this the oldest are forgotten: a stanza that carries nothing but keys leaves without a word.
 const MOST: usize = 1024;
@@ -33,6 +41,8 @@ struct State {
     closing: bool,
     /// A wait was in vain: the next one of this end would be as well.
     stuck: bool,
+    /// Ratchets moved on since they were last stored.
+    moved: bool,
     inside: VecDeque<Inside>,
 }
 
@@ -40,6 +50,7 @@ struct State {
 struct Inside {
     lane: String,
     id: String,
+    since: Instant,
 }
 
 impl Intake {
@@ -73,6 +84,7 @@ impl Intake {
         state.inside.push_back(Inside {
             lane: from.to_non_ad().to_string(),
             id: id.into_owned(),
+            since: Instant::now(),
         });
     }
 
@@ -89,6 +101,7 @@ impl Intake {
             at += 1;
             at > place + 1 || inside.lane != lane
         });
+        state.moved = true;
         drop(state);
         self.left.send_replace(());
     }
@@ -112,6 +125,34 @@ impl Intake {
         waited
     }
 
+    /// Whether ratchets must be stored before anything goes out. A message that comes in can replace the chain that the
+    /// next one goes out on; if that chain is lost with the process, the other side never understands us again.
+    /// Whoever gets a yes stores them, or says [`Intake::still_ahead`].
+    pub(crate) async fn is_ahead(&self) -> bool {
+        if !self.lock().is_ahead(Instant::now()) {
+            return false;
+        }
+        let mut left = self.left.subscribe();
+        loop {
+            let due = self.lock().rows_due(Instant::now());
+            let Some(until) = due else { break };
+            // The sender is ours.
+            let _ = tokio::time::timeout_at(until, left.changed()).await;
+        }
+        self.lock().moved = false;
+        true
+    }
+
+    /// The ratchets could not be stored.
+    pub(crate) fn still_ahead(&self) {
+        self.lock().moved = true;
+    }
+
+    /// The connection ends.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.lock().closing
+    }
+
     fn is_quiet(&self) -> bool {
         let state = self.lock();
         !(state.closing && state.live) || state.inside.is_empty()
@@ -119,6 +160,20 @@ impl Intake {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_ahead(&self, now: Instant) -> bool {
+        let undecrypted = |inside: &Inside| now.duration_since(inside.since) < DECRYPTED;
+        // What waited at the server is stored by the engine itself, rows and ratchets together.
+        self.live && (self.moved || self.inside.iter().any(undecrypted))
+    }
+
+    /// Until when rows are waited for, if for any.
+    fn rows_due(&self, now: Instant) -> Option<Instant> {
+        let due = self.inside.iter().map(|inside| inside.since + ROWS_FIRST);
+        due.filter(|due| *due > now).max()
     }
 }
 
@@ -186,6 +241,40 @@ mod tests {
         intake.left("C");
         let waiting: Vec<_> = intake.lock().inside.iter().map(|inside| inside.id.clone()).collect();
         assert_eq!(waiting, ["B", "D"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_out_waits_for_the_ratchets_of_what_came_in() {
+        let intake = Arc::new(Intake::default());
+        intake.live();
+        assert!(!intake.is_ahead().await);
+        arrive(&intake, "15550000001@s.whatsapp.net", "A");
+        let began = Instant::now();
+        let asking = tokio::spawn({
+            let intake = Arc::clone(&intake);
+            async move { intake.is_ahead().await }
+        });
+        tokio::task::yield_now().await;
+        intake.left("A");
+        assert!(
+            asking.await.unwrap() && began.elapsed() < ROWS_FIRST,
+            "the row came first"
+        );
+        assert!(!intake.is_ahead().await, "it was stored");
+        intake.still_ahead();
+        assert!(intake.is_ahead().await, "it was not");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_never_leaves_is_stored_with_all_that_goes_out_for_a_while() {
+        let intake = Intake::default();
+        intake.live();
+        arrive(&intake, "15550000001@s.whatsapp.net", "A");
+        let began = Instant::now();
+        assert!(intake.is_ahead().await && intake.is_ahead().await);
+        assert_eq!(began.elapsed(), ROWS_FIRST);
+        tokio::time::advance(DECRYPTED).await;
+        assert!(!intake.is_ahead().await);
     }
 
     #[tokio::test]

@@ -3,15 +3,20 @@
 //! Promises: nothing leaves outside a run, `Closed` leaves once and last, `LoggedIn` before `Opened`.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use wharf_model::{Clock, CloseReason};
 use wharf_session::port::ClientEvent;
+use whatsapp_rust::Client;
 
 use crate::intake::Intake;
 use crate::transport::DialError;
+
+/// How long ratchets may take to be stored before something goes out. The engine's own way to store them may wait for
+/// what waits for this frame; a new connection is better than none.
+const STORED_WITHIN: Duration = Duration::from_secs(10);
 
 /// No frame has come yet.
 const NEVER: i64 = i64::MIN;
@@ -74,8 +79,15 @@ impl Observations {
     }
 }
 
+/// Nothing may go out: what it was sealed with would be lost with the process.
+#[derive(Debug, thiserror::Error)]
+#[error("the ratchets could not be stored before the message went out")]
+pub(crate) struct NotStored;
+
 #[derive(Debug, Default)]
 struct State {
+    /// Counts the runs that began.
+    number: u64,
     running: bool,
     ended: bool,
     logged_in: bool,
@@ -83,13 +95,14 @@ struct State {
 }
 
 /// See the module.
-#[derive(Debug)]
 pub(crate) struct RunWatch {
     clock: Arc<dyn Clock>,
     events: mpsc::UnboundedSender<ClientEvent>,
     last_frame: AtomicI64,
     /// Messages on their way from the socket to their rows.
     pub(crate) intake: Arc<Intake>,
+    /// The engine that holds the ratchets.
+    engine: Mutex<Weak<Client>>,
     /// The run is to end.
     stop: watch::Sender<bool>,
     /// A message could not be committed in this run.
@@ -106,6 +119,7 @@ impl RunWatch {
             events,
             last_frame: AtomicI64::new(NEVER),
             intake: Arc::default(),
+            engine: Mutex::default(),
             stop: watch::Sender::new(false),
             refused: watch::Sender::new(false),
             over: watch::Sender::new(0),
@@ -113,11 +127,38 @@ impl RunWatch {
         })
     }
 
+    /// From now on this engine holds the ratchets.
+    pub(crate) fn attach(&self, engine: &Arc<Client>) {
+        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(engine);
+    }
+
+    /// Sees to it that no ratchet that something was sealed with is in memory alone when that goes out. The engine
+    /// does so for counters only, and stores a chain that is new because of a message that came in some time later.
+    pub(crate) async fn before_the_wire(&self) -> Result<(), NotStored> {
+        if !self.intake.is_ahead().await {
+            return Ok(());
+        }
+        let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let Some(engine) = engine else { return Ok(()) };
+        let stored = tokio::time::timeout(STORED_WITHIN, engine.flush_pending_signal_state()).await;
+        if matches!(stored, Ok(Ok(()))) {
+            return Ok(());
+        }
+        self.intake.still_ahead();
+        // A connection that ends writes its ratchets with care, and still has to say good-bye.
+        if self.intake.is_closing() {
+            Ok(())
+        } else {
+            Err(NotStored)
+        }
+    }
+
     /// Opens the gate for a run. `false` when the client has ended for good.
     pub(crate) fn begin(&self) -> bool {
         let mut state = self.lock();
         let shutdown = state.ended;
         *state = State {
+            number: state.number + 1,
             running: true,
             ended: shutdown,
             ..State::default()
@@ -127,6 +168,11 @@ impl RunWatch {
         self.stop.send_replace(shutdown);
         self.refused.send_replace(false);
         !shutdown
+    }
+
+    /// The present run; a connection remembers the one that it was made in.
+    pub(crate) fn number(&self) -> u64 {
+        self.lock().number
     }
 
     /// Sends `Closed` and shuts the gate.
@@ -275,14 +321,21 @@ impl RunWatch {
         self.lock().seen.received == 0
     }
 
-    /// The socket ended.
-    pub(crate) fn socket_ended(&self) {
-        self.intake.close();
+    /// The socket of a run ended. One that is noticed when the next run has begun says nothing about that one.
+    pub(crate) fn socket_ended(&self, number: u64) {
+        let state = self.lock();
+        if state.number == number {
+            self.intake.close();
+        }
     }
 
-    pub(crate) fn engine_hung_up(&self) {
-        self.lock().seen.hung_up = true;
-        self.intake.close();
+    /// The engine closed the socket of a run.
+    pub(crate) fn engine_hung_up(&self, number: u64) {
+        let mut state = self.lock();
+        if state.number == number {
+            state.seen.hung_up = true;
+            self.intake.close();
+        }
     }
 
     pub(crate) fn seen(&self) -> Observations {
@@ -296,5 +349,41 @@ impl RunWatch {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for RunWatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunWatch")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wacore_binary::builder::NodeBuilder;
+    use wharf_model::SystemEdges;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_late_end_of_a_socket_leaves_the_next_run_alone() {
+        let (events, _) = mpsc::unbounded_channel();
+        let watch = RunWatch::new(Arc::new(SystemEdges), events);
+        assert!(watch.begin());
+        let first = watch.number();
+        assert!(watch.begin());
+        watch.intake.live();
+        let message = NodeBuilder::new("message")
+            .attr("from", "15550000001@s.whatsapp.net")
+            .attr("id", "A")
+            .children([NodeBuilder::new("enc").build()])
+            .build();
+        watch.intake.arrived(&message.as_node_ref());
+        watch.socket_ended(first);
+        watch.engine_hung_up(first);
+        assert!(watch.intake.may_flush().await && !watch.seen().hung_up);
+        watch.engine_hung_up(watch.number());
+        assert!(!watch.intake.may_flush().await && watch.seen().hung_up);
     }
 }

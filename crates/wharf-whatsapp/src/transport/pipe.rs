@@ -20,6 +20,8 @@ struct Pipe {
     sink: Mutex<Option<SplitSink<Socket, Message>>>,
     stop: watch::Sender<bool>,
     run: Arc<RunWatch>,
+    /// Which of the runs this connection belongs to.
+    number: u64,
 }
 
 /// Starts reading; the engine gets the writing half and a channel.
@@ -32,12 +34,14 @@ pub(super) fn open(
     let (stop, stopped) = watch::channel(false);
     // The channel is empty: this cannot fail, and it must come before the first bytes.
     let _ = events.try_send(TransportEvent::Connected);
-    tokio::spawn(pump(stream, events, stopped, Arc::clone(&run)));
+    let number = run.number();
+    tokio::spawn(pump(stream, events, stopped, Arc::clone(&run), number));
     (
         Arc::new(Pipe {
             sink: Mutex::new(Some(sink)),
             stop,
             run,
+            number,
         }),
         receiver,
     )
@@ -46,6 +50,7 @@ pub(super) fn open(
 #[async_trait]
 impl Transport for Pipe {
     async fn send(&self, data: Bytes) -> Result<(), anyhow::Error> {
+        self.run.before_the_wire().await?;
         let mut sink = self.sink.lock().await;
         let sink = sink.as_mut().ok_or(SocketClosed)?;
         self.run.message_sent();
@@ -54,7 +59,7 @@ impl Transport for Pipe {
     }
 
     async fn disconnect(&self) {
-        self.run.engine_hung_up();
+        self.run.engine_hung_up(self.number);
         // The reader may be gone already.
         let _ = self.stop.send(true);
         if let Some(mut sink) = self.sink.lock().await.take() {
@@ -74,6 +79,7 @@ async fn pump(
     events: async_channel::Sender<TransportEvent>,
     mut stopped: watch::Receiver<bool>,
     run: Arc<RunWatch>,
+    number: u64,
 ) {
     let ending = run.stopped();
     tokio::pin!(ending);
@@ -106,7 +112,7 @@ async fn pump(
             },
         }
     };
-    run.socket_ended();
+    run.socket_ended(number);
     // Nobody listens any more when the engine hung up first.
     let _ = events.send(TransportEvent::Disconnected(reason)).await;
 }

@@ -34,6 +34,8 @@ const stanzas = new WeakMap();
 let socket;
 let open = newGate();
 let stopping = false;
+// What was sent, for recipients that ask for another copy. Without it Baileys lets them wait for ever.
+const sentMessages = new Map();
 
 start();
 const commands = createInterface({ input: process.stdin });
@@ -42,7 +44,12 @@ commands.on("line", (line) => obey(JSON.parse(line)));
 commands.on("close", stop);
 
 function start() {
-  socket = connect(chatUrl, { auth, emitOwnEvents: false, makeSignalRepository: reportingRepository });
+  socket = connect(chatUrl, {
+    auth,
+    emitOwnEvents: false,
+    makeSignalRepository: reportingRepository,
+    getMessage: async ({ id }) => sentMessages.get(id),
+  });
   const current = socket;
   current.ev.on("creds.update", saveCreds);
   current.ev.on("connection.update", (update) => connectionChanged(current, update));
@@ -127,6 +134,7 @@ async function obey(command) {
   try {
     await open.reached;
     const sent = await socket.sendMessage(to.includes("@") ? to : `${to}@s.whatsapp.net`, { text });
+    sentMessages.set(sent.key.id, sent.message);
     tell({ event: "sent", id: sent.key.id, to, text, at: Date.now() });
   } catch (failure) {
     tell({ event: "send_failed", to, text, error: String(failure?.message ?? failure) });

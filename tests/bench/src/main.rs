@@ -17,11 +17,12 @@ mod stanzas;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use measure::{Bench, accept, idle, linking, restart, send};
 use plan::Plan;
 use report::{Report, Section};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The text of every message.
 const TEXT: &str = "Your table for two is ready at eight; reply here if you need another time.";
@@ -68,26 +69,50 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    let report = local.block_on(&runtime, run(&arguments))?;
+    local.block_on(&runtime, async {
+        // What was started is killed when its value is dropped, so a stop has to come as an error and not as an end.
+        tokio::select! {
+            done = run(&arguments) => done,
+            stopped = stop() => stopped,
+        }
+    })
+}
+
+async fn stop() -> Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    bail!("stopped")
+}
+
+/// Prints what was measured, also when a later measurement failed; the page is written of a whole run only.
+async fn run(arguments: &Arguments) -> Result<()> {
+    let folder = tempfile::Builder::new().prefix("wharf-bench-").tempdir()?;
+    let bench = bench(arguments, folder.path())?;
+    let mut report = Report {
+        machine: machine::describe(&bench.wharf, &bench.folder)?,
+        sections: Vec::new(),
+    };
+    let outcome = measure_all(&bench, &arguments.only, &mut report).await;
     std::io::stdout().write_all(report::text(&report).as_bytes())?;
+    outcome?;
     if let Some(out) = &arguments.out {
         std::fs::write(out, report::page(&report)).with_context(|| format!("cannot write {}", out.display()))?;
     }
     Ok(())
 }
 
-async fn run(arguments: &Arguments) -> Result<Report> {
-    let folder = tempfile::Builder::new().prefix("wharf-bench-").tempdir()?;
-    let bench = bench(arguments, folder.path())?;
-    let machine = machine::describe(&bench.wharf, &bench.folder)?;
-    let mut sections = Vec::new();
+async fn measure_all(bench: &Bench, only: &[Measurement], report: &mut Report) -> Result<()> {
     for measurement in Measurement::value_variants() {
-        if arguments.only.is_empty() || arguments.only.contains(measurement) {
-            let section = section(&bench, *measurement).await;
-            sections.push(section.with_context(|| format!("measurement {measurement:?}"))?);
+        if only.is_empty() || only.contains(measurement) {
+            let section = section(bench, *measurement).await;
+            let section = section.with_context(|| format!("measurement {measurement:?}"))?;
+            report.sections.push(section);
         }
     }
-    Ok(Report { machine, sections })
+    Ok(())
 }
 
 fn bench(arguments: &Arguments, folder: &Path) -> Result<Bench> {

@@ -31,6 +31,10 @@ impl Wharf {
             .set("WHARF_API__RATE_PER_ADDRESS", "0")
             .set("WHARF_LOG__FILTER", "error");
         options.chat_url = Some(chat_url.to_owned());
+        if database.is_some() {
+            // With a database of its own there is no folder that a key could be made in.
+            options = options.set("WHARF_STORAGE__MASTER_KEY", &"5a".repeat(32));
+        }
         options.database_url = database;
         options.patience = PATIENCE;
         Self::start_with(options).await

@@ -26,7 +26,8 @@ pub async fn measure(bench: &Bench) -> Result<Section> {
         title: "(c) Accepting",
         method: format!(
             "Messages a second answered with 202, each with an `Idempotency-Key`, for {SESSIONS} sessions that are linked but \
-             disconnected, so that accepting alone is measured; {} s each. Under the rate: p50 / p99 of the answer.",
+             disconnected, so that accepting alone is measured; {} s each. Under each rate: p50 / p99 of the answer. SQLite \
+             with `synchronous=full`, PostgreSQL with `fsync` and `synchronous_commit`: both survive a loss of power.",
             bench.plan.load_for.as_secs()
         ),
         rows: Vec::new(),

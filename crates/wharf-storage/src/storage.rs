@@ -122,13 +122,13 @@ impl Storage {
     {
         match &self.inner.dialect {
             Dialect::Sqlite(sqlite) => submit(&sqlite.writes, queue, work, Until::Durable).await,
-            Dialect::Postgres(postgres) => postgres.write(queue, work).await,
+            Dialect::Postgres(postgres) => postgres.write(queue, work, Until::Durable).await,
         }
     }
 
     /// Runs a unit of work and answers once it is applied: every later unit sees what it wrote, and it is durable with
     /// the commit that follows at once. For notes that save work after a crash and promise nothing to anybody: one whose
-    /// commit fails is gone. On PostgreSQL this is [`Self::write`].
+    /// commit fails is gone. On PostgreSQL it is committed without waiting for the disk.
     ///
     /// # Errors
     /// The closure's own error, or a panic in it.
@@ -139,7 +139,7 @@ impl Storage {
     {
         match &self.inner.dialect {
             Dialect::Sqlite(sqlite) => submit(&sqlite.writes, queue, work, Until::Applied).await,
-            Dialect::Postgres(postgres) => postgres.write(queue, work).await,
+            Dialect::Postgres(postgres) => postgres.write(queue, work, Until::Applied).await,
         }
     }
 

@@ -46,6 +46,7 @@ macro_rules! conformance {
         ]);
         $crate::conformance!(@module $fresh, sessions, [
             a_session_reads_back_as_it_was_made,
+            any_text_can_be_stored,
             another_workspace_sees_nothing,
             each_state_keeps_its_own_time,
             a_replaced_owner_cannot_write,

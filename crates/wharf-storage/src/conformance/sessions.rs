@@ -68,6 +68,21 @@ pub async fn a_session_reads_back_as_it_was_made(subject: &Subject) {
     );
 }
 
+/// Strangers choose some texts; the character 0, which PostgreSQL has no room for, is no way to make a unit fail.
+pub async fn any_text_can_be_stored(subject: &Subject) {
+    let new = subject.new_session("a\0b \u{1f6a2}");
+    let (workspace, id) = (subject.workspace, new.id);
+    subject
+        .write(move |tx| Box::pin(async move { sessions::create(tx, &new).await }))
+        .await;
+    let stored = subject
+        .read(move |tx| Box::pin(sessions::get(tx, workspace, id)))
+        .await
+        .unwrap();
+    let name = stored.name;
+    assert!(name.starts_with('a') && name.ends_with("b \u{1f6a2}"), "{name:?}");
+}
+
 /// Not by id, not in lists, not for writing.
 pub async fn another_workspace_sees_nothing(subject: &Subject) {
     let (session, other) = (subject.session("mine").await, subject.other_workspace().await);

@@ -55,6 +55,10 @@ impl ToSql for Bound<'_> {
             Param::Null => Ok(IsNull::Yes),
             Param::Integer(number) if *ty == Type::INT8 => number.to_sql(ty, out),
             Param::Integer(number) if *ty == Type::INT4 => i32::try_from(number)?.to_sql(ty, out),
+            // A text of PostgreSQL cannot hold the character 0, which strangers may send: it stands as "unknown".
+            Param::Text(text) if <&str as ToSql>::accepts(ty) && text.contains('\0') => {
+                text.replace('\0', "\u{fffd}").to_sql(ty, out)
+            }
             Param::Text(text) if <&str as ToSql>::accepts(ty) => text.to_sql(ty, out),
             Param::Blob(bytes) if *ty == Type::BYTEA => bytes.to_sql(ty, out),
             Param::Integer(_) | Param::Text(_) | Param::Blob(_) => Err(format!("the statement wants a {ty}").into()),

@@ -1,7 +1,11 @@
 //! What stands for "there is only one writer" where units run side by side: locks that end with the transaction. On
 //! SQLite they are nothing.
 //!
-//! A unit that takes several takes them in the order of this list, so that no two wait for each other:
+//! A unit that takes several takes them in the order of this list, so that no two wait for each other. Should two do so
+//! all the same, PostgreSQL gives one up: that is [`StorageError::Contended`](crate::StorageError::Contended), and
+//! everybody who writes has a way to try again (the API's caller by its 503, an actor by its next look, the engine by a
+//! new client).
+//!
 //! 1. [`Lock::Keys`], [`Lock::Workspaces`]: rare.
 //! 2. [`Lock::Owned`] or [`Lock::Changed`] of one session: fenced writes of a session go on beside each other; what
 //!    reads to write, or replaces the owner, is alone.

@@ -250,6 +250,7 @@ pub(crate) async fn keep(
     mut owner: Owner,
     standing: Arc<Standing>,
     herald: Arc<Herald>,
+    on_loss: impl Fn() + Send,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut number = 1;
@@ -258,6 +259,7 @@ pub(crate) async fn keep(
             return;
         }
         standing.lost(Ownership::Lost);
+        on_loss();
         tracing::error!("The database is lost: nothing is written until it is there again and still ours");
         let (backend, since) = (owner.backend, owner.since.clone());
         drop(owner);

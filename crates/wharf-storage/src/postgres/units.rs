@@ -27,12 +27,15 @@ use crate::error::{OpenError, StorageError};
 use crate::lock::OwnerLock;
 use crate::seal::Keyring;
 use crate::unit::Queue;
+use crate::unit::job::Until;
 use crate::unit::tx::{Notes, ReadTx, Tx};
 
 /// Threads that speak to the server; the work is done over there.
 const WORKERS: usize = 2;
 
 const WRITE: &str = "begin";
+/// Later units see what such a unit wrote, and the next one that waits for the disk takes it along.
+const APPLY: &str = "begin; set local synchronous_commit = off";
 /// One snapshot for all statements of a read, and no way to write.
 const READ: &str = "begin isolation level repeatable read read only";
 
@@ -105,22 +108,31 @@ impl Postgres {
             config.durability,
             Arc::clone(&standing),
         );
+        let shared = Arc::new(Shared {
+            pool,
+            standing: Arc::clone(&standing),
+            herald: Arc::clone(&herald),
+            keyring: Arc::clone(keyring),
+        });
+        let lost = Arc::downgrade(&shared);
+        // What was connected under the lock that is lost is of no use any more.
+        let on_loss = move || {
+            if let Some(shared) = lost.upgrade() {
+                shared.pool.clear();
+            }
+        };
         let keep = tenure::keep(
             address.clone(),
             owner,
-            Arc::clone(&standing),
+            standing,
             Arc::clone(&herald),
+            on_loss,
             stopping.clone(),
         );
-        let tell = Arc::clone(&herald).serve(address, stopping);
+        let tell = herald.serve(address, stopping);
         let capacity = u32::try_from(config.queue_capacity.clamp(1, 1_000_000)).unwrap_or(1_000_000);
         Self {
-            shared: Arc::new(Shared {
-                pool,
-                standing,
-                herald,
-                keyring: Arc::clone(keyring),
-            }),
+            shared,
             places: std::array::from_fn(|_| Arc::new(Semaphore::new(capacity as usize))),
             runtime,
             capacity,
@@ -145,11 +157,15 @@ impl Postgres {
         [Purpose::SignalState, Purpose::Normal, Purpose::Read].map(|purpose| self.shared.pool.waiting(purpose))
     }
 
-    pub(crate) async fn write<T, F>(&self, queue: Queue, work: F) -> Result<T, StorageError>
+    pub(crate) async fn write<T, F>(&self, queue: Queue, work: F, until: Until) -> Result<T, StorageError>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, StorageError>> + Send + 'static,
     {
+        let begin = match until {
+            Until::Durable => WRITE,
+            Until::Applied => APPLY,
+        };
         let purpose = match queue {
             Queue::SignalState => Purpose::SignalState,
             Queue::Normal => Purpose::Normal,
@@ -158,7 +174,7 @@ impl Postgres {
         let shared = Arc::clone(&self.shared);
         // A task of its own: a caller that goes away does not cancel it.
         let unit = self.runtime.handle.spawn(async move {
-            let result = shared.write(purpose, work).await;
+            let result = shared.write(purpose, begin, work).await;
             drop(place);
             result
         });
@@ -232,14 +248,14 @@ impl Drop for Own {
 }
 
 impl Shared {
-    async fn write<T, F>(&self, purpose: Purpose, work: F) -> Result<T, StorageError>
+    async fn write<T, F>(&self, purpose: Purpose, begin: &'static str, work: F) -> Result<T, StorageError>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, StorageError>> + Send + 'static,
     {
         let lease = self.pool.lease(purpose).await?;
         let (mut connection, tenure) = (lease.connection, lease.tenure);
-        connection.begin(WRITE);
+        connection.begin(begin);
         let waiting = connection.waiting();
         let mut tx = Tx::new(Connection::Postgres(connection));
         // From here on, going away without a word closes the connection, and the server rolls back.

@@ -1,6 +1,6 @@
 //! Owns units of work: closures over a transaction, the queues they wait in and the threads that run them.
 //! Each promise is a case of the conformance suite.
-//! Never runs two units at once, never acknowledges before the commit is durable (unless the caller asked for less),
+//! On a file it never runs two units at once, never acknowledges before the commit is durable (unless the caller asked for less),
 //! never loses a queued unit because its caller went away.
 
 pub(crate) mod job;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_postgres::NoTls;
-use wharf_model::Network;
+use wharf_model::{Network, SessionId, SystemEdges};
+use wharf_storage::events::{self, EventFilter};
 use wharf_storage::{MasterKey, OpenError, Ownership, Queue, Storage, StorageConfig, StorageError, workspaces};
 use wharf_testkit::postgres::{Cluster, Flush, fresh_shared_database};
 
@@ -195,6 +196,92 @@ async fn a_unit_waits_over_a_short_absence() {
     let read = waiting.await.unwrap();
     assert!(matches!(read, Ok(true) | Err(StorageError::Unavailable(_))), "{read:?}");
     write(&storage).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_process_wakes_readers_and_senders() {
+    let url = fresh_shared_database();
+    let (config, _dir) = config(&url);
+    let storage = Storage::open(config).await.unwrap();
+    let client = raw(&url).await;
+    let session = SessionId::generate(&SystemEdges, &SystemEdges);
+    let mut nudges = storage.outbound_nudges();
+    // What is said before the first notification is heard is lost, as notifications may be.
+    while nudges.is_empty() {
+        let word = format!("outbound {session}");
+        client.query("select pg_notify('wharf', $1)", &[&word]).await.unwrap();
+    }
+    assert_eq!(nudges.recv().await.unwrap(), session);
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_told_of_is_found_by_looking() {
+    let url = fresh_shared_database();
+    let (config, _dir) = config(&url);
+    let storage = Storage::open(config).await.unwrap();
+    let workspace = storage.ensure_default_workspace().await.unwrap().id;
+    let client = raw(&url).await;
+    let insert = "insert into events (id, workspace_id, kind, data, created_at) values ($1, $2, 'message.sent', '', 0)";
+    client
+        .execute(insert, &[&&[1_u8; 16][..], &&workspace.as_bytes()[..]])
+        .await
+        .unwrap();
+    let mut changes = storage.changes();
+    loop {
+        changes.borrow_and_update();
+        let page = storage.read(move |tx| {
+            Box::pin(async move { events::read(tx, workspace, None, &EventFilter::default(), 10).await })
+        });
+        if !page.await.unwrap().events.is_empty() {
+            break;
+        }
+        changes.changed().await.unwrap();
+    }
+}
+
+/// A certificate for the loopback address, and a server that has it.
+fn encrypted_cluster() -> (Cluster, std::path::PathBuf) {
+    let cluster = Cluster::start(Flush::Off).unwrap();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = cluster.folder().join("certificate.pem");
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    cluster
+        .encrypt(&made.cert.pem(), &made.signing_key.serialize_pem())
+        .unwrap();
+    (cluster, certificate)
+}
+
+#[tokio::test]
+async fn connections_are_encrypted_and_checked_as_the_address_says() {
+    let (cluster, certificate) = encrypted_cluster();
+    let root = certificate.to_str().unwrap().replace('/', "%2F");
+    for (mode, encrypted) in [
+        ("disable".to_owned(), Some(false)),
+        ("prefer".to_owned(), Some(true)),
+        ("require".to_owned(), Some(true)),
+        (format!("verify-full&sslrootcert={root}"), Some(true)),
+        ("verify-full".to_owned(), None),
+    ] {
+        let url = cluster.fresh_database().unwrap();
+        let (config, _dir) = config(&format!("{url}?sslmode={mode}"));
+        let opened = Storage::open(config).await;
+        let Some(encrypted) = encrypted else {
+            assert!(matches!(opened, Err(OpenError::Unreachable(_))), "{mode}: {opened:?}");
+            continue;
+        };
+        let storage = opened.unwrap();
+        write(&storage).await.unwrap();
+        let sql =
+            "select count(*), count(*) filter (where s.ssl) from pg_stat_ssl s join pg_stat_activity a on a.pid = s.pid
+                       where a.datname = current_database() and a.application_name = 'wharf'";
+        let row = raw(&url).await.query_one(sql, &[]).await.unwrap();
+        let (all, with): (i64, i64) = (row.get(0), row.get(1));
+        assert!(
+            all >= 3 && with == if encrypted { all } else { 0 },
+            "{mode}: {with} of {all}"
+        );
+        storage.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

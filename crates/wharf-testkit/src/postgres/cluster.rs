@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -147,6 +147,25 @@ impl Cluster {
             &["start", "-w", "-D", &self.data(), "-l", &log, "-o", &options],
         )?;
         Ok(())
+    }
+
+    /// From here on connections may be encrypted, under this certificate and key (both PEM).
+    ///
+    /// # Errors
+    /// The files cannot be written, or the server refuses them.
+    pub fn encrypt(&self, certificate: &str, key: &str) -> Result<(), ClusterError> {
+        let data = PathBuf::from(self.data());
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let path = data.join(name);
+            fs::write(&path, text).map_err(ClusterError::Folder)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(ClusterError::Folder)?;
+            if let Some(user) = self.install.user() {
+                chown(&path, Some(user.uid), Some(user.gid)).map_err(ClusterError::Folder)?;
+            }
+        }
+        self.sql("alter system set ssl = on")?;
+        self.stop()?;
+        self.start_again()
     }
 
     fn initialise(&self, flush: Flush) -> Result<(), ClusterError> {

@@ -7,7 +7,8 @@ const OPENING: &str = "# Benchmarks
 Written by `make bench`; do not edit. It measures Wharf beside the least that a gateway on Baileys is
 (`tests/baileys/gateway.mjs`: Node, express, `@whiskeysockets/baileys` 7.0.0-rc14, multi-file auth behind the key cache
 of its own example), in the same run, against the same simulated network (`wharf-sandbox`), at the same depth. That program
-stores nothing about a message, flushes nothing to disk and retries nothing; Wharf commits every message, its events and its signal state durably before it goes on.
+stores nothing about a message, flushes nothing to disk and retries nothing; Wharf commits every message, its events and
+its signal state durably before it goes on.
 
 Gateway, sandbox and load generator are processes of their own and share the machine's cores. The sandbox really
 decrypts every message. That something is fast here says nothing about the real network: WhatsApp's own limits are far

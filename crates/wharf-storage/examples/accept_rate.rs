@@ -2,7 +2,7 @@
 //! event, stored answer), sealing included. Prints the rate with the latency of one lone commit, without which rates of
 //! different disks cannot be compared.
 //!
-//! `cargo run --profile demo --example accept_rate -p wharf-storage -- [callers] [seconds] [dir]`
+//! `cargo run --profile demo --example accept_rate -p wharf-storage -- [callers] [seconds] [dir] [postgres://...]`
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
 use std::error::Error;
@@ -15,7 +15,9 @@ use wharf_model::{
 };
 use wharf_storage::idempotency::{self, Answer, IdempotencyKey};
 use wharf_storage::messages::{self, OutboundDraft};
-use wharf_storage::{Queue, SessionKeys, Storage, StorageConfig, StorageError, WorkspaceKeys, events, sessions};
+use wharf_storage::{
+    MasterKey, Queue, SessionKeys, Storage, StorageConfig, StorageError, WorkspaceKeys, events, sessions,
+};
 
 #[derive(Clone)]
 struct Target {
@@ -33,13 +35,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dir = arguments
         .next()
         .map_or_else(|| std::env::temp_dir().join("wharf-accept-rate"), PathBuf::from);
+    let url = arguments.next();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
-    runtime.block_on(measure(callers, Duration::from_secs(seconds), dir))
+    runtime.block_on(measure(callers, Duration::from_secs(seconds), dir, url))
 }
 
-async fn measure(callers: usize, time: Duration, dir: PathBuf) -> Result<(), Box<dyn Error>> {
+async fn measure(callers: usize, time: Duration, dir: PathBuf, url: Option<String>) -> Result<(), Box<dyn Error>> {
     let _ = std::fs::remove_dir_all(&dir);
-    let target = prepare(&dir).await?;
+    let target = prepare(&dir, url).await?;
     let lone = lone_commits(&target).await?;
     let started = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
@@ -86,8 +89,13 @@ async fn lone_commits(target: &Target) -> Result<Duration, StorageError> {
     Ok(started.elapsed() / 200)
 }
 
-async fn prepare(dir: &std::path::Path) -> Result<Target, Box<dyn Error>> {
-    let storage = Storage::open(StorageConfig::new(dir, Network::Sandbox)).await?;
+async fn prepare(dir: &std::path::Path, url: Option<String>) -> Result<Target, Box<dyn Error>> {
+    let config = StorageConfig {
+        master_key: url.as_ref().map(|_| MasterKey::from_bytes([1; 32])),
+        url,
+        ..StorageConfig::new(dir, Network::Sandbox)
+    };
+    let storage = Storage::open(config).await?;
     let workspace = storage.ensure_default_workspace().await?.id;
     let id = SessionId::generate(&SystemEdges, &SystemEdges);
     let (keys, rows) = storage.new_session_keys(id)?;

@@ -15,7 +15,7 @@ decrypts every message. That something is fast here says nothing about the real 
 below these rates, and Wharf's pacing, which keeps to them, is opened for the measurement.
 
 ```sh
-make bench                            # everything; about half an hour
+make bench                            # everything; about an hour
 cargo xtask bench --only c,d --quick  # parts, with small numbers
 ```
 ";

@@ -223,7 +223,10 @@ pub async fn find_by_whatsapp_id(
         " from messages where session_id = $1 and whatsapp_id = $2 and direction = 'outbound' and created_at >= $3"
     );
     let rows = tx.query(sql, params![&session, whatsapp_id, since]).await?;
-    let rows = rows.into_iter().map(|mut row| read(&mut row)).collect::<Result<Vec<_>, _>>()?;
+    let rows = rows
+        .into_iter()
+        .map(|mut row| read(&mut row))
+        .collect::<Result<Vec<_>, _>>()?;
     // The highest `seq`, for the reason told at `newest`.
     Ok(rows.into_iter().max_by_key(|(seq, _)| *seq).map(|(_, message)| message))
 }

@@ -67,6 +67,13 @@ impl Ledger {
         let Some(advance) = advance else { return Ok(false) };
         let message = messages::get(tx, self.workspace, advance.id).await?;
         let message = message.ok_or(StorageError::NotFound("message"))?;
+        if messages::implies_sent(advance.from, step.to) {
+            let sent = Step {
+                to: MessageStatus::Sent,
+                ..step.clone()
+            };
+            self.tell(tx, &message, &sent).await?;
+        }
         self.tell(tx, &message, step).await?;
         if message.lane == Some(Lane::Otp) && is_end_of_otp(step.to) {
             messages::wipe_body(tx, self.session, advance.id).await?;

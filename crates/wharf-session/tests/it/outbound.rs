@@ -74,7 +74,16 @@ async fn receipts_in_any_order_never_take_a_status_back() {
     world.until_sent(next.id, MessageStatus::Sent).await;
     let view = world.message(message.id).await;
     assert_eq!(view.status, MessageStatus::Read);
-    assert_eq!(view.timeline.len(), 3);
+    // The receipt proves what the ack would have said.
+    let steps: Vec<_> = view.timeline.iter().map(|entry| entry.status.as_str()).collect();
+    assert_eq!(steps, ["queued", "sending", "sent", "read"]);
+    let kinds = world.kinds().await;
+    let first_kinds: Vec<_> = kinds
+        .into_iter()
+        .filter(|kind| kind.starts_with("message."))
+        .take(3)
+        .collect();
+    assert_eq!(first_kinds, ["message.queued", "message.sent", "message.read"]);
 }
 
 #[tokio::test]

@@ -22,5 +22,6 @@ pub use pace::{
 };
 pub use row::{Message, OpenMessage, TimelineEntry};
 pub use status::{
-    Advance, advance, advance_by_whatsapp_id, cancel, expire_due, expire_in_flight, find_by_whatsapp_id, wipe_body,
+    Advance, advance, advance_by_whatsapp_id, cancel, expire_due, expire_in_flight, find_by_whatsapp_id, implies_sent,
+    wipe_body,
 };

@@ -106,8 +106,21 @@ async fn step(
     if changed == 0 {
         return Ok(None);
     }
+    if implies_sent(from, to) {
+        append_timeline(tx, id, MessageStatus::Sent, at, None).await?;
+    }
     append_timeline(tx, id, to, at, code).await?;
     Ok(Some(Advance { id, from, to }))
+}
+
+/// A receipt that overtakes the server's ack proves it: the step that it skips is taken with it, so that whoever waits
+/// for `sent` sees it.
+pub const fn implies_sent(from: MessageStatus, to: MessageStatus) -> bool {
+    matches!(from, MessageStatus::Queued | MessageStatus::Sending)
+        && matches!(
+            to,
+            MessageStatus::Delivered | MessageStatus::Read | MessageStatus::Played
+        )
 }
 
 pub(crate) async fn append_timeline(

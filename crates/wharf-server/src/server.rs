@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::serve::ListenerExt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -193,6 +194,18 @@ fn outcome(end: Drain, healthy: bool) -> Outcome {
 fn set_no_delay(stream: &mut tokio::net::TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "TCP_NODELAY was refused for a connection");
+    }
+}
+
+/// A thousand sessions are a thousand sockets; many systems allow a process 1,024 files unless it asks for more.
+pub fn raise_open_files() {
+    let allowed = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: allowed.maximum,
+        ..allowed
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(error = %error, "the number of open files cannot be raised");
     }
 }
 

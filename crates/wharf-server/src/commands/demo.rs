@@ -33,6 +33,7 @@ pub async fn run(context: &Context, options: &Serve) -> Result<Outcome> {
     let settings = settings(context, options)?;
     logging::start(&settings.log.quiet(), wharf_whatsapp::log_filter_directives())?;
     server::warn(&settings);
+    server::raise_open_files();
     let signals = StopSignals::listen()?;
     let storage = server::open_storage(&settings).await?;
     let listener = server::bind(settings.listen).await?;

@@ -54,4 +54,5 @@ fn announce(settings: &Settings, url: &str) {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, url, network = %server::NETWORK, dir = %settings.dir.display(), "wharf serves");
     server::warn(settings);
+    server::raise_open_files();
 }

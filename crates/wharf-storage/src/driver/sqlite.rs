@@ -207,6 +207,8 @@ pub(crate) fn from_sqlite(error: rusqlite::Error) -> StorageError {
     match code {
         ErrorCode::DiskFull => StorageError::Full(Arc::new(error)),
         ErrorCode::ReadOnly => StorageError::ReadOnly(Arc::new(error)),
+        // A disk that fails, or that the system made read-only under an open file.
+        ErrorCode::SystemIoFailure => StorageError::Unavailable(Arc::new(error)),
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StorageError::Corrupt(Arc::new(error)),
         ErrorCode::ConstraintViolation if is_unique(&error) => StorageError::Conflict {
             constraint: columns(&error),
@@ -244,5 +246,22 @@ fn columns(error: &rusqlite::Error) -> String {
             .map_or(text.as_str(), |(_, columns)| columns)
             .to_owned(),
         _ => "key".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_that_takes_no_writes_is_an_outage_and_no_fault_of_ours() {
+        let seen = |code| from_sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        assert!(matches!(seen(ffi::SQLITE_IOERR_WRITE), StorageError::Unavailable(_)));
+        assert!(matches!(seen(ffi::SQLITE_IOERR_FSYNC), StorageError::Unavailable(_)));
+        assert!(matches!(seen(ffi::SQLITE_FULL), StorageError::Full(_)));
+        assert!(matches!(seen(ffi::SQLITE_READONLY), StorageError::ReadOnly(_)));
+        assert!(matches!(seen(ffi::SQLITE_MISUSE), StorageError::Internal(_)));
     }
 }

@@ -24,6 +24,13 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// Slow from the start.
+    pub fn with_gap(gap: Duration) -> Self {
+        let pace = Self::default();
+        pace.slow_down(gap);
+        pace
+    }
+
     /// Each caller pauses this long between two calls.
     pub fn slow_down(&self, gap: Duration) {
         let gap = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);

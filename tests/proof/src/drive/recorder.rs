@@ -47,6 +47,8 @@ struct Inner {
     heard: HashSet<String>,
     /// The accounts' numbers, and the devices of the sessions.
     devices: HashMap<String, u64>,
+    /// How often each session's device logged in.
+    logins: HashMap<String, usize>,
 }
 
 impl Recorder {
@@ -67,6 +69,7 @@ impl Recorder {
                 unheard: HashSet::new(),
                 heard: HashSet::new(),
                 devices: HashMap::new(),
+                logins: HashMap::new(),
             }),
             calls: AtomicU64::new(0),
             accepted: AtomicUsize::new(0),
@@ -186,7 +189,12 @@ impl Recorder {
             Observed::Decrypted(_) => {
                 self.traffic.fetch_add(1, Ordering::Relaxed);
             }
-            Observed::Login(_) | Observed::Closed(_) => {}
+            Observed::Login(login) => {
+                if let Some(phone) = login.phone.as_ref().filter(|_| login.refused.is_none()) {
+                    *inner.logins.entry(phone.clone()).or_default() += 1;
+                }
+            }
+            Observed::Lost(_) | Observed::Closed(_) => {}
         }
         inner.recording.observations.push(observation);
         inner.files.line(Part::Stanzas, line)
@@ -254,6 +262,11 @@ impl Recorder {
     pub fn waiting(&self) -> (usize, usize) {
         let inner = self.lock();
         (inner.unsent.len(), inner.unheard.len())
+    }
+
+    /// How often a device of this account logged in, as far as the sandbox's log was read.
+    pub fn logins(&self, phone: &str) -> usize {
+        self.lock().logins.get(phone).copied().unwrap_or_default()
     }
 
     /// How many events were followed.

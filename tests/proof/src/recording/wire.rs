@@ -21,6 +21,8 @@ pub struct Observation {
 pub enum Observed {
     /// A stanza on a connection.
     Stanza(Stanza),
+    /// A stanza that a fault took away: it never arrived.
+    Lost(Stanza),
     /// A virtual phone's attempt to decrypt one copy.
     Decrypted(Decryption),
     /// A login and how it went.

@@ -27,6 +27,8 @@ impl Wharf {
     pub async fn start(binary: &Path, folder: &Path, chat_url: &str, database: Option<String>) -> Result<Self> {
         let mut options = WharfOptions::new(binary, folder)
             .set("WHARF_PACING__UNSAFE_OPEN", "true")
+            // As many as the largest load has callers: its numbers are to show the gateway, not this limit.
+            .set("WHARF_SESSION__IN_FLIGHT", "64")
             .set("WHARF_API__RATE_PER_KEY", "0")
             .set("WHARF_API__RATE_PER_ADDRESS", "0")
             .set("WHARF_LOG__FILTER", "error");

@@ -1,4 +1,5 @@
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use reqwest::{Method, RequestBuilder};
@@ -222,9 +223,20 @@ async fn a_limited_key_sees_the_events_of_its_sessions_only() {
         })
         .await;
     let get = |path: String| app.anonymous(Method::GET, &path).bearer_auth(&key).send();
-    let events = json_of(get("/api/events".to_owned()).await.unwrap(), 200).await;
-    let events = events["data"].as_array().unwrap();
-    assert!(!events.is_empty() && events.iter().all(|event| event["session_id"] == own.as_str()));
+    let readable = async {
+        loop {
+            let page = json_of(get("/api/events".to_owned()).await.unwrap(), 200).await;
+            let events = page["data"].as_array().unwrap().clone();
+            if !events.is_empty() {
+                return events;
+            }
+        }
+    };
+    // On PostgreSQL an event can be read once no transaction runs that began before it.
+    let events = tokio::time::timeout(Duration::from_secs(20), readable)
+        .await
+        .expect("the events of the key's own session never came");
+    assert!(events.iter().all(|event| event["session_id"] == own.as_str()));
     problem(
         get(format!("/api/events?session_id={other}")).await.unwrap(),
         404,

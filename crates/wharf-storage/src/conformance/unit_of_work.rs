@@ -61,6 +61,13 @@ impl Held {
         Self(units)
     }
 
+    /// Gives one writer back.
+    async fn release_one(&mut self) {
+        let (release, unit) = self.0.pop().unwrap();
+        drop(release);
+        unit.await.unwrap().unwrap();
+    }
+
     async fn release(self) {
         let (held, units): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
         drop(held);
@@ -190,7 +197,7 @@ pub async fn a_caller_that_goes_away_does_not_cancel_its_queued_unit(subject: &S
 
 /// The engine waits for signal state with its session map locked.
 pub async fn signal_state_is_served_before_what_waited_longer(subject: &Subject) {
-    let held = Held::hold(subject).await;
+    let mut held = Held::hold(subject).await;
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut tasks: Vec<tokio::task::JoinHandle<_>> = Vec::new();
     for (name, queue) in [("normal", Queue::Normal), ("signal", Queue::SignalState)] {
@@ -209,6 +216,11 @@ pub async fn signal_state_is_served_before_what_waited_longer(subject: &Subject)
     }
     // The urgent one waits as well, or has found a connection that is kept for its like.
     while subject.storage.queue_depths().signal_state != 1 && !tasks[1].is_finished() {
+        tokio::task::yield_now().await;
+    }
+    // One writer is free and both want it; the others stay held, so that nobody else can serve the second at once.
+    held.release_one().await;
+    while order.lock().unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
     held.release().await;
@@ -276,7 +288,8 @@ pub async fn nobody_wakes_for_a_unit_that_was_rolled_back(subject: &Subject) {
         })
         .await;
     assert!(undone.is_err());
-    assert!(!changes.has_changed().unwrap());
+    // On a server whoever reads the log is also woken when a connection is made anew: there is nothing to read then.
+    assert!(subject.storage.writers() > 1 || !changes.has_changed().unwrap());
     assert!(nudges.try_recv().is_err());
 }
 

@@ -23,6 +23,8 @@ pub struct Scenario {
 pub(super) enum Fault {
     /// Rules of the sandbox.
     Network(Vec<Rule>),
+    /// Rules of the sandbox that take away what comes again on the next connection only; it follows.
+    Losses(Vec<Rule>),
     /// The database server is stopped and started again.
     DatabaseStops,
     /// The database server is killed and recovers.
@@ -79,6 +81,7 @@ fn network() -> Vec<Scenario> {
     let ack = json!({ "tag": "ack", "attrs": { "class": "message" } });
     let message = json!("message");
     let rules = |name, rules: Vec<Rule>, short| scenario(name, Fault::Network(rules), short);
+    let losses = |name, rules: Vec<Rule>| scenario(name, Fault::Losses(rules), false);
     vec![
         rules(
             "connections drop at messages",
@@ -116,21 +119,12 @@ fn network() -> Vec<Scenario> {
             vec![Rule::at("to_client", &ack, &json!({ "type": "lose" }), 0.05, WINDOW)],
             true,
         ),
-        rules(
+        losses(
             "messages and receipts are lost on the way in",
             vec![
                 Rule::at("to_client", &message, &json!({ "type": "lose" }), 0.05, WINDOW),
                 Rule::at("to_client", &json!("receipt"), &json!({ "type": "lose" }), 0.05, WINDOW),
-                // What was lost comes again on the next connection.
-                Rule::at(
-                    "from_client",
-                    &json!("receipt"),
-                    &json!({ "type": "drop_connection" }),
-                    0.02,
-                    WINDOW * 2,
-                ),
             ],
-            false,
         ),
         rules(
             "the server says 503",

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::json;
 use tokio::time::Instant;
 use wharf_testkit::process::Wharf;
 
 use super::clock::fake_clock;
 use super::disk::{read_only_switch, small_disk};
+use super::network::Rule;
 use super::scenario::{Fault, Scenario};
 use crate::check::{Report, check};
 use crate::drive::{Dialect, Follower, Load, Pace, Progress, Stage, StageOptions, finish, now, settle};
@@ -188,6 +190,11 @@ impl Scene {
                     let mended = self.begin("the network is broken");
                     self.all_back(&mended).await?;
                 }
+            }
+            Fault::Losses(rules) => {
+                self.break_the_network(rules).await?;
+                self.break_the_network(&[Rule::now(&json!({ "type": "drop_connection" }))])
+                    .await?;
             }
             Fault::DatabaseStops => self.stop_the_database().await?,
             Fault::DatabaseCrashes => self.crash_the_database().await?,

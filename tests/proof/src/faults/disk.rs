@@ -16,6 +16,17 @@ use crate::drive::Database;
 const ROOM: &str = "size=96m";
 const SHIM: &str = include_str!("../../shim/read-only-disk.c");
 
+/// What Wharf sees of a server without room: every statement that would make a table grow fails with 53100. The server's
+/// own folder stays as it is, because nobody but root could make that a file system of its own.
+const NO_ROOM: &str = "do $$ declare name text; begin
+    create function proof_no_room() returns trigger language plpgsql as
+        'begin raise exception using errcode = ''53100'', message = ''no space left on device''; end';
+    for name in select tablename from pg_tables where schemaname = 'public' loop
+        execute format('create trigger proof_no_room before insert or update on public.%I
+                        for each statement execute function proof_no_room()', name);
+    end loop; end $$";
+const ROOM_AGAIN: &str = "drop function proof_no_room() cascade";
+
 /// What starts Wharf on a small file system of its own.
 ///
 /// # Errors
@@ -92,25 +103,39 @@ pub(super) fn read_only_switch(folder: &Path) -> Result<Switch> {
     })
 }
 
+/// A disk without room, and what makes room again.
+enum Full {
+    /// What fills it.
+    Filler(PathBuf),
+    /// The database whose server refuses to grow.
+    Refusal(String),
+}
+
 impl Scene {
     pub(super) async fn fill_the_disk(&mut self) -> Result<()> {
-        match &self.stage.database {
-            Database::Sqlite => {}
-            Database::Postgres { .. } => bail!(
-                "a full disk under PostgreSQL cannot be had here: its folder would have to be a file system of its own"
-            ),
-        }
-        let dir = self.stage.wharf.dir.clone();
-        // As the process sees it: the file system is mounted in its namespace alone.
-        let root = PathBuf::from(format!("/proc/{}/root", self.wharf()?.id()));
-        let inside = root.join(dir.strip_prefix("/").unwrap_or(&dir));
-        let filler = inside.join("filler");
         let began = self.begin("the disk is full");
-        fill(&filler)?;
+        let full = self.fill()?;
         self.not_ready(&began).await?;
         self.work_for(self.window).await?;
-        fs::remove_file(&filler).context("the filler cannot be removed")?;
+        match full {
+            Full::Filler(path) => fs::remove_file(path).context("the filler cannot be removed")?,
+            Full::Refusal(database) => self.cluster()?.sql_in(&database, ROOM_AGAIN)?,
+        }
         self.end(began).await
+    }
+
+    fn fill(&self) -> Result<Full> {
+        if let Database::Postgres { cluster, url } = &self.stage.database {
+            let database = url.rsplit('/').next().unwrap_or_default().to_owned();
+            cluster.sql_in(&database, NO_ROOM)?;
+            return Ok(Full::Refusal(database));
+        }
+        let dir = &self.stage.wharf.dir;
+        // As the process sees it: the file system is mounted in its namespace alone.
+        let root = PathBuf::from(format!("/proc/{}/root", self.wharf()?.id()));
+        let filler = root.join(dir.strip_prefix("/").unwrap_or(dir)).join("filler");
+        fill(&filler)?;
+        Ok(Full::Filler(filler))
     }
 
     pub(super) async fn forbid_writing(&mut self) -> Result<()> {

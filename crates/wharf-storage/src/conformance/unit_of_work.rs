@@ -214,8 +214,9 @@ pub async fn signal_state_is_served_before_what_waited_longer(subject: &Subject)
             queued(subject, 0, 1).await;
         }
     }
-    // The urgent one waits as well, or has found a connection that is kept for its like.
-    while subject.storage.queue_depths().signal_state != 1 && !tasks[1].is_finished() {
+    // The one writer is held, and the urgent one waits as well; a server keeps connections for its like.
+    let kept = subject.storage.writers() > 1;
+    while !tasks[1].is_finished() && (kept || subject.storage.queue_depths().signal_state != 1) {
         tokio::task::yield_now().await;
     }
     // One writer is free and both want it; the others stay held, so that nobody else can serve the second at once.

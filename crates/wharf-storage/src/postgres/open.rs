@@ -125,7 +125,11 @@ async fn inspect(
     place: PathBuf,
     known: &[Migration],
 ) -> Result<(), OpenError> {
-    let foreign = |_| OpenError::Foreign(place.clone());
+    // Tables that do not answer as ours do are somebody else's; a connection that broke says nothing about them.
+    let foreign = |error| match error {
+        StorageError::Unavailable(_) => database(error),
+        _ => OpenError::Foreign(place.clone()),
+    };
     compare(&migrate::applied(client).await.map_err(foreign)?, known, |migration| {
         migration.postgres
     })?;

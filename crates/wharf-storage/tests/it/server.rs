@@ -30,10 +30,12 @@ async fn raw(url: &str) -> tokio_postgres::Client {
     client
 }
 
-/// Ends the connection that holds the owner's lock, as a network that breaks does.
+/// Ends the connection that holds the owner's lock, as a network that breaks does. The server's other databases are other
+/// tests'.
 async fn end_owner(client: &tokio_postgres::Client) {
     let sql = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock'
-                   and granted and objid = 1";
+                   and granted and objid = 1
+                   and database = (select oid from pg_database where datname = current_database())";
     assert_eq!(client.query(sql, &[]).await.unwrap().len(), 1);
 }
 
@@ -306,7 +308,8 @@ async fn who_lost_the_database_to_another_writes_nothing_more() {
     let (rival, client) = (raw(&url).await, raw(&url).await);
     let lock = async { rival.query("select pg_advisory_lock($1)", &[&OWNER]).await.unwrap() };
     let lose = async {
-        let waits = "select 1 from pg_locks where locktype = 'advisory' and not granted";
+        let waits = "select 1 from pg_locks where locktype = 'advisory' and not granted
+                         and database = (select oid from pg_database where datname = current_database())";
         while client.query(waits, &[]).await.unwrap().is_empty() {}
         end_owner(&client).await;
     };
@@ -319,7 +322,8 @@ async fn who_lost_the_database_to_another_writes_nothing_more() {
     let next = Storage::open(next_config).await.unwrap();
     write(&next).await.unwrap();
     // Not one connection of the first is left.
-    let sql = "select 1 from pg_locks where locktype = 'advisory' and granted and objid = 2 and pid not in
+    let sql = "select 1 from pg_locks where locktype = 'advisory' and granted and objid = 2
+                   and database = (select oid from pg_database where datname = current_database()) and pid not in
                    (select pid from pg_stat_activity where backend_start > now() - interval '1 minute')";
     assert!(client.query(sql, &[]).await.unwrap().is_empty());
     let refused = storage

@@ -1,6 +1,6 @@
 //! Accepted messages on their way.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::index::{Accepted, Index, rank, status_of};
 use crate::recording::Millis;
@@ -78,7 +78,7 @@ fn told<'a>(index: &'a Index<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {
 }
 
 pub(super) fn nothing_else_is_on_the_wire(index: &Index<'_>) -> Vec<String> {
-    let mut faults = Vec::new();
+    let mut faults = unread(index);
     for decryption in &index.decryptions {
         let Some(text) = &decryption.text else { continue };
         let Some(asked) = index.by_text.get(text.as_str()) else {
@@ -111,6 +111,32 @@ pub(super) fn nothing_else_is_on_the_wire(index: &Index<'_>) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Messages on the wire whose recipient never read what they say.
+fn unread(index: &Index<'_>) -> Vec<String> {
+    let read: HashSet<(&str, &str, Option<&str>)> = index
+        .decryptions
+        .iter()
+        .map(|decryption| {
+            (
+                decryption.phone.as_str(),
+                decryption.id.as_str(),
+                decryption.text.as_deref(),
+            )
+        })
+        .collect();
+    let sent = index
+        .accepted
+        .values()
+        .filter(|accepted| !index.wire_of(accepted).is_empty());
+    let missing = sent.filter(|accepted| {
+        let request = accepted.request;
+        !read.contains(&(request.to.as_str(), accepted.whatsapp_id, Some(request.text.as_str())))
+    });
+    missing
+        .map(|accepted| format!("{} read nothing of {}", accepted.request.to, name(accepted)))
+        .collect()
 }
 
 /// Two calls at the same time have no order. One that was asked for after the other was accepted comes after it.

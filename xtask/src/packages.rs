@@ -21,8 +21,11 @@ pub fn install() -> Result<()> {
     if !has_venv() {
         missing.push("python3-venv");
     }
-    if !has_postgres() {
+    if !any_in("/usr/lib/postgresql", "bin/initdb") {
         missing.push("postgresql");
+    }
+    if !any_in("/usr/lib", "faketime/libfaketime.so.1") {
+        missing.push("libfaketime");
     }
     if missing.is_empty() {
         report("nothing is missing");
@@ -37,12 +40,10 @@ pub fn install() -> Result<()> {
     shell(apt.env("DEBIAN_FRONTEND", "noninteractive")).context(told)
 }
 
-/// Debian puts each major release into a folder of its own.
-fn has_postgres() -> bool {
-    let releases = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    releases
-        .into_iter()
-        .any(|release| release.path().join("bin/initdb").exists())
+/// Debian puts each major release of PostgreSQL, and each architecture's libraries, into a folder of its own.
+fn any_in(folder: &str, file: &str) -> bool {
+    let folders = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    folders.into_iter().any(|found| found.path().join(file).exists())
 }
 
 fn has_venv() -> bool {

@@ -61,15 +61,18 @@ pub struct Binaries {
 impl Binaries {
     /// Builds them.
     pub fn build(profile: &str) -> Result<Self> {
-        let cargo = |arguments: &[&str]| {
-            shell(
-                Command::new(env!("CARGO"))
-                    .args(["build", "--profile", profile])
-                    .args(arguments),
-            )
-        };
-        cargo(&["--package", "wharf-server", "--features", "sandbox"])?;
-        cargo(&["--package", "wharf-sandbox"])?;
+        // In one command: built one after the other they would choose other features, and compile everything twice.
+        shell(Command::new(env!("CARGO")).args([
+            "build",
+            "--profile",
+            profile,
+            "--package",
+            "wharf-server",
+            "--package",
+            "wharf-sandbox",
+            "--features",
+            "wharf-server/sandbox",
+        ]))?;
         let folder = match profile {
             "dev" => "debug",
             // Cargo puts both into one folder.

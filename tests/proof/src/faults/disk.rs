@@ -18,14 +18,22 @@ const SHIM: &str = include_str!("../../shim/read-only-disk.c");
 
 /// What Wharf sees of a server without room: every statement that would make a table grow fails with 53100. The server's
 /// own folder stays as it is, because nobody but root could make that a file system of its own.
+/// One table at a time, each in a transaction of its own: all of them at once would deadlock with Wharf's.
 const NO_ROOM: &str = "do $$ declare name text; begin
     create function proof_no_room() returns trigger language plpgsql as
         'begin raise exception using errcode = ''53100'', message = ''no space left on device''; end';
+    commit;
     for name in select tablename from pg_tables where schemaname = 'public' loop
         execute format('create trigger proof_no_room before insert or update on public.%I
                         for each statement execute function proof_no_room()', name);
+        commit;
     end loop; end $$";
-const ROOM_AGAIN: &str = "drop function proof_no_room() cascade";
+const ROOM_AGAIN: &str = "do $$ declare name text; begin
+    for name in select tablename from pg_tables where schemaname = 'public' loop
+        execute format('drop trigger proof_no_room on public.%I', name);
+        commit;
+    end loop;
+    drop function proof_no_room(); end $$";
 
 /// What starts Wharf on a small file system of its own.
 ///

@@ -113,9 +113,6 @@ pub enum OpenError {
     /// A second start.
     #[error("another wharf is using {0}")]
     Locked(PathBuf),
-    /// This is not made for PostgreSQL yet.
-    #[error("PostgreSQL is not supported here yet")]
-    PostgresUnsupported,
     /// The address of a database server is not understood. The address itself is a secret.
     #[error("the database address cannot be used: {0}")]
     BadAddress(&'static str),

@@ -25,6 +25,8 @@ pub struct Recorder {
     /// Messages of the sessions on the wire so far.
     wire: AtomicUsize,
     inbound: AtomicUsize,
+    /// Copies that the companion decrypted so far.
+    read: AtomicUsize,
     /// Observations that are no upkeep: the network is quiet while it does not grow.
     traffic: AtomicU64,
 }
@@ -75,6 +77,7 @@ impl Recorder {
             accepted: AtomicUsize::new(0),
             wire: AtomicUsize::new(0),
             inbound: AtomicUsize::new(0),
+            read: AtomicUsize::new(0),
             traffic: AtomicU64::new(0),
         })
     }
@@ -206,6 +209,9 @@ impl Recorder {
         match parsed {
             Ok(parsed) => {
                 self.traffic.fetch_add(1, Ordering::Relaxed);
+                if parsed.event == "message" {
+                    self.read.fetch_add(1, Ordering::Relaxed);
+                }
                 self.add(Part::Peer, parsed, |recording| &mut recording.peer);
             }
             Err(error) => self.break_off(format!("not a line of the companion: {error}")),
@@ -251,6 +257,11 @@ impl Recorder {
     /// Messages sent to sessions so far.
     pub fn inbound_count(&self) -> usize {
         self.inbound.load(Ordering::Relaxed)
+    }
+
+    /// Copies that the companion decrypted so far.
+    pub fn read_count(&self) -> usize {
+        self.read.load(Ordering::Relaxed)
     }
 
     /// Grows with everything that is no upkeep.

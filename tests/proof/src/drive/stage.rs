@@ -182,13 +182,19 @@ impl Stage {
         Ok((stage, wharf, cursor))
     }
 
-    /// Every session and the companion say one thing to each other, one after the other. Baileys loses messages when
-    /// both sides open a session to each other at the same moment, killed or not; from here on it listens.
+    /// Every session and the companion say one thing to each other, one after the other: Baileys answers only when it
+    /// has read. It loses messages when both sides open a session to each other at the same moment, killed or not; from
+    /// here on it listens.
     async fn greet(&mut self, wharf: &Wharf) -> Result<()> {
         let callers = self.callers(wharf, 0, 1);
         for session in &self.sessions {
+            let read = self.recorder.read_count();
             Load::say(&callers, session, &self.companion).await;
-            self.quiet("the companion is greeted").await?;
+            until("the companion reads its greeting", LINKING, || async {
+                Ok((self.recorder.read_count() > read).then_some(()))
+            })
+            .await?;
+            self.quiet("the feed tells the greeting").await?;
             let line =
                 json!({ "send": { "to": session.device.phone, "text": format!("greetings to {}", session.id) } });
             let before = self.recorder.inbound_count();

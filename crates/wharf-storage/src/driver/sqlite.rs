@@ -30,6 +30,9 @@ impl SqliteConnection {
             Durability::Power => "pragma journal_mode = wal; pragma synchronous = full;",
             Durability::Process => "pragma journal_mode = wal; pragma synchronous = normal;",
         })?;
+        // A log of 16 MB, not 4: a full group writes 1 MB, and every checkpoint writes pages that the next one writes
+        // again. Measured as a quarter more messages accepted; longer logs gain little and slow down single commits.
+        connection.batch("pragma wal_autocheckpoint = 4000;")?;
         // Deleted content is overwritten with zeros: the promise of shredding rests on it.
         connection.batch("pragma secure_delete = on; pragma temp_store = memory; pragma cache_size = -16000;")?;
         Ok(connection)

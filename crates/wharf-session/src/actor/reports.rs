@@ -29,6 +29,8 @@ const LINGER: Duration = Duration::from_millis(20);
 struct Report {
     whatsapp_id: String,
     step: Step,
+    /// When it is to be stored; earlier when another one goes.
+    due: Instant,
 }
 
 /// The steps that a unit of work took.
@@ -52,9 +54,9 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    fn push(&mut self, report: Report, due: Instant) {
+    fn push(&mut self, report: Report) {
+        self.due = Some(self.due.map_or(report.due, |known| known.min(report.due)));
         self.waiting.push_back(report);
-        self.due = Some(self.due.map_or(due, |known| known.min(due)));
     }
 
     /// When the next write is to begin; none while one is under way.
@@ -98,7 +100,7 @@ impl Reports {
     fn settle(&mut self, count: usize) {
         self.waiting.drain(..count);
         self.singly &= !self.waiting.is_empty();
-        self.due = (!self.waiting.is_empty()).then(Instant::now);
+        self.due = self.waiting.iter().map(|report| report.due).min();
     }
 
     fn shorten(&mut self) {
@@ -183,8 +185,8 @@ impl Actor {
     }
 
     fn report(&mut self, whatsapp_id: String, to: MessageStatus, at: Timestamp, linger: Duration) {
-        let step = Step { to, at, code: None };
-        self.reports.push(Report { whatsapp_id, step }, Instant::now() + linger);
+        let (step, due) = (Step { to, at, code: None }, Instant::now() + linger);
+        self.reports.push(Report { whatsapp_id, step, due });
     }
 
     /// Begins a write when one is due and none is under way.
@@ -242,5 +244,30 @@ impl Actor {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(whatsapp_id: &str, to: MessageStatus, due: Instant) -> Report {
+        let at = Timestamp::from_millis(0);
+        let step = Step { to, at, code: None };
+        let whatsapp_id = whatsapp_id.to_owned();
+        Report { whatsapp_id, step, due }
+    }
+
+    #[tokio::test]
+    async fn a_receipt_lingers_also_when_an_ack_before_it_was_stored() {
+        let (now, later) = (Instant::now(), Instant::now() + LINGER);
+        let mut reports = Reports::default();
+        reports.push(report("3EB0AA", MessageStatus::Sent, now));
+        reports.push(report("3EB0AA", MessageStatus::Delivered, later));
+        assert_eq!(reports.due(), Some(now));
+        reports.settle(1);
+        assert_eq!(reports.due(), Some(later));
+        reports.settle(1);
+        assert_eq!(reports.due(), None);
     }
 }

@@ -34,7 +34,7 @@ pub struct StorageConfig {
     pub durability: Durability,
     /// The master key from configuration. `None`: from `DIR/master.key`, made at the first start.
     pub master_key: Option<MasterKey>,
-    /// Reader threads, 1 to 8.
+    /// Reader threads, 1 to 8, and as many connections for short reads on the callers' threads.
     pub readers: usize,
     /// How many units may wait in each queue before callers are made to wait.
     pub queue_capacity: usize,

@@ -18,6 +18,7 @@ use crate::lock::OwnerLock;
 use crate::migrate::{self, MIGRATIONS};
 use crate::seal::MasterKey;
 use crate::seal::file as key_file;
+use crate::unit::reader::Snapshots;
 
 /// `WHAR`, in the header of every database file that is ours.
 pub(crate) const APPLICATION_ID: u32 = 0x5748_4152;
@@ -30,7 +31,9 @@ pub(crate) struct Opened {
     pub(crate) lock: OwnerLock,
     pub(crate) master: MasterKey,
     pub(crate) writer: SqliteConnection,
-    pub(crate) readers: Vec<SqliteConnection>,
+    pub(crate) readers: Vec<Snapshots>,
+    /// For reads on the callers' threads.
+    pub(crate) glances: Vec<Snapshots>,
 }
 
 pub(crate) fn open(config: &StorageConfig) -> Result<Opened, OpenError> {
@@ -48,14 +51,16 @@ pub(crate) fn open(config: &StorageConfig) -> Result<Opened, OpenError> {
     writer
         .execute("delete from idempotency where state = 'in_progress'", &[])
         .map_err(database)?;
-    let readers = (0..config.readers.clamp(1, 8))
-        .map(|_| SqliteConnection::reader(&path).map_err(database))
-        .collect::<Result<_, _>>()?;
+    let readers = || -> Result<Vec<_>, OpenError> {
+        let reader = |_| SqliteConnection::reader(&path).map(Snapshots::new).map_err(database);
+        (0..config.readers.clamp(1, 8)).map(reader).collect()
+    };
     Ok(Opened {
         lock,
         master,
         writer,
-        readers,
+        readers: readers()?,
+        glances: readers()?,
     })
 }
 

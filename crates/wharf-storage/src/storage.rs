@@ -15,6 +15,7 @@ use crate::open::{self, Opened};
 use crate::postgres::{Ownership, Postgres};
 use crate::seal::Keyring;
 use crate::unit::Queue;
+use crate::unit::glance::Glances;
 use crate::unit::job::{Job, Until, Work};
 use crate::unit::queue::Queues;
 use crate::unit::reader::Reader;
@@ -50,6 +51,7 @@ struct Sqlite {
     writes: Arc<Queues<Tx>>,
     reads: Arc<Queues<ReadTx>>,
     readers: Threads,
+    glances: Glances,
     writer: Threads,
     /// A file is ours as long as its lock is held, and that is as long as its threads live.
     ownership: watch::Sender<Ownership>,
@@ -127,7 +129,7 @@ impl Storage {
     }
 
     /// Runs a unit of work and answers once it is applied: every later unit sees what it wrote, and it is durable with
-    /// the commit that follows at once. For notes that save work after a crash and promise nothing to anybody: one whose
+    /// the next commit, which is a few milliseconds away at most. For notes that save work after a crash and promise nothing to anybody: one whose
     /// commit fails is gone. On PostgreSQL it is committed without waiting for the disk.
     ///
     /// # Errors
@@ -156,6 +158,27 @@ impl Storage {
             Dialect::Sqlite(sqlite) => submit(&sqlite.reads, Queue::Normal, work, Until::Durable).await,
             Dialect::Postgres(postgres) => postgres.read(work).await,
         }
+    }
+
+    /// As [`Self::read`], for a few rows by their keys that are most likely in memory: on a file it runs at once on the
+    /// caller's thread, when a connection is free. Never for a search, a count or a long page; the thread may be one
+    /// that serves everybody.
+    ///
+    /// # Errors
+    /// The closure's own error, or a panic in it.
+    pub async fn glance<T, F>(&self, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut ReadTx) -> BoxFuture<'a, Result<T, StorageError>> + Send + 'static,
+    {
+        let work = match &self.inner.dialect {
+            Dialect::Sqlite(sqlite) => match sqlite.glances.read(work) {
+                Ok(found) => return found,
+                Err(work) => work,
+            },
+            Dialect::Postgres(_) => work,
+        };
+        self.read(work).await
     }
 
     /// Whether this process owns the database right now. With a file it always does; a server's lock can be lost, and
@@ -302,6 +325,7 @@ impl Sqlite {
             writes: Arc::new(Queues::new(config.queue_capacity)),
             reads: Arc::new(Queues::new(config.queue_capacity)),
             readers: Mutex::new(Vec::new()),
+            glances: Glances::new(opened.glances),
             writer: Mutex::new(Vec::new()),
             ownership: watch::Sender::new(Ownership::Held),
         };
@@ -339,6 +363,7 @@ impl Sqlite {
     /// The writer closes last: only a connection that may write clears its log away.
     fn shut_down(&self) {
         self.reads.close();
+        self.glances.close();
         join(&self.readers);
         self.writes.close();
         join(&self.writer);

@@ -80,7 +80,7 @@ impl Authenticator {
         let emptied = self.emptied.load(Ordering::SeqCst);
         let row = self
             .storage
-            .read(move |tx| Box::pin(async move { api_keys::find_by_hash(tx, &hash).await }))
+            .glance(move |tx| Box::pin(async move { api_keys::find_by_hash(tx, &hash).await }))
             .await?;
         let known = Arc::new(Known::from_row(row.ok_or(ApiError::ApiKeyUnknown)?)?);
         self.cache.insert(hash, Arc::clone(&known)).await;
@@ -97,7 +97,7 @@ impl Authenticator {
         };
         let row = self
             .storage
-            .read(move |tx| Box::pin(async move { api_keys::get(tx, workspace, id).await }))
+            .glance(move |tx| Box::pin(async move { api_keys::get(tx, workspace, id).await }))
             .await?;
         let now = self.clock.now();
         Ok(row.is_some_and(|key| key.revoked_at.is_none() && key.expires_at.is_none_or(|at| now < at)))

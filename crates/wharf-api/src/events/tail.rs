@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use axum::response::sse::Event;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::{self, Stream};
 use tokio::sync::watch;
-use wharf_storage::Cursor;
+use wharf_model::WorkspaceId;
 use wharf_storage::events::{self, EventFilter, EventPage, LoggedEvent};
+use wharf_storage::{Cursor, ReadTx, StorageError};
 
 use super::body::EventBody;
 use crate::auth::Caller;
@@ -38,6 +40,8 @@ pub(super) struct Tail {
     filter: EventFilter,
     after: Option<Cursor>,
     changes: watch::Receiver<u64>,
+    /// The last read came to the end of the log: the next one finds a few rows, or none.
+    caught_up: bool,
     checked: Instant,
 }
 
@@ -62,6 +66,7 @@ impl Tail {
         };
         let tail = Self {
             changes: state.storage.changes(),
+            caught_up: false,
             checked: Instant::now(),
             state,
             caller,
@@ -85,12 +90,12 @@ impl Tail {
 
     async fn read(&self, limit: u32) -> Result<EventPage, ApiError> {
         let (workspace, after, filter) = (self.caller.workspace(), self.after.clone(), self.filter.clone());
-        let page = self
-            .state
-            .storage
-            .read(move |tx| Box::pin(async move { events::read(tx, workspace, after.as_ref(), &filter, limit).await }))
-            .await?;
-        Ok(page)
+        let (storage, page) = (&self.state.storage, page_behind(workspace, after, filter, limit));
+        Ok(if self.caught_up {
+            storage.glance(page).await?
+        } else {
+            storage.read(page).await?
+        })
     }
 
     async fn advance(&mut self, page: EventPage) -> Result<Vec<EventBody>, ApiError> {
@@ -101,6 +106,7 @@ impl Tail {
             }
         }
         self.after = Some(page.cursor);
+        self.caught_up = page.caught_up;
         Ok(bodies)
     }
 
@@ -163,6 +169,15 @@ impl Tail {
             .inspect_err(log_end)
             .unwrap_or(false)
     }
+}
+
+fn page_behind(
+    workspace: WorkspaceId,
+    after: Option<Cursor>,
+    filter: EventFilter,
+    limit: u32,
+) -> impl for<'a> FnOnce(&'a mut ReadTx) -> BoxFuture<'a, Result<EventPage, StorageError>> + Send + 'static {
+    move |tx| Box::pin(async move { events::read(tx, workspace, after.as_ref(), &filter, limit).await })
 }
 
 fn log_end(error: &ApiError) {

@@ -5,10 +5,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::time::Instant;
-use wharf_model::{Lane, MessageStatus, Timestamp};
+use wharf_model::{Lane, MessageStatus, SessionId, Timestamp};
 use wharf_storage::messages::{self, Message};
-use wharf_storage::{Queue, StorageError};
+use wharf_storage::{Queue, ReadTx, StorageError};
 
 use super::outbox::Item;
 use super::{Actor, SAVE_AGAIN};
@@ -100,7 +101,7 @@ impl Actor {
         let earliest = self
             .cx
             .storage
-            .read(move |tx| {
+            .glance(move |tx| {
                 Box::pin(async move {
                     let queued = messages::next_expiry_at(tx, session).await?;
                     let sending = if off {
@@ -224,35 +225,12 @@ impl Actor {
     }
 
     async fn find(&self, now: Timestamp, limit: u32) -> Result<Found, StorageError> {
-        let session = self.slot.session;
-        self.cx
-            .storage
-            .read(move |tx| {
-                Box::pin(async move {
-                    let mut rows = Vec::new();
-                    let mut chats = HashSet::new();
-                    let mut behind = false;
-                    let found = messages::next_outbound(tx, session, now, limit).await?;
-                    let complete = found.len() < limit as usize;
-                    for row in found {
-                        // One at a time in each chat: those behind the first are of no interest yet.
-                        if chats.insert(row.chat_index) {
-                            let known = messages::chat_is_known(tx, session, &row.chat_index).await?;
-                            rows.push((row, known));
-                        } else {
-                            behind = true;
-                        }
-                    }
-                    Ok(Found {
-                        rows,
-                        complete,
-                        behind,
-                        next_due: messages::next_due_at(tx, session, now).await?,
-                        next_expiry: messages::next_expiry_at(tx, session).await?,
-                    })
-                })
-            })
-            .await
+        let (storage, rows) = (&self.cx.storage, rows_to_go(self.slot.session, now, limit));
+        if limit == DEEP_LOOK {
+            storage.read(rows).await
+        } else {
+            storage.glance(rows).await
+        }
     }
 
     /// Asks the pacer for each row in turn, at most one in a chat.
@@ -404,6 +382,37 @@ impl Actor {
 
 /// A row that cannot be opened, or holds nothing to send.
 struct Unreadable;
+
+/// Reads the first `limit` rows that may go.
+fn rows_to_go(
+    session: SessionId,
+    now: Timestamp,
+    limit: u32,
+) -> impl for<'a> FnOnce(&'a mut ReadTx) -> BoxFuture<'a, Result<Found, StorageError>> + Send + 'static {
+    move |tx| {
+        Box::pin(async move {
+            let (mut rows, mut chats, mut behind) = (Vec::new(), HashSet::new(), false);
+            let found = messages::next_outbound(tx, session, now, limit).await?;
+            let complete = found.len() < limit as usize;
+            for row in found {
+                // One at a time in each chat: those behind the first are of no interest yet.
+                if chats.insert(row.chat_index) {
+                    let known = messages::chat_is_known(tx, session, &row.chat_index).await?;
+                    rows.push((row, known));
+                } else {
+                    behind = true;
+                }
+            }
+            Ok(Found {
+                rows,
+                complete,
+                behind,
+                next_due: messages::next_due_at(tx, session, now).await?,
+                next_expiry: messages::next_expiry_at(tx, session).await?,
+            })
+        })
+    }
+}
 
 fn earlier(known: Option<Timestamp>, at: Timestamp) -> Option<Timestamp> {
     Some(known.map_or(at, |known| known.min(at)))

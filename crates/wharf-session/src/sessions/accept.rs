@@ -169,7 +169,7 @@ impl Sessions {
         if let Entry::Vacant(place) = known.entry(id) {
             let found = self
                 .storage()
-                .read(move |tx| Box::pin(sessions::exists(tx, workspace, id)))
+                .glance(move |tx| Box::pin(sessions::exists(tx, workspace, id)))
                 .await?;
             place.insert(found);
         }

@@ -193,7 +193,7 @@ impl Sessions {
     pub(super) async fn row(&self, workspace: WorkspaceId, id: SessionId) -> Result<Session, SessionError> {
         let found = self
             .storage()
-            .read(move |tx| Box::pin(rows::get(tx, workspace, id)))
+            .glance(move |tx| Box::pin(rows::get(tx, workspace, id)))
             .await?;
         found.ok_or(SessionError::NotFound)
     }

@@ -35,7 +35,7 @@ impl Sessions {
     pub async fn message(&self, workspace: WorkspaceId, id: MessageId) -> Result<MessageView, SessionError> {
         let found = self
             .storage()
-            .read(move |tx| {
+            .glance(move |tx| {
                 Box::pin(async move {
                     let Some(message) = rows::get(tx, workspace, id).await? else {
                         return Ok(None);
@@ -90,7 +90,7 @@ impl Sessions {
     pub async fn cancel(&self, workspace: WorkspaceId, id: MessageId) -> Result<MessageView, SessionError> {
         let found = self
             .storage()
-            .read(move |tx| Box::pin(rows::get(tx, workspace, id)))
+            .glance(move |tx| Box::pin(rows::get(tx, workspace, id)))
             .await?;
         let message = found.ok_or(SessionError::NotFound)?;
         let keys = self.keys(message.session_id).await?;

@@ -36,6 +36,8 @@ macro_rules! conformance {
             a_caller_that_goes_away_does_not_cancel_its_queued_unit,
             signal_state_is_served_before_what_waited_longer,
             what_is_applied_is_seen_and_kept,
+            what_is_applied_is_committed_soon,
+            a_glance_reads_and_gives_its_place_back,
             a_read_cannot_write,
             a_read_sees_one_moment,
             nobody_wakes_for_a_unit_that_was_rolled_back,

@@ -3,6 +3,7 @@
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use wharf_model::{EventKind, Lane};
 
@@ -413,4 +414,62 @@ pub async fn what_is_applied_is_seen_and_kept(subject: &Subject) {
     });
     assert!(matches!(failed.await, Err(StorageError::NotFound("thing"))));
     assert!(!has_meta(subject, "given up").await);
+}
+
+/// Nobody else may come for a long time.
+pub async fn what_is_applied_is_committed_soon(subject: &Subject) {
+    let applied = subject
+        .storage
+        .apply(Queue::Normal, |tx| Box::pin(put_meta(tx, "applied alone")));
+    applied.await.unwrap();
+    let seen = async {
+        while !has_meta(subject, "applied alone").await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), seen).await.unwrap();
+}
+
+/// A glance is a read: it sees what was committed, its faults are its own, and others can look after it.
+pub async fn a_glance_reads_and_gives_its_place_back(subject: &Subject) {
+    let put = subject
+        .storage
+        .write(Queue::Normal, |tx| Box::pin(put_meta(tx, "glanced at")));
+    put.await.unwrap();
+    let glances = (0..60).map(|number| {
+        let storage = subject.storage.clone();
+        tokio::spawn(async move {
+            let glance = storage.glance(move |tx| {
+                Box::pin(async move {
+                    let row = tx.first("select 1 from meta where key = 'glanced at'", &[]).await?;
+                    match number % 3 {
+                        0 => boom()?,
+                        1 => return Err(StorageError::NotFound("thing")),
+                        _ => {}
+                    }
+                    Ok(row.is_some())
+                })
+            });
+            (number, glance.await)
+        })
+    });
+    for (number, found) in futures::future::join_all(glances).await.into_iter().map(Result::unwrap) {
+        match number % 3 {
+            0 => assert!(matches!(found, Err(StorageError::UnitPanicked)), "{found:?}"),
+            1 => assert!(matches!(found, Err(StorageError::NotFound("thing"))), "{found:?}"),
+            _ => assert!(found.unwrap()),
+        }
+    }
+    let written = subject.storage.glance(|tx| {
+        Box::pin(async move {
+            tx.query("delete from meta where key = 'glanced at'", &[])
+                .await
+                .map(drop)
+        })
+    });
+    assert!(written.await.is_err());
+    let storage = subject.storage.clone();
+    subject.storage.clone().close().await;
+    let late = storage.glance(|tx| Box::pin(async move { tx.query("select 1", &[]).await.map(drop) }));
+    assert!(matches!(late.await, Err(StorageError::Closed)));
 }

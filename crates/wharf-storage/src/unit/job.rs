@@ -13,6 +13,9 @@ pub(crate) trait Job<X>: Send {
     /// Runs the closure. An error says that what it wrote is not to be kept, and why; the caller hears the same.
     fn run(&mut self, tx: &mut X) -> Result<(), StorageError>;
 
+    /// Whether its caller waits for the commit.
+    fn waits_for_commit(&self) -> bool;
+
     /// What the closure wrote stands in the transaction. Answers a caller that wants to hear of no more.
     fn applied(&mut self);
 
@@ -64,6 +67,10 @@ where
         self.result.as_ref().map(drop).map_err(Clone::clone)
     }
 
+    fn waits_for_commit(&self) -> bool {
+        self.until == Until::Durable
+    }
+
     fn applied(&mut self) {
         if self.until == Until::Applied
             && let Some(reply) = self.reply.take()
@@ -96,7 +103,7 @@ fn send<T>(reply: oneshot::Sender<Result<T, StorageError>>, answer: Result<T, St
 }
 
 /// Runs the closure to its end in one poll, and turns a panic into an error.
-fn poll_once<X, F, T>(closure: F, tx: &mut X) -> Result<T, StorageError>
+pub(super) fn poll_once<X, F, T>(closure: F, tx: &mut X) -> Result<T, StorageError>
 where
     F: for<'a> FnOnce(&'a mut X) -> BoxFuture<'a, Result<T, StorageError>>,
 {

@@ -3,6 +3,7 @@
 //! On a file it never runs two units at once, never acknowledges before the commit is durable (unless the caller asked for less),
 //! never loses a queued unit because its caller went away.
 
+pub(crate) mod glance;
 pub(crate) mod job;
 pub(crate) mod queue;
 pub(crate) mod reader;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -33,6 +34,10 @@ struct Waiting<X> {
 impl<X> Waiting<X> {
     fn next(&mut self) -> Option<Task<X>> {
         self.signal.pop_front().or_else(|| self.normal.pop_front())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.signal.is_empty() && self.normal.is_empty()
     }
 
     fn next_is_job(&self) -> bool {
@@ -99,6 +104,19 @@ impl<X> Queues<X> {
             }
             waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The next task if it is a job; waits for one until `deadline`.
+    pub(crate) fn next_job_until(&self, deadline: Instant) -> Option<Task<X>> {
+        let mut waiting = self.lock();
+        while waiting.is_empty() && !waiting.closed {
+            let left = deadline.checked_duration_since(Instant::now())?;
+            waiting = match self.wake.wait_timeout(waiting, left) {
+                Ok((waiting, _)) => waiting,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        if waiting.next_is_job() { waiting.next() } else { None }
     }
 
     /// The next task if one waits and it is a job.

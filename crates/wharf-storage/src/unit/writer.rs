@@ -20,6 +20,9 @@ const GROUP: usize = 1000;
 /// A group that holds signal state commits this soon after its start, however much else waits.
 const SIGNAL_LINGER: Duration = Duration::from_millis(1);
 
+/// A group that nobody waits for stays open this long, to share its commit with whatever comes next.
+const APPLIED_LINGER: Duration = Duration::from_millis(5);
+
 /// Told after every commit, on the writer thread.
 pub(crate) trait Committed: Send {
     fn committed(&self, notes: Notes);
@@ -38,6 +41,8 @@ struct Group {
     places: Vec<OwnedSemaphorePermit>,
     notes: Notes,
     signal: bool,
+    /// A caller waits for the commit.
+    awaited: bool,
 }
 
 impl<C: Committed> Writer<C> {
@@ -49,7 +54,8 @@ impl<C: Committed> Writer<C> {
         }
     }
 
-    /// Serves until the queues are closed and empty. Linger is 0: a group is what waited during the last commit.
+    /// Serves until the queues are closed and empty. A group is what waited during the last commit; it lingers only while
+    /// no caller waits for its commit.
     pub(crate) fn run(mut self) {
         let _abandon = AbandonOnExit(Arc::clone(&self.queues));
         while let Some(task) = self.queues.wait() {
@@ -71,14 +77,17 @@ impl<C: Committed> Writer<C> {
         let mut next = Some(Task::Job(queue, first, place));
         while let Some(Task::Job(queue, job, place)) = next {
             group.signal |= queue == Queue::SignalState;
+            group.awaited |= job.waits_for_commit();
             group.places.push(place);
             if let Err(lost) = self.run_one(job, &mut group) {
                 return self.give_up(group, &lost);
             }
-            next = if group.may_grow(started) {
+            next = if !group.may_grow(started) {
+                None
+            } else if group.awaited {
                 self.queues.try_next_job()
             } else {
-                None
+                self.queues.next_job_until(started + APPLIED_LINGER)
             };
         }
         self.commit(group);

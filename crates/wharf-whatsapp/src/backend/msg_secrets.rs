@@ -1,4 +1,5 @@
-//! Message secrets: what reactions, votes and edits are decrypted with.
+//! Message secrets: what reactions, votes and edits are decrypted with. That of a message of Wharf's own is in its row
+//! and nowhere else.
 
 use async_trait::async_trait;
 use wacore::store::error::{Result, StoreError};
@@ -9,10 +10,13 @@ use wharf_storage::{Queue, SealError, SessionKeys, StorageError};
 
 use super::WaBackend;
 use super::kinds::MSG_SECRET;
-use super::rows::{Extras, blind, open, seal};
+use super::rows::{Extras, blind, failed, open, seal};
 
 /// Secret, deadline, time of the message; the two numbers in seconds, big-endian.
 const LEN: usize = 32 + 8 + 8;
+
+/// More secrets than this at once are of a history.
+const LIVE: usize = 64;
 
 #[derive(Clone, Copy)]
 struct Stored {
@@ -79,12 +83,40 @@ fn key(keys: &SessionKeys, chat: &str, sender: &str, id: &str) -> Vec<u8> {
 impl WaBackend {
     async fn secret(&self, chat: &str, sender: &str, id: &str) -> Result<Option<Stored>> {
         let value = self.get(MSG_SECRET, key(&self.keys, chat, sender, id)).await?;
-        value
-            .map(|value| {
-                Stored::read(&value)
-                    .ok_or_else(|| StoreError::Validation("a stored message secret is malformed".to_owned()))
-            })
-            .transpose()
+        match value {
+            Some(value) => Stored::read(&value)
+                .ok_or_else(|| StoreError::Validation("a stored message secret is malformed".to_owned()))
+                .map(Some),
+            None => self.own_secret(id).await,
+        }
+    }
+
+    /// The id alone tells the message: what somebody else's message under the same id is asked with fails to decrypt.
+    async fn own_secret(&self, id: &str) -> Result<Option<Stored>> {
+        let Some(row) = self.own_message_since(id, Timestamp::from_millis(0)).await? else {
+            return Ok(None);
+        };
+        let secret = row.open(&self.keys).map_err(failed)?.secret;
+        Ok(secret.map(|secret| Stored {
+            secret,
+            expires_at: 0,
+            message_ts: row.created_at.as_secs(),
+        }))
+    }
+
+    /// Leaves out what is in a row: the engine hands over every message that it sends. Histories come in thousands, and
+    /// are not asked about one by one.
+    async fn not_in_rows(&self, entries: Vec<MsgSecretEntry>) -> Result<Vec<MsgSecretEntry>> {
+        if entries.len() > LIVE {
+            return Ok(entries);
+        }
+        let mut others = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if self.own_message(&entry.msg_id).await?.is_none() {
+                others.push(entry);
+            }
+        }
+        Ok(others)
     }
 }
 
@@ -92,8 +124,9 @@ impl WaBackend {
 impl MsgSecretStore for WaBackend {
     async fn put_msg_secrets(&self, entries: Vec<MsgSecretEntry>) -> Result<usize> {
         let (fence, keys, count) = (self.fence, self.shared_keys(), entries.len());
+        let entries = self.not_in_rows(entries).await?;
         if entries.is_empty() {
-            return Ok(0);
+            return Ok(count);
         }
         self.write(Queue::Normal, move |tx| {
             Box::pin(async move {

@@ -141,7 +141,7 @@ impl WaBackend {
         let session = self.fence.session;
         let row = self
             .storage
-            .read(move |tx| Box::pin(async move { wa_state::get(tx, session, kind, &key).await }))
+            .glance(move |tx| Box::pin(async move { wa_state::get(tx, session, kind, &key).await }))
             .await
             .map_err(failed)?;
         row.map(|row| self.open(&row)).transpose()

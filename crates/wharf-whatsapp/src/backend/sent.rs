@@ -2,6 +2,7 @@
 //! by itself (peer messages, edits of other libraries' making) is kept here.
 
 use wacore::store::error::{Result, StoreError};
+use wharf_model::Timestamp;
 use wharf_session::content;
 use wharf_session::port::OutboundMessage;
 use wharf_storage::messages::{self, Message};
@@ -18,11 +19,15 @@ impl WaBackend {
     }
 
     /// The row of a message that Wharf sent lately under this id.
-    async fn own_message(&self, id: &str) -> Result<Option<Message>> {
+    pub(super) async fn own_message(&self, id: &str) -> Result<Option<Message>> {
+        self.own_message_since(id, self.clock.now() - self.sent_ttl).await
+    }
+
+    /// The row of a message that Wharf accepted at `since` or later, and sends under this id.
+    pub(super) async fn own_message_since(&self, id: &str, since: Timestamp) -> Result<Option<Message>> {
         let (session, id) = (self.fence.session, id.to_owned());
-        let since = self.clock.now() - self.sent_ttl;
         self.storage
-            .read(move |tx| Box::pin(async move { messages::find_by_whatsapp_id(tx, session, &id, since).await }))
+            .glance(move |tx| Box::pin(async move { messages::find_by_whatsapp_id(tx, session, &id, since).await }))
             .await
             .map_err(failed)
     }

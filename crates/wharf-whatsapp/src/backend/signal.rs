@@ -141,7 +141,7 @@ impl SignalStore for WaBackend {
     async fn has_signal_state_for_user(&self, user: &str) -> Result<bool> {
         let (session, owner) = (self.fence.session, self.blind("user", &[user.as_bytes()]));
         self.storage
-            .read(move |tx| {
+            .glance(move |tx| {
                 Box::pin(async move {
                     Ok(wa_state::has_owner(tx, session, SESSION, &owner).await?
                         || wa_state::has_owner(tx, session, IDENTITY, &owner).await?)

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wacore::store::Device;
-use wacore::store::traits::{DeviceStore, LidPnMappingEntry, PendingInboundKey, ProtocolStore, SignalStore};
+use wacore::store::traits::{
+    DeviceStore, LidPnMappingEntry, MsgSecretEntry, MsgSecretStore, PendingInboundKey, ProtocolStore, SignalStore,
+};
+use wacore_binary::Jid;
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
 use wharf_model::{Content, ContentKind, Lane, MessageId, SystemEdges};
@@ -13,7 +16,7 @@ use wharf_storage::messages::{self, OutboundDraft};
 use wharf_storage::{Queue, wa_state};
 
 use super::super::WaBackend;
-use super::super::kinds::SENT_MESSAGE;
+use super::super::kinds::{MSG_SECRET, SENT_MESSAGE};
 use super::House;
 use crate::intake::Intake;
 
@@ -59,10 +62,14 @@ async fn accept(house: &House, backend: &WaBackend, whatsapp_id: &str) {
 }
 
 async fn stored_copies(house: &House, backend: &WaBackend) -> u64 {
+    stored(house, backend, SENT_MESSAGE).await
+}
+
+async fn stored(house: &House, backend: &WaBackend, kind: &'static str) -> u64 {
     let session = backend.fence.session;
     house
         .storage
-        .read(move |tx| Box::pin(wa_state::count(tx, session, SENT_MESSAGE)))
+        .read(move |tx| Box::pin(wa_state::count(tx, session, kind)))
         .await
         .unwrap()
 }
@@ -109,6 +116,24 @@ async fn a_message_on_its_way_is_not_stored_again() {
         .await
         .unwrap();
     assert_eq!(stored_copies(&house, &backend).await, 1);
+}
+
+#[tokio::test]
+async fn the_secret_of_a_message_of_our_own_is_in_its_row_and_nowhere_else() {
+    let house = House::new().await;
+    let backend = house.backend().await;
+    accept(&house, &backend, "3EB0DD").await;
+    let (chat, me) = ("100000000000001@lid", "100000000000009@lid");
+    let (their_chat, own): (Jid, Jid) = (chat.parse().unwrap(), me.parse().unwrap());
+    let entry = |id, secret| MsgSecretEntry::new(&their_chat, &own, id, secret, 0, 1_700_000_000);
+    let entries = vec![entry("3EB0DD", [9; 32]), entry("3EB0EE", [8; 32])];
+    assert_eq!(backend.put_msg_secrets(entries).await.unwrap(), 2);
+
+    assert_eq!(stored(&house, &backend, MSG_SECRET).await, 1);
+    for (id, secret) in [("3EB0DD", [9; 32]), ("3EB0EE", [8; 32])] {
+        let found = backend.get_msg_secret(chat, me, id).await.unwrap();
+        assert_eq!(found.as_deref(), Some(&secret[..]), "{id}");
+    }
 }
 
 #[tokio::test]

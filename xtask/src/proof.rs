@@ -75,8 +75,6 @@ impl Binaries {
         ]))?;
         let folder = match profile {
             "dev" => "debug",
-            // Cargo puts both into one folder.
-            "bench" => "release",
             other => other,
         };
         let target: PathBuf = MetadataCommand::new().no_deps().exec()?.target_directory.into();
@@ -114,7 +112,7 @@ pub fn faults(proof: &Proof, short: bool) -> Result<()> {
 
 /// Measures, and writes `docs/benchmarks.md`.
 pub fn bench(arguments: &[String]) -> Result<()> {
-    let binaries = prepare("bench")?;
+    let binaries = prepare("release")?;
     shell(program("wharf-bench", "bench", &binaries).args(arguments))
 }
 
@@ -130,7 +128,7 @@ fn program(package: &str, name: &str, binaries: &Binaries) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.args(["run", "--quiet", "--package", package, "--bin", name]);
     if package == "wharf-bench" {
-        command.args(["--profile", "bench"]);
+        command.arg("--release");
     }
     command
         .arg("--")

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::MetadataCommand;
 
+use crate::proof::{self, Proof};
 use crate::{packages, report, schemathesis};
 
 /// A step and what runs it.
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 9] = [
     ("formatting and tidy", formatting_and_tidy),
     ("packages", packages::install),
     ("tests of every crate, with the sandbox", crates),
@@ -20,6 +21,8 @@ const STEPS: [Step; 7] = [
     ("certificate verification of the release build", live_build),
     ("API fuzzing with schemathesis", schemathesis::run),
     ("the demo in a browser", browser),
+    ("five kills on each database", kills),
+    ("faults of network, database, disk and clock", faults),
 ];
 
 /// Runs every step; the first failure ends the run.
@@ -70,6 +73,24 @@ fn crate_tests() -> Command {
         "--no-fail-fast",
     ]);
     command
+}
+
+fn kills() -> Result<()> {
+    proof::kill(&short_proof(), 5)
+}
+
+fn faults() -> Result<()> {
+    proof::faults(&short_proof(), true)
+}
+
+/// With the binary that `make demo` builds.
+fn short_proof() -> Proof {
+    Proof {
+        seed: 1,
+        dialect: None,
+        profile: "demo".to_owned(),
+        keep: None,
+    }
 }
 
 /// The build without the `sandbox` feature is another feature graph; it gets a target folder of its own, so that

@@ -11,6 +11,7 @@ use whatsapp_rust::store::persistence_manager::PersistenceManager;
 
 use crate::close_reasons::{from_disconnect, from_event};
 use crate::conversions::{chat_jid, person_jid};
+use crate::own_copies;
 use crate::watch::RunWatch;
 
 /// Hears the engine.
@@ -46,7 +47,10 @@ impl EventHandler for EventTap {
         }
         match &*event {
             Event::RawNode(node) => self.watch.intake.arrived(node.get()),
-            Event::UndecryptableMessage(message) => self.watch.intake.left(&message.info.id),
+            Event::UndecryptableMessage(message) => {
+                self.watch.intake.left(&message.info.id);
+                own_copies::ask_again(&self.watch, &message.info);
+            }
             Event::OfflineSyncCompleted(_) => self.watch.intake.live(),
             _ => {}
         }

@@ -12,6 +12,7 @@
 pub mod config;
 pub mod logs;
 pub mod network;
+mod own_copies;
 
 mod backend;
 mod client;

@@ -132,14 +132,18 @@ impl RunWatch {
         *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(engine);
     }
 
+    /// The engine of these runs, while it lives.
+    pub(crate) fn engine(&self) -> Option<Arc<Client>> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
     /// Sees to it that no ratchet that something was sealed with is in memory alone when that goes out. The engine
     /// does so for counters only, and stores a chain that is new because of a message that came in some time later.
     pub(crate) async fn before_the_wire(&self) -> Result<(), NotStored> {
         if !self.intake.is_ahead().await {
             return Ok(());
         }
-        let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
-        let Some(engine) = engine else { return Ok(()) };
+        let Some(engine) = self.engine() else { return Ok(()) };
         let stored = tokio::time::timeout(STORED_WITHIN, engine.flush_pending_signal_state()).await;
         if matches!(stored, Ok(Ok(()))) {
             return Ok(());

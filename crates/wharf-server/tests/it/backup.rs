@@ -84,6 +84,11 @@ impl World {
         self.network.send_text(&self.friend, &self.own, text).await.unwrap();
     }
 
+    /// The account's own phone writes to the friend; its companions get a copy.
+    async fn own_phone_says(&self, text: &str) {
+        self.network.send_text(&self.own, &self.friend, text).await.unwrap();
+    }
+
     /// Each text is on the friend's phone, and none of them twice.
     async fn friend_shows(&self, texts: &[&str]) {
         let shown = until("every text is on the friend's phone", || async {
@@ -178,6 +183,7 @@ async fn a_restored_backup_sends_and_receives_without_a_new_qr() {
     server.kill().await;
     world.friend_says("nobody is at home").await;
     world.friend_says("still nobody").await;
+    world.own_phone_says("said elsewhere").await;
 
     let told = said(&world.restore("backup", "data", "restored").await);
     for word in [
@@ -193,7 +199,13 @@ async fn a_restored_backup_sends_and_receives_without_a_new_qr() {
     assert_eq!(server.api_key, None);
     let api = Remote::new(&server.url, Some(&key));
     ready(&api, &session).await;
-    received(&api, &["answer before", "nobody is at home", "still nobody"]).await;
+    received(
+        &api,
+        &["answer before", "nobody is at home", "still nobody", "said elsewhere"],
+    )
+    .await;
+    world.own_phone_says("said elsewhere later").await;
+    received(&api, &["said elsewhere later"]).await;
     for round in 0..2 {
         let (out, back) = (format!("restored {round}"), format!("answer restored {round}"));
         deliver(&api, &session, &world.friend, &out).await;

@@ -169,6 +169,7 @@ impl Actor {
             return Ok(false);
         }
         let now = self.cx.clock.now();
+        self.heed_clock(now).await?;
         if let Some(at) = self.outbox.pacer().session_waits(now) {
             let at = self.instant(at);
             self.outbox.look_at(Some(at));
@@ -202,6 +203,28 @@ impl Actor {
             }
         }
         Ok(false)
+    }
+
+    /// A clock that was set back, while we run or before we started, must not hold back what is to go at once.
+    async fn heed_clock(&mut self, now: Timestamp) -> Result<(), StorageError> {
+        let (session, fence) = (self.slot.session, self.journal.fence());
+        let storage = &self.cx.storage;
+        let latest = match self.outbox.looked_at() {
+            None => {
+                let newest = storage.glance(move |tx| Box::pin(messages::newest_at(tx, session)));
+                newest.await?
+            }
+            known => known,
+        };
+        if latest.is_some_and(|latest| latest > now) {
+            let release = storage.write(Queue::Normal, move |tx| {
+                Box::pin(async move { messages::release_stranded(tx, &fence, now).await })
+            });
+            let released = release.await?;
+            tracing::warn!(session.id = %session, messages = released, "The clock was set back; what was to go at once goes now");
+        }
+        self.outbox.note_look(now);
+        Ok(())
     }
 
     async fn send_recovered(&mut self, place: usize, ended: bool) -> Result<bool, StorageError> {

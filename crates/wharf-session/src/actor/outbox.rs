@@ -79,6 +79,8 @@ pub(super) struct Outbox {
     recover_at: Option<Instant>,
     expire_at: Option<Instant>,
     last_ack: Instant,
+    /// The time of day at the last look.
+    looked_at: Option<Timestamp>,
     gauge: Share,
 }
 
@@ -98,6 +100,7 @@ impl Outbox {
             // Asked once at the start; from then on it is known when the next message runs out of time.
             expire_at: Some(Instant::now()),
             last_ack: Instant::now(),
+            looked_at: None,
             gauge: Share::in_flight(),
         }
     }
@@ -193,6 +196,15 @@ impl Outbox {
 
     pub(super) fn take_recover_due(&mut self, now: Instant) -> bool {
         super::take_due(&mut self.recover_at, now)
+    }
+
+    /// The time of day at the last look; `None` before the first one.
+    pub(super) const fn looked_at(&self) -> Option<Timestamp> {
+        self.looked_at
+    }
+
+    pub(super) const fn note_look(&mut self, now: Timestamp) {
+        self.looked_at = Some(now);
     }
 
     /// Whether the rows are to be looked at now.

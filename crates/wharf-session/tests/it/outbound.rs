@@ -392,6 +392,38 @@ async fn a_scheduled_message_waits_for_its_time() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_holds_back_only_what_has_a_time_of_its_own() {
+    after_the_clock_was_set_back(false).await;
+}
+
+#[tokio::test]
+async fn also_when_it_is_set_back_before_the_start() {
+    after_the_clock_was_set_back(true).await;
+}
+
+async fn after_the_clock_was_set_back(restart: bool) {
+    let mut world = World::new().await;
+    let (id, client) = world.ready().await;
+    world.looked(id).await;
+    client.close(CloseReason::Replaced);
+    world.until_status(id, SessionStatus::Disconnected).await;
+    world.send(id, ADA, "at once").await;
+    let mut later = world.text(id, BOB, "later");
+    later.send_at = Some(wharf_model::Clock::now(&*world.clock) + Duration::from_secs(3600));
+    world.accept(later).await;
+    world.set_clock_back(Duration::from_secs(24 * 60 * 60));
+    if restart {
+        world.restart().await;
+    }
+    world.sessions.connect(world.workspace, id).await.unwrap();
+    let client = world.network.next_client().await;
+    client.open(1).await;
+    assert_eq!(body(&client.next_send().await.content), "at once");
+    world.looked(id).await;
+    assert!(!client.has_send().await);
+}
+
+#[tokio::test]
 async fn the_pacer_is_asked() {
     let world = World::with(|config| config.pacing = wharf_model::PacingPolicy::default()).await;
     let (id, client) = world.ready().await;

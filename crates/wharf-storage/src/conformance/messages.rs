@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharf_model::{Direction, Lane, MessageStatus};
+use wharf_model::{Direction, Lane, MessageId, MessageStatus, SessionId, Timestamp};
 
 use super::Subject;
 use crate::messages::{self, Inserted, MessageFilter};
@@ -96,6 +96,36 @@ pub async fn a_message_is_not_sent_before_it_is_due(subject: &Subject) {
     );
     subject.clock.advance(Duration::from_secs(60));
     assert_eq!(subject.next(&session).await, [ids[0]]);
+}
+
+/// What was given a time by its caller keeps it.
+pub async fn what_was_to_go_at_once_goes_after_the_clock_was_set_back(subject: &Subject) {
+    let session = subject.session("s").await;
+    let (ahead, hour) = (subject.now(), Duration::from_secs(3600));
+    let ids = subject
+        .accept(vec![
+            subject.outbound_at(&session, Lane::Interactive, A, ahead, None),
+            subject.outbound_at(&session, Lane::Interactive, B, ahead + hour, None),
+            subject.outbound_at(&session, Lane::Otp, B, ahead, None),
+        ])
+        .await;
+    let (id, fence, now) = (session.id, session.fence, ahead - 24 * hour);
+    assert_eq!(
+        subject.read(move |tx| Box::pin(messages::newest_at(tx, id))).await,
+        Some(ahead)
+    );
+    assert!(due(subject, id, now).await.is_empty());
+    for released in [2, 0] {
+        let release =
+            subject.write(move |tx| Box::pin(async move { messages::release_stranded(tx, &fence, now).await }));
+        assert_eq!(release.await, released);
+        assert_eq!(due(subject, id, now).await, [ids[2], ids[0]]);
+    }
+}
+
+async fn due(subject: &Subject, session: SessionId, now: Timestamp) -> Vec<MessageId> {
+    let found = subject.read(move |tx| Box::pin(messages::next_outbound(tx, session, now, 10)));
+    found.await.into_iter().map(|row| row.id).collect()
 }
 
 /// Not offered, not taken, and ended by the sweep.

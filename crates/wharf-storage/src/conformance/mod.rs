@@ -65,6 +65,7 @@ macro_rules! conformance {
             lanes_go_in_order_and_then_by_time,
             a_chat_in_flight_holds_its_next_message_back,
             a_message_is_not_sent_before_it_is_due,
+            what_was_to_go_at_once_goes_after_the_clock_was_set_back,
             an_expired_message_is_never_sent,
             what_was_handed_over_expires_too,
             a_message_can_be_cancelled_only_while_it_is_queued,

@@ -119,6 +119,35 @@ pub async fn next_due_at(
     Ok(earliest)
 }
 
+/// When the session's newest message was accepted, by the clock of that time.
+///
+/// # Errors
+/// The database failed.
+pub async fn newest_at(tx: &mut ReadTx, session: SessionId) -> Result<Option<Timestamp>, StorageError> {
+    let sql = "select created_at from messages where session_id = $1 order by seq desc limit 1";
+    tx.first(sql, params![&session])
+        .await?
+        .map(|mut row| row.take())
+        .transpose()
+}
+
+/// After the clock was set back: what was to go at once when it was accepted goes now, and not when the clock comes to
+/// that time again. What was given a time by its caller keeps it. Reads every row that waits for its time.
+///
+/// # Errors
+/// [`StorageError::StaleEpoch`] when the session has another owner.
+pub async fn release_stranded(tx: &mut Tx, fence: &Fence, now: Timestamp) -> Result<u64, StorageError> {
+    check_epoch(tx, fence).await?;
+    tx.lock(Lock::Messages(fence.session)).await?;
+    let mut released = 0;
+    for lane in Lane::ALL {
+        let sql = "update messages set due_at = $3
+             where session_id = $1 and lane = $2 and status = 'queued' and due_at > $3 and due_at = created_at";
+        released += tx.execute(sql, params![&fence.session, lane, now]).await?;
+    }
+    Ok(released)
+}
+
 /// Takes a queued message for sending. `false`: it is not queued any more, has expired, or its chat has a message in
 /// flight.
 ///

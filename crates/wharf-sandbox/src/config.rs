@@ -61,8 +61,10 @@ pub struct Timing {
     pub handshake: Duration,
     /// A client must take a written batch within this time, or it is dropped and gets its queue at the next login.
     pub write: Duration,
-    /// How long a scan waits for the companion's signature.
+    /// How long a scan, or a typed code, waits for the companion's signature.
     pub scan: Duration,
+    /// How long a code that a client shows can be typed (protocol brief, section 6).
+    pub code: Duration,
 }
 
 impl Default for Timing {
@@ -75,6 +77,7 @@ impl Default for Timing {
             handshake: Duration::from_secs(20),
             write: Duration::from_secs(30),
             scan: Duration::from_secs(20),
+            code: Duration::from_secs(180),
         }
     }
 }

@@ -31,6 +31,12 @@ pub enum SandboxError {
     UnknownQr,
     #[error("the QR code does not match the keys of the client that showed it")]
     ForeignQr,
+    #[error("a linking code has 8 characters, without 0, I, O and U")]
+    InvalidLinkingCode,
+    #[error("no client waits for a code typed on phone {0}, or its code ran out")]
+    NoLinkingCode(String),
+    #[error("the client shows another code")]
+    WrongLinkingCode,
     #[error("phone {0} is offline; an offline phone cannot link a device")]
     PhoneOffline(String),
     #[error("phone {0} has too many linked devices")]
@@ -77,6 +83,9 @@ impl SandboxError {
             Self::InvalidQr => "invalid_qr",
             Self::UnknownQr => "unknown_qr",
             Self::ForeignQr => "foreign_qr",
+            Self::InvalidLinkingCode => "invalid_linking_code",
+            Self::NoLinkingCode(_) => "no_linking_code",
+            Self::WrongLinkingCode => "wrong_linking_code",
             Self::PhoneOffline(_) => "phone_offline",
             Self::TooManyDevices(_) => "too_many_devices",
             Self::LinkRefused(_) => "link_refused",

@@ -18,11 +18,11 @@ use crate::error::SandboxError;
 use crate::model::{Change, Changed, Chat, DeviceId, Message, NewPhone, PhoneDetail, PhoneInfo, Unhandled};
 use crate::network::Network;
 use crate::network::account::{Account, AccountState};
-use crate::network::links::ScanRequest;
+use crate::network::links::{CodeRequest, LinkRequest, ScanRequest};
 use crate::network::{records, restore};
 use crate::observation::{Observation, StanzaExcerpt};
 use crate::phone::identity::PhoneKeys;
-use crate::phone::{self, Phone, outbox};
+use crate::phone::{self, Phone, outbox, pair_code};
 use crate::qr::LinkingCode;
 use crate::server::{self, removal};
 use crate::store::{FileStore, Kind, MemoryStore, Store};
@@ -161,16 +161,46 @@ impl Sandbox {
             return Err(SandboxError::UnknownQr);
         }
         let (done, linked) = oneshot::channel();
-        let request = ScanRequest {
+        let request = LinkRequest::Scanned(ScanRequest {
             account,
             adv_secret: code.adv_secret,
             done,
-        };
-        offer.scans.send(request).await.map_err(|_| SandboxError::UnknownQr)?;
+        });
+        let asked = offer.requests.send(request).await.is_ok();
+        self.linked(asked, linked).await.unwrap_or(Err(SandboxError::UnknownQr))
+    }
+
+    /// Types the eight characters that a client shows for this phone's number; returns once the client has signed and is
+    /// about to log in.
+    ///
+    /// # Errors
+    /// [`SandboxError::WrongLinkingCode`] for another client's code. After three of them the client has to make a new one.
+    pub async fn enter_code(&self, phone: &str, code: &str) -> Result<DeviceId, SandboxError> {
+        let account = self.account(phone)?;
+        let code = pair_code::tidy_code(code).ok_or(SandboxError::InvalidLinkingCode)?;
+        if !account.state().online {
+            return Err(SandboxError::PhoneOffline(account.number.clone()));
+        }
+        let nobody = || SandboxError::NoLinkingCode(account.number.clone());
+        let offer = self.network.links.find_code(&account.number).ok_or_else(nobody)?;
+        let (done, linked) = oneshot::channel();
+        let request = LinkRequest::Typed(CodeRequest { code, done });
+        let asked = offer.requests.send(request).await.is_ok();
+        self.linked(asked, linked).await.unwrap_or_else(|| Err(nobody()))
+    }
+
+    /// How a link that was asked for ended; `None` when the client is gone.
+    async fn linked(
+        &self,
+        asked: bool,
+        linked: oneshot::Receiver<Result<DeviceId, SandboxError>>,
+    ) -> Option<Result<DeviceId, SandboxError>> {
+        if !asked {
+            return None;
+        }
         match tokio::time::timeout(self.network.timing.scan, linked).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_connection_gone)) => Err(SandboxError::UnknownQr),
-            Err(_elapsed) => Err(SandboxError::LinkTimeout),
+            Ok(outcome) => outcome.ok(),
+            Err(_elapsed) => Some(Err(SandboxError::LinkTimeout)),
         }
     }
 

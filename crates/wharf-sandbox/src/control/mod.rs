@@ -37,6 +37,7 @@ pub(crate) fn router(sandbox: Sandbox) -> Router {
         .route("/sandbox/api/phones", post(phones::create).get(phones::list))
         .route("/sandbox/api/phones/{phone}", get(phones::show))
         .route("/sandbox/api/phones/{phone}/scan", post(phones::scan))
+        .route("/sandbox/api/phones/{phone}/enter-code", post(phones::enter_code))
         .route("/sandbox/api/phones/{phone}/online", post(phones::online))
         .route("/sandbox/api/phones/{phone}/devices/{device}", delete(phones::unlink))
         .route("/sandbox/api/phones/{phone}/send", post(chats::send))

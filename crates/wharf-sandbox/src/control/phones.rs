@@ -29,8 +29,14 @@ pub(super) struct ScanParams {
     qr: String,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CodeParams {
+    code: String,
+}
+
 #[derive(Debug, Serialize)]
-pub(super) struct Scanned {
+pub(super) struct Linked {
     device: DeviceId,
 }
 
@@ -71,9 +77,18 @@ pub(super) async fn scan(
     State(sandbox): State<Sandbox>,
     Path(phone): Path<String>,
     Body(params): Body<ScanParams>,
-) -> Result<Json<Scanned>, Problem> {
+) -> Result<Json<Linked>, Problem> {
     let device = sandbox.scan(&phone, &params.qr).await?;
-    Ok(Json(Scanned { device }))
+    Ok(Json(Linked { device }))
+}
+
+pub(super) async fn enter_code(
+    State(sandbox): State<Sandbox>,
+    Path(phone): Path<String>,
+    Body(params): Body<CodeParams>,
+) -> Result<Json<Linked>, Problem> {
+    let device = sandbox.enter_code(&phone, &params.code).await?;
+    Ok(Json(Linked { device }))
 }
 
 pub(super) async fn online(

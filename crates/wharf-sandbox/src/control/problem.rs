@@ -60,6 +60,7 @@ fn status(failure: &SandboxError) -> StatusCode {
         | SandboxError::UnknownFault(_) => StatusCode::NOT_FOUND,
         SandboxError::PhoneTaken(_)
         | SandboxError::UnknownQr
+        | SandboxError::NoLinkingCode(_)
         | SandboxError::PhoneOffline(_)
         | SandboxError::TooManyDevices(_)
         | SandboxError::LinkRefused(_)
@@ -69,6 +70,8 @@ fn status(failure: &SandboxError) -> StatusCode {
         | SandboxError::InvalidName
         | SandboxError::InvalidQr
         | SandboxError::ForeignQr
+        | SandboxError::InvalidLinkingCode
+        | SandboxError::WrongLinkingCode
         | SandboxError::UnknownRecipient(_)
         | SandboxError::InvalidFault(_)
         | SandboxError::InvalidText => StatusCode::UNPROCESSABLE_ENTITY,

@@ -1,15 +1,24 @@
-//! Clients that show a QR code right now, found by the reference in it. A reference works once.
+//! Clients that wait for a phone to link them: by a QR code, found by the reference in it, or by a typed code, found by
+//! the number that they asked for. A reference works once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::account::Account;
 use crate::error::SandboxError;
 use crate::model::DeviceId;
 
-/// A phone's wish to link the client behind a QR code.
+/// What a person does with a phone to link a client.
+#[derive(Debug)]
+pub(crate) enum LinkRequest {
+    Scanned(ScanRequest),
+    Typed(CodeRequest),
+}
+
+/// The phone knows the secret that `pair-success` is sealed with.
 #[derive(Debug)]
 pub(crate) struct ScanRequest {
     pub account: Arc<Account>,
@@ -17,13 +26,20 @@ pub(crate) struct ScanRequest {
     pub done: oneshot::Sender<Result<DeviceId, SandboxError>>,
 }
 
-/// What a registering connection offers to the phone that scans its code.
+/// The person typed a code; whether it is the client's is to be seen.
+#[derive(Debug)]
+pub(crate) struct CodeRequest {
+    pub code: String,
+    pub done: oneshot::Sender<Result<DeviceId, SandboxError>>,
+}
+
+/// What a registering connection offers to the phone that links it.
 #[derive(Debug, Clone)]
 pub(crate) struct Offer {
     pub serial: u64,
     pub noise: [u8; 32],
     pub identity: [u8; 32],
-    pub scans: mpsc::Sender<ScanRequest>,
+    pub requests: mpsc::Sender<LinkRequest>,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +52,8 @@ struct Pending {
     offers: HashMap<u64, (Offer, Vec<String>)>,
     /// Which offer a reference belongs to.
     references: HashMap<String, u64>,
+    /// Which offer waits for a code typed on the phone with this number, and until when.
+    codes: HashMap<String, (u64, Instant)>,
 }
 
 impl PendingLinks {
@@ -54,9 +72,31 @@ impl PendingLinks {
         pending.offers.get(serial).map(|(offer, _)| offer.clone())
     }
 
+    /// A code typed on the phone with this number is for that connection now. Of several the last one counts.
+    pub(crate) fn await_code(&self, number: &str, serial: u64, until: Instant) {
+        self.lock().codes.insert(number.to_owned(), (serial, until));
+    }
+
+    /// The connection that waits for a code of this number.
+    pub(crate) fn find_code(&self, number: &str) -> Option<Offer> {
+        let mut pending = self.lock();
+        let (serial, until) = *pending.codes.get(number)?;
+        if until <= Instant::now() {
+            pending.codes.remove(number);
+            return None;
+        }
+        pending.offers.get(&serial).map(|(offer, _)| offer.clone())
+    }
+
+    /// The code of this connection is of no use any more.
+    pub(crate) fn forget_code(&self, serial: u64) {
+        self.lock().codes.retain(|_, (waiting, _)| *waiting != serial);
+    }
+
     /// Takes a connection's references back: it was scanned or it is gone. True if there were any.
     pub(crate) fn withdraw(&self, serial: u64) -> bool {
         let mut pending = self.lock();
+        pending.codes.retain(|_, (waiting, _)| *waiting != serial);
         let Some((_, references)) = pending.offers.remove(&serial) else {
             return false;
         };

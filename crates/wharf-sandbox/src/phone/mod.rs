@@ -9,6 +9,7 @@ mod content;
 pub(crate) mod identity;
 mod inbox;
 pub(crate) mod outbox;
+pub(crate) mod pair_code;
 mod report;
 mod retries;
 pub(crate) mod signal_store;

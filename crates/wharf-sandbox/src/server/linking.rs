@@ -1,5 +1,5 @@
-//! Linking of a new companion: references to show, the phone's scan, the exchange of signatures, and the 515 that
-//! sends the client to its first login (protocol brief, section 5).
+//! Linking of a new companion: references to show, the phone's scan or code, the exchange of signatures, and the 515
+//! that sends the client to its first login (protocol brief, sections 5 and 6).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use waproto::whatsapp::{ClientPayload, DeviceProps};
 
 use super::connection::{self, Gone, Opened};
 use super::inlet::Inlet;
+use super::pair_code::{CodeLink, Outcome};
 use super::pipe::Pipe;
 use super::{notifications, outlet};
 use crate::clock::unix_seconds;
@@ -21,7 +22,7 @@ use crate::model::{Changed, DeviceId};
 use crate::network::Network;
 use crate::network::account::{Account, Addressing};
 use crate::network::device::{Device, SignedKey};
-use crate::network::links::{Offer, ScanRequest};
+use crate::network::links::{LinkRequest, Offer, ScanRequest};
 use crate::network::queue::Queue;
 use crate::network::session::{Ending, Session};
 use crate::phone::adv::{self, AccountSigned};
@@ -66,19 +67,20 @@ pub(super) async fn run(
     let Opened {
         mut inlet, mut pipe, ..
     } = opened;
-    let (scans, scanned) = mpsc::channel(1);
+    let (requests, requested) = mpsc::channel(1);
     let offer = Offer {
         serial: Session::new().0.serial,
         noise: client.noise,
         identity: client.identity,
-        scans,
+        requests,
     };
     let _withdrawn_at_the_end = Withdraw {
         network,
         serial: offer.serial,
     };
     let references = show_references(network, &offer);
-    let served = serve(network, &client, scanned, &references, (&mut inlet, &mut pipe)).await;
+    pipe.send_node(&references).await?;
+    let served = serve(network, &client, &offer, requested, (&mut inlet, &mut pipe)).await;
     let why = match served {
         Ok(why) | Err(Gone::Fault(why)) => why,
         Err(gone) => return Err(gone),
@@ -148,39 +150,71 @@ fn question(id: &str, child: Node) -> Node {
         .build()
 }
 
-/// Waits for scans and the client's signature; the restart follows once a device is linked.
+/// Waits for scans, codes and the client's signature; the restart follows once a device is linked.
 async fn serve(
     network: &Network,
     client: &Registration,
-    mut scanned: mpsc::Receiver<ScanRequest>,
-    references: &Node,
+    offer: &Offer,
+    mut requested: mpsc::Receiver<LinkRequest>,
     (inlet, pipe): (&mut Inlet, &mut Pipe),
 ) -> Result<Ending, Gone> {
-    pipe.send_node(references).await?;
     let mut attempts: VecDeque<Attempt> = VecDeque::new();
+    let mut code = CodeLink::default();
     loop {
-        tokio::select! {
+        let request = tokio::select! {
             stanza = inlet.next() => {
                 let stanza = stanza?;
-                match attempts.front() {
-                    Some(attempt) if attr_is(stanza.node.get(), "id", &attempt.question) => {
-                        let attempt = attempts.pop_front().ok_or(Gone::Closed)?;
-                        let linked = conclude(network, client, attempt, stanza.node.get()).await;
-                        return if linked { Ok(Ending::Restart) } else { Err(Gone::NotLinked) };
-                    }
-                    _ => answer_meanwhile(network, pipe, stanza.node.get()).await?,
+                let node = stanza.node.get();
+                if let Some(attempt) = attempts.pop_front_if(|attempt| attr_is(node, "id", &attempt.question)) {
+                    let linked = conclude(network, client, attempt, node).await;
+                    return if linked { Ok(Ending::Restart) } else { Err(Gone::NotLinked) };
+                }
+                answer(network, pipe, offer, &mut code, node).await?
+            }
+            Some(request) = requested.recv() => Some(request),
+            () = pipe.due() => {
+                pipe.send(&[]).await?;
+                None
+            }
+            () = network.stop.cancelled() => return Ok(Ending::Stop),
+        };
+        match request {
+            None => {}
+            Some(LinkRequest::Typed(request)) => {
+                if let Some(hello) = code.typed(network, offer, request).await {
+                    pipe.send_node(&hello).await?;
                 }
             }
-            Some(request) = scanned.recv() => {
+            Some(LinkRequest::Scanned(request)) => {
                 if let Some((attempt, node)) = begin(network, client, request) {
                     pipe.send_node(&node).await?;
                     attempts.push_back(attempt);
                 }
             }
-            () = pipe.due() => pipe.send(&[]).await?,
-            () = network.stop.cancelled() => return Ok(Ending::Stop),
         }
     }
+}
+
+/// Answers what a client says before it is linked; a code that was proven right is as good as a scan.
+async fn answer(
+    network: &Network,
+    pipe: &mut Pipe,
+    offer: &Offer,
+    code: &mut CodeLink,
+    node: &NodeRef<'_>,
+) -> Result<Option<LinkRequest>, Gone> {
+    match code.receive(network, offer, node) {
+        Outcome::NotMine => answer_meanwhile(network, pipe, node).await?,
+        Outcome::Silence => {}
+        Outcome::Answer(answer) => pipe.send_node(&answer).await?,
+        Outcome::Proven(answer, request) => {
+            pipe.send_node(&answer).await?;
+            // Its QR code is not to be scanned any more.
+            network.links.withdraw(offer.serial);
+            return Ok(Some(LinkRequest::Scanned(request)));
+        }
+    }
+    Ok(None)
 }
 
 /// Before it is linked a client may keep the connection alive and say goodbye, nothing else.

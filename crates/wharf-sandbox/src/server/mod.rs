@@ -12,6 +12,7 @@ mod login;
 mod messages;
 mod notifications;
 mod outlet;
+mod pair_code;
 mod pipe;
 mod presence;
 mod questions;

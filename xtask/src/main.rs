@@ -5,6 +5,7 @@ mod ci;
 mod packages;
 mod proof;
 mod schemathesis;
+mod settle;
 mod test;
 mod tidy;
 

@@ -8,8 +8,8 @@ use anyhow::Result;
 use cargo_metadata::MetadataCommand;
 use clap::{Args, ValueEnum};
 
-use crate::packages;
 use crate::test::{npm_ci, shell};
+use crate::{packages, settle};
 
 /// The databases that Wharf runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -73,6 +73,7 @@ impl Binaries {
             "--features",
             "wharf-server/sandbox",
         ]))?;
+        settle::run()?;
         let folder = match profile {
             "dev" => "debug",
             other => other,

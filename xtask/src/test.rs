@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::MetadataCommand;
 
 use crate::proof::{self, Proof};
-use crate::{packages, report, schemathesis};
+use crate::{packages, report, schemathesis, settle};
 
 /// A step and what runs it.
 type Step = (&'static str, fn() -> Result<()>);
@@ -31,7 +31,7 @@ pub fn run() -> Result<()> {
     for (name, step) in STEPS {
         report(&format!("\n== {name}"));
         let started = Instant::now();
-        let outcome = step();
+        let outcome = step().and_then(|()| settle::run());
         times.push((name, started.elapsed()));
         if let Err(error) = outcome {
             report(&table(&times));

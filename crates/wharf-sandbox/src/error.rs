@@ -53,6 +53,8 @@ pub enum SandboxError {
     InvalidText,
     #[error("phone {phone} has no chat {chat}")]
     UnknownChat { phone: String, chat: String },
+    #[error("a ban is 402 with an end, or 403 without one")]
+    InvalidBan,
     #[error("no such message within the time given")]
     WaitTimeout,
     #[error("the sandbox's file cannot be written any more: nothing is kept or confirmed until it is started again")]
@@ -94,6 +96,7 @@ impl SandboxError {
             Self::UnknownRecipient(_) => "unknown_recipient",
             Self::InvalidText => "invalid_text",
             Self::UnknownChat { .. } => "unknown_chat",
+            Self::InvalidBan => "invalid_ban",
             Self::WaitTimeout => "wait_timeout",
             Self::StanzaLogOff => "stanza_log_off",
             Self::InvalidFault(invalid) => invalid.code(),

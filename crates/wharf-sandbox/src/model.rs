@@ -28,7 +28,19 @@ pub struct PhoneDetail {
     #[serde(flatten)]
     pub info: PhoneInfo,
     pub online: bool,
+    /// The network locks the account out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ban: Option<Ban>,
     pub devices: Vec<LinkedDevice>,
+}
+
+/// Why an account's companions cannot log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ban {
+    /// 402 for a time, 403 for good.
+    pub code: u16,
+    /// The end of a 402, in seconds since 1970.
+    pub until: Option<u64>,
 }
 
 /// A companion of a phone.
@@ -93,7 +105,7 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Changed {
-    /// Created, renamed, went online or offline.
+    /// Created, renamed, went online or offline, was banned or forgiven.
     Phone,
     /// A device was linked or removed, connected or went away.
     Devices,

@@ -1,5 +1,6 @@
 //! The handle on a running sandbox: start it, drive its phones, look at what happened, stop it.
 
+mod companions;
 mod faults;
 
 use std::net::SocketAddr;
@@ -9,22 +10,20 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::broadcast;
 use wacore_binary::Jid;
 
 use crate::config::{SandboxConfig, StoreConfig, Timing};
 use crate::control;
 use crate::error::SandboxError;
-use crate::model::{Change, Changed, Chat, DeviceId, Message, NewPhone, PhoneDetail, PhoneInfo, Unhandled};
+use crate::model::{Change, Changed, Chat, Message, NewPhone, PhoneDetail, PhoneInfo, Unhandled};
 use crate::network::Network;
 use crate::network::account::{Account, AccountState};
-use crate::network::links::{CodeRequest, LinkRequest, ScanRequest};
 use crate::network::{records, restore};
 use crate::observation::{Observation, StanzaExcerpt};
 use crate::phone::identity::PhoneKeys;
-use crate::phone::{self, Phone, outbox, pair_code};
-use crate::qr::LinkingCode;
-use crate::server::{self, removal};
+use crate::phone::{self, Phone, outbox};
+use crate::server;
 use crate::store::{FileStore, Kind, MemoryStore, Store};
 use crate::wire::certificate::ServerKeys;
 
@@ -141,69 +140,6 @@ impl Sandbox {
             .collect()
     }
 
-    /// Scans a QR code with a phone; returns once the client has signed and is about to log in.
-    pub async fn scan(&self, phone: &str, qr: &str) -> Result<DeviceId, SandboxError> {
-        let account = self.account(phone)?;
-        let code = LinkingCode::parse(qr)?;
-        if !account.state().online {
-            return Err(SandboxError::PhoneOffline(account.number.clone()));
-        }
-        let offer = self
-            .network
-            .links
-            .find(&code.reference)
-            .ok_or(SandboxError::UnknownQr)?;
-        if offer.noise != code.noise || offer.identity != code.identity {
-            return Err(SandboxError::ForeignQr);
-        }
-        // Whoever takes the references out has the client; a second scan comes too late.
-        if !self.network.links.withdraw(offer.serial) {
-            return Err(SandboxError::UnknownQr);
-        }
-        let (done, linked) = oneshot::channel();
-        let request = LinkRequest::Scanned(ScanRequest {
-            account,
-            adv_secret: code.adv_secret,
-            done,
-        });
-        let asked = offer.requests.send(request).await.is_ok();
-        self.linked(asked, linked).await.unwrap_or(Err(SandboxError::UnknownQr))
-    }
-
-    /// Types the eight characters that a client shows for this phone's number; returns once the client has signed and is
-    /// about to log in.
-    ///
-    /// # Errors
-    /// [`SandboxError::WrongLinkingCode`] for another client's code. After three of them the client has to make a new one.
-    pub async fn enter_code(&self, phone: &str, code: &str) -> Result<DeviceId, SandboxError> {
-        let account = self.account(phone)?;
-        let code = pair_code::tidy_code(code).ok_or(SandboxError::InvalidLinkingCode)?;
-        if !account.state().online {
-            return Err(SandboxError::PhoneOffline(account.number.clone()));
-        }
-        let nobody = || SandboxError::NoLinkingCode(account.number.clone());
-        let offer = self.network.links.find_code(&account.number).ok_or_else(nobody)?;
-        let (done, linked) = oneshot::channel();
-        let request = LinkRequest::Typed(CodeRequest { code, done });
-        let asked = offer.requests.send(request).await.is_ok();
-        self.linked(asked, linked).await.unwrap_or_else(|| Err(nobody()))
-    }
-
-    /// How a link that was asked for ended; `None` when the client is gone.
-    async fn linked(
-        &self,
-        asked: bool,
-        linked: oneshot::Receiver<Result<DeviceId, SandboxError>>,
-    ) -> Option<Result<DeviceId, SandboxError>> {
-        if !asked {
-            return None;
-        }
-        match tokio::time::timeout(self.network.timing.scan, linked).await {
-            Ok(outcome) => outcome.ok(),
-            Err(_elapsed) => Some(Err(SandboxError::LinkTimeout)),
-        }
-    }
-
     /// Sends a text from a phone to another account; returns the message id.
     pub async fn send_text(&self, phone: &str, to: &str, text: &str) -> Result<String, SandboxError> {
         let account = self.account(phone)?;
@@ -253,18 +189,6 @@ impl Sandbox {
         }
         account.wake.notify_one();
         self.network.announce(&account.number, Changed::Phone);
-        self.flush().await?;
-        Ok(())
-    }
-
-    /// Removes a linked device, as its owner does on the phone.
-    pub async fn unlink(&self, phone: &str, device: DeviceId) -> Result<(), SandboxError> {
-        let account = self.account(phone)?;
-        let unknown = || SandboxError::UnknownDevice {
-            phone: account.number.clone(),
-            device,
-        };
-        removal::unlink(&self.network, &account, device).ok_or_else(unknown)?;
         self.flush().await?;
         Ok(())
     }

@@ -39,6 +39,10 @@ pub(crate) fn router(sandbox: Sandbox) -> Router {
         .route("/sandbox/api/phones/{phone}/scan", post(phones::scan))
         .route("/sandbox/api/phones/{phone}/enter-code", post(phones::enter_code))
         .route("/sandbox/api/phones/{phone}/online", post(phones::online))
+        .route(
+            "/sandbox/api/phones/{phone}/ban",
+            post(phones::ban).delete(phones::lift_ban),
+        )
         .route("/sandbox/api/phones/{phone}/devices/{device}", delete(phones::unlink))
         .route("/sandbox/api/phones/{phone}/send", post(chats::send))
         .route("/sandbox/api/phones/{phone}/chats", get(chats::list))

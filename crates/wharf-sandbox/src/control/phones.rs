@@ -1,5 +1,7 @@
 //! Calls about phones and their devices.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -38,6 +40,13 @@ pub(super) struct CodeParams {
 #[derive(Debug, Serialize)]
 pub(super) struct Linked {
     device: DeviceId,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BanParams {
+    code: u16,
+    seconds: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -98,6 +107,21 @@ pub(super) async fn online(
 ) -> Result<Json<PhoneDetail>, Problem> {
     sandbox.set_online(&phone, params.online).await?;
     show(State(sandbox), Path(phone)).await
+}
+
+pub(super) async fn ban(
+    State(sandbox): State<Sandbox>,
+    Path(phone): Path<String>,
+    Body(params): Body<BanParams>,
+) -> Result<Json<PhoneDetail>, Problem> {
+    let lasts = params.seconds.map(Duration::from_secs);
+    sandbox.ban(&phone, params.code, lasts).await?;
+    show(State(sandbox), Path(phone)).await
+}
+
+pub(super) async fn lift_ban(State(sandbox): State<Sandbox>, Path(phone): Path<String>) -> Result<StatusCode, Problem> {
+    sandbox.lift_ban(&phone).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn unlink(

@@ -73,6 +73,7 @@ fn status(failure: &SandboxError) -> StatusCode {
         | SandboxError::InvalidLinkingCode
         | SandboxError::WrongLinkingCode
         | SandboxError::UnknownRecipient(_)
+        | SandboxError::InvalidBan
         | SandboxError::InvalidFault(_)
         | SandboxError::InvalidText => StatusCode::UNPROCESSABLE_ENTITY,
         SandboxError::LinkTimeout | SandboxError::WaitTimeout => StatusCode::GATEWAY_TIMEOUT,

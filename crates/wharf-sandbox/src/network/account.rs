@@ -12,7 +12,7 @@ use super::device::Device;
 use super::queue::{Class, Queue, Queued};
 use super::records;
 use super::session::Session;
-use crate::model::{Changed, DeviceId, LinkedDevice, PhoneDetail, PhoneInfo};
+use crate::model::{Ban, Changed, DeviceId, LinkedDevice, PhoneDetail, PhoneInfo};
 use crate::phone::Phone;
 use crate::phone::identity::PhoneKeys;
 use crate::store::{Batch, Kind, Ticket};
@@ -62,6 +62,7 @@ pub(crate) struct AccountState {
     pub about: String,
     /// Whether the phone is reachable.
     pub online: bool,
+    pub ban: Option<Ban>,
     pub next_device: DeviceId,
     pub next_key_index: u32,
     pub devices: BTreeMap<DeviceId, Device>,
@@ -139,6 +140,7 @@ impl Account {
         PhoneDetail {
             info,
             online: state.online,
+            ban: state.ban,
             devices: devices.collect(),
         }
     }

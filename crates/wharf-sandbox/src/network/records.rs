@@ -11,7 +11,7 @@ use super::account::{Account, AccountState};
 use super::device::{Device, OneTimeKey, SignedKey};
 use super::queue::{Class, Queue, Queued};
 use crate::error::StoreError;
-use crate::model::DeviceId;
+use crate::model::{Ban, DeviceId};
 use crate::phone::identity::{KeyMaterial, PhoneKeys};
 use crate::store::Record;
 
@@ -21,6 +21,8 @@ pub(crate) struct AccountRecord {
     pub name: String,
     pub about: String,
     pub online: bool,
+    #[serde(default)]
+    pub ban: Option<Ban>,
     pub next_device: DeviceId,
     pub next_key_index: u32,
     pub next_given_key: u32,
@@ -99,6 +101,7 @@ pub(crate) fn encode_account(account: &Account, state: &AccountState) -> Vec<u8>
         name: state.name.clone(),
         about: state.about.clone(),
         online: state.online,
+        ban: state.ban,
         next_device: state.next_device,
         next_key_index: state.next_key_index,
         next_given_key: state.next_given_key,

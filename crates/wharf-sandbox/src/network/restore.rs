@@ -53,6 +53,7 @@ fn read_account(record: &Record) -> Result<Draft, StoreError> {
         name: found.name,
         about: found.about,
         online: found.online,
+        ban: found.ban,
         next_device: found.next_device,
         next_key_index: found.next_key_index,
         next_given_key: found.next_given_key,

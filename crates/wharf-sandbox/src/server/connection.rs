@@ -15,6 +15,8 @@ use super::inlet::{Frames, Inlet};
 use super::pipe::Pipe;
 use super::tap::Tap;
 use super::{linking, login};
+use crate::clock::unix_seconds;
+use crate::model::Ban;
 use crate::network::Network;
 use crate::network::session::Ending;
 use crate::wire::frame::{FrameFault, MAX_FRAME, append_frame};
@@ -24,6 +26,8 @@ pub(super) type Socket = WebSocketStream<TcpStream>;
 
 /// Room for one frame of the largest size and what may surround it in a WebSocket message.
 const MAX_WEBSOCKET_MESSAGE: usize = MAX_FRAME + 64 * 1024;
+/// Clients know some reasons for a ban for a time; this one is `sent to too many people`.
+const SENT_TO_TOO_MANY: u16 = 101;
 
 /// Why a connection is over. None of these concerns anybody else.
 #[derive(Debug, thiserror::Error)]
@@ -119,11 +123,34 @@ async fn welcome(network: &Arc<Network>, opened: Opened) -> Result<(), Gone> {
     // Timing rule 1 (protocol brief, section 2): whatever comes first must not come at once.
     tokio::time::sleep(network.timing.first_stanza).await;
     if let Some(code) = opened.inlet.tap.refused(payload.username) {
-        return refuse(network, opened, &payload, code).await;
+        return refuse(network, opened, &payload, code.into()).await;
     }
     match payload.device_pairing_data.as_option() {
         Some(data) => linking::run(network, opened, &payload, data).await,
         None => login::run(network, opened, &payload).await,
+    }
+}
+
+/// Why a client may not come in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refusal {
+    reason: u16,
+    /// For how many seconds, if not for good.
+    expire: Option<u64>,
+}
+
+impl From<u16> for Refusal {
+    fn from(reason: u16) -> Self {
+        Self { reason, expire: None }
+    }
+}
+
+impl From<Ban> for Refusal {
+    fn from(ban: Ban) -> Self {
+        Self {
+            reason: ban.code,
+            expire: ban.until.map(|until| until.saturating_sub(unix_seconds())),
+        }
     }
 }
 
@@ -132,15 +159,17 @@ pub(super) async fn refuse(
     network: &Network,
     opened: Opened,
     payload: &ClientPayload,
-    reason: u16,
+    refusal: Refusal,
 ) -> Result<(), Gone> {
     let Opened { inlet, mut pipe, .. } = opened;
-    inlet.tap.login(payload, Some(reason));
-    let failure = NodeBuilder::new("failure")
-        .attr("reason", reason)
-        .attr("location", "sbx")
-        .build();
-    pipe.send_last(&failure).await?;
+    inlet.tap.login(payload, Some(refusal.reason));
+    let mut failure = NodeBuilder::new("failure")
+        .attr("reason", refusal.reason)
+        .attr("location", "sbx");
+    if let Some(seconds) = refusal.expire {
+        failure = failure.attr("code", SENT_TO_TOO_MANY).attr("expire", seconds);
+    }
+    pipe.send_last(&failure.build()).await?;
     inlet.linger(network, pipe).await;
     Ok(())
 }

@@ -62,7 +62,7 @@ pub(super) async fn run(
     data: &DevicePairingRegistrationData,
 ) -> Result<(), Gone> {
     let Some(client) = Registration::read(data, opened.client_static) else {
-        return connection::refuse(network, opened, payload, 400).await;
+        return connection::refuse(network, opened, payload, 400.into()).await;
     };
     let Opened {
         mut inlet, mut pipe, ..

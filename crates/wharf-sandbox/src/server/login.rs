@@ -18,8 +18,12 @@ use crate::wire::node::encode;
 
 pub(super) async fn run(network: &Arc<Network>, opened: Opened, payload: &ClientPayload) -> Result<(), Gone> {
     let Some((account, device)) = identify(network, payload, opened.client_static) else {
-        return connection::refuse(network, opened, payload, 401).await;
+        return connection::refuse(network, opened, payload, 401.into()).await;
     };
+    let ban = account.state().ban;
+    if let Some(ban) = ban.filter(|ban| ban.until.is_none_or(|until| unix_seconds() < until)) {
+        return connection::refuse(network, opened, payload, ban.into()).await;
+    }
     let Opened {
         mut inlet, mut pipe, ..
     } = opened;

@@ -188,3 +188,39 @@ async fn what_a_setter_stores_a_getter_returns() {
     assert_eq!(attr(found, "value"), "none");
     assert!(sandbox.unhandled().await.is_empty());
 }
+
+/// The `reason` and `expire` of the refusal.
+async fn refused(sandbox: &Sandbox, keys: &Keys, phone: &str, device: u16) -> (String, String) {
+    let mut client = RawClient::connect(sandbox, &keys.device.noise_key, &login(phone, device)).await;
+    let failure = client.expect("failure").await;
+    (attr(&failure, "reason"), attr(&failure, "expire"))
+}
+
+#[tokio::test]
+async fn a_banned_account_is_cut_off_and_kept_out_until_it_is_forgiven() {
+    let (sandbox, phone) = sandbox_with_phone().await;
+    let (keys, device) = link(&sandbox, &phone).await;
+    let mut client = log_in(&sandbox, &keys, &phone, device).await;
+    sandbox.ban(&phone, 403, None).await.unwrap();
+    assert!(client.node().await.is_none());
+    assert_eq!(
+        refused(&sandbox, &keys, &phone, device).await,
+        ("403".into(), String::new())
+    );
+
+    let hour = std::time::Duration::from_secs(3600);
+    sandbox.ban(&phone, 402, Some(hour)).await.unwrap();
+    let (reason, expire) = refused(&sandbox, &keys, &phone, device).await;
+    let expire: u64 = expire.parse().unwrap();
+    assert!(reason == "402" && (3500..=3600).contains(&expire), "{reason} {expire}");
+
+    sandbox.ban(&phone, 402, Some(std::time::Duration::ZERO)).await.unwrap();
+    log_in(&sandbox, &keys, &phone, device).await;
+    sandbox.ban(&phone, 403, None).await.unwrap();
+    sandbox.lift_ban(&phone).await.unwrap();
+    log_in(&sandbox, &keys, &phone, device).await;
+    for (code, lasts) in [(402, None), (403, Some(hour)), (401, None)] {
+        let wrong = sandbox.ban(&phone, code, lasts).await.unwrap_err();
+        assert_eq!(wrong.code(), "invalid_ban");
+    }
+}

@@ -1,11 +1,12 @@
 //! The sessions that have an actor in this process, and the way to each: an inbox of orders, a watch of what it is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use wharf_model::{SessionId, WorkspaceId};
 
+use crate::actor::reports::Report;
 use crate::error::SessionError;
 use crate::live::Live;
 
@@ -41,6 +42,8 @@ pub(crate) struct Slot {
     /// There may be something to send.
     pub outbound: Notify,
     commands: mpsc::Sender<Command>,
+    /// Acks and receipts that the last actor could not store.
+    left: Mutex<VecDeque<Report>>,
 }
 
 /// How many orders may wait for one actor.
@@ -55,8 +58,19 @@ impl Slot {
             live: watch::Sender::new(live),
             outbound: Notify::new(),
             commands,
+            left: Mutex::default(),
         };
         (slot, inbox)
+    }
+
+    /// For the next actor.
+    pub(crate) fn leave(&self, reports: VecDeque<Report>) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).extend(reports);
+    }
+
+    /// What the last actor left.
+    pub(crate) fn take_left(&self) -> VecDeque<Report> {
+        std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives an order and waits until the actor has carried it out.

@@ -12,7 +12,7 @@ mod orders;
 mod outbound;
 mod outbox;
 mod refusals;
-mod reports;
+pub(crate) mod reports;
 mod restore;
 mod state;
 mod watchdog;
@@ -210,6 +210,13 @@ impl Actor {
 
     const fn is_ready(&self) -> bool {
         matches!(self.state, SessionState::Ready)
+    }
+}
+
+/// However an actor ends, what it was told and could not store is there for the next one.
+impl Drop for Actor {
+    fn drop(&mut self) {
+        self.leave_reports();
     }
 }
 

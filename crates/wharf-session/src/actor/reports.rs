@@ -1,5 +1,6 @@
 //! What the network reports of messages that went out: acks and receipts. Promises: stored in the order in which they
-//! came, one unit of work at a time, beside the actor and never in its way; what came during one write is the next.
+//! came, one unit of work at a time, beside the actor and never in its way; what came during one write is the next. An
+//! actor that ends before they are stored leaves them in its slot, to the next one.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -26,7 +27,7 @@ const LINGER: Duration = Duration::from_millis(20);
 
 /// A step that the network reports.
 #[derive(Clone, Debug)]
-struct Report {
+pub(crate) struct Report {
     whatsapp_id: String,
     step: Step,
     /// When it is to be stored; earlier when another one goes.
@@ -54,6 +55,20 @@ pub(super) struct Reports {
 }
 
 impl Reports {
+    /// Reports that an earlier actor of the session left.
+    pub(super) fn resumed(waiting: VecDeque<Report>) -> Self {
+        Self {
+            due: waiting.iter().map(|report| report.due).min(),
+            waiting,
+            ..Self::default()
+        }
+    }
+
+    /// What is not stored, also what is being stored: to take a step twice does no harm.
+    pub(super) fn take_waiting(&mut self) -> VecDeque<Report> {
+        std::mem::take(&mut self.waiting)
+    }
+
     fn push(&mut self, report: Report) {
         self.due = Some(self.due.map_or(report.due, |known| known.min(report.due)));
         self.waiting.push_back(report);
@@ -158,6 +173,26 @@ impl Actor {
             }
         }
         self.begin_reports();
+    }
+
+    /// The end of an actor that could not store what it was told: the database was lost, or it panicked. Whoever said it
+    /// was told that it was heard, and will not say it again.
+    pub(super) fn leave_reports(&mut self) {
+        let unread = self.link.as_mut().map(super::link::Link::unread).unwrap_or_default();
+        for event in unread {
+            match event {
+                ClientEvent::Ack {
+                    whatsapp_id,
+                    error: None,
+                    ..
+                } => self.on_ack(whatsapp_id),
+                ClientEvent::Receipt {
+                    whatsapp_ids, kind, at, ..
+                } => self.on_receipt(whatsapp_ids, kind, at),
+                _ => {}
+            }
+        }
+        self.slot.leave(self.reports.take_waiting());
     }
 
     fn on_ack(&mut self, whatsapp_id: String) {

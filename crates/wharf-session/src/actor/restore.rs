@@ -78,7 +78,7 @@ fn build(
         unsaved: VecDeque::new(),
         save_at: None,
         outbox: Outbox::new(pacer),
-        reports: Reports::default(),
+        reports: Reports::resumed(slot.take_left()),
         ready: Share::ready(),
         fenced: false,
         intent: None,

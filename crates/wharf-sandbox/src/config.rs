@@ -13,6 +13,8 @@ pub struct SandboxConfig {
     pub control_listen: Option<SocketAddr>,
     /// What survives a stop.
     pub store: StoreConfig,
+    /// Clients connect by TLS, with a certificate that was made at the start and that nobody signed.
+    pub tls: bool,
     /// How many observations the stanza log keeps; 0 switches it off.
     pub stanza_log: usize,
     /// Delays and limits in time.
@@ -28,6 +30,7 @@ impl Default for SandboxConfig {
             chat_listen: any_port,
             control_listen: Some(any_port),
             store: StoreConfig::Memory,
+            tls: false,
             stanza_log: 0,
             timing: Timing::default(),
             seed: None,
@@ -57,12 +60,17 @@ pub struct Timing {
     pub removal: Duration,
     /// How long a connection is still read after its last stanza, so that the client closes first (section 20).
     pub linger: Duration,
-    /// A client must have finished the WebSocket upgrade and the handshake within this time.
+    /// A client must have finished TLS, the request for a WebSocket and the handshake within this time each.
     pub handshake: Duration,
     /// A client must take a written batch within this time, or it is dropped and gets its queue at the next login.
     pub write: Duration,
     /// How long a scan, or a typed code, waits for the companion's signature.
     pub scan: Duration,
+    /// How long a client shows the first reference as a QR code, and each of the others.
+    pub first_reference: Duration,
+    pub reference: Duration,
+    /// How much longer each of them can be scanned.
+    pub reference_grace: Duration,
     /// How long a code that a client shows can be typed (protocol brief, section 6).
     pub code: Duration,
 }
@@ -77,6 +85,9 @@ impl Default for Timing {
             handshake: Duration::from_secs(20),
             write: Duration::from_secs(30),
             scan: Duration::from_secs(20),
+            first_reference: Duration::from_secs(60),
+            reference: Duration::from_secs(20),
+            reference_grace: Duration::from_secs(10),
             code: Duration::from_secs(180),
         }
     }

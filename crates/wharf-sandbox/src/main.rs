@@ -20,6 +20,9 @@ struct Arguments {
     /// Port of the control API; 0 picks a free one.
     #[arg(long, default_value_t = 0)]
     control_port: u16,
+    /// Clients connect by TLS; the certificate is made at the start and signed by nobody.
+    #[arg(long)]
+    tls: bool,
     /// File that keeps the network; without it a stop forgets everything.
     #[arg(long)]
     data: Option<PathBuf>,
@@ -67,6 +70,7 @@ fn config(arguments: Arguments) -> SandboxConfig {
     SandboxConfig {
         chat_listen: loopback(arguments.chat_port),
         control_listen: Some(loopback(arguments.control_port)),
+        tls: arguments.tls,
         store: arguments.data.map_or(StoreConfig::Memory, StoreConfig::File),
         stanza_log: arguments.stanza_log,
         seed: arguments.seed,

@@ -23,7 +23,7 @@ use crate::network::{records, restore};
 use crate::observation::{Observation, StanzaExcerpt};
 use crate::phone::identity::PhoneKeys;
 use crate::phone::{self, Phone, outbox};
-use crate::server;
+use crate::server::{self, Door, tls};
 use crate::store::{FileStore, Kind, MemoryStore, Store};
 use crate::wire::certificate::ServerKeys;
 
@@ -34,12 +34,15 @@ const SERVER_KEYS: &str = "server-keys";
 /// Made-up numbers are `155501` and five digits, the range North America keeps for fiction.
 const MADE_UP_PREFIX: &str = "155501";
 const MADE_UP_NUMBERS: u64 = 100_000;
+/// Characters of the longest name that a phone shows.
+const MAX_NAME: usize = 64;
 
 /// A running sandbox. Clones are handles on the same one.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     network: Arc<Network>,
     chat: SocketAddr,
+    tls: bool,
     control: Option<SocketAddr>,
     /// One phone is created at a time, so that two callers cannot make up the same number.
     creating: Arc<Mutex<()>>,
@@ -63,13 +66,19 @@ impl Sandbox {
         let sandbox = Self {
             network: Arc::clone(&network),
             chat: address_of(&chat)?,
+            tls: config.tls,
             control: control.as_ref().map(address_of).transpose()?,
             creating: Arc::default(),
         };
         for account in network.directory.all() {
             sandbox.run_phone(account);
         }
-        network.tasks.spawn(server::serve(Arc::clone(&network), chat));
+        let door = Door {
+            listener: chat,
+            tls: config.tls.then(tls::acceptor).transpose()?,
+            beside: control::beside_chat(sandbox.clone()),
+        };
+        network.tasks.spawn(server::serve(Arc::clone(&network), door));
         if let Some(listener) = control {
             network
                 .tasks
@@ -80,7 +89,8 @@ impl Sandbox {
 
     /// The WebSocket address for clients.
     pub fn chat_url(&self) -> String {
-        format!("ws://{}/ws/chat", self.chat)
+        let scheme = if self.tls { "wss" } else { "ws" };
+        format!("{scheme}://{}/ws/chat", self.chat)
     }
 
     /// The base address of the control API, if it runs.
@@ -107,8 +117,31 @@ impl Sandbox {
     pub async fn create_phone(&self, new: NewPhone) -> Result<PhoneInfo, SandboxError> {
         let account = {
             let _one_at_a_time = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
-            self.add_account(&new)?
+            self.add_account(&new, None)?
         };
+        self.begin_phone(account).await
+    }
+
+    /// The phone whose first client registered under that name; made when there is none.
+    async fn phone_named(&self, name: &str) -> Result<PhoneInfo, SandboxError> {
+        let account = {
+            let _one_at_a_time = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+            let all = self.network.directory.all();
+            let registered = |account: &&Arc<Account>| account.state().registered_as.as_deref() == Some(name);
+            if let Some(found) = all.iter().find(registered) {
+                return Ok(found.info());
+            }
+            // Such names can be whole sentences.
+            let shown = NewPhone {
+                phone: None,
+                name: Some(name.chars().take(MAX_NAME).collect()),
+            };
+            self.add_account(&shown, Some(name))?
+        };
+        self.begin_phone(account).await
+    }
+
+    async fn begin_phone(&self, account: Arc<Account>) -> Result<PhoneInfo, SandboxError> {
         self.run_phone(Arc::clone(&account));
         self.network.announce(&account.number, Changed::Phone);
         self.flush().await?;
@@ -294,14 +327,14 @@ impl Sandbox {
         self.account(name).map_err(|_| unknown())
     }
 
-    fn add_account(&self, new: &NewPhone) -> Result<Arc<Account>, SandboxError> {
+    fn add_account(&self, new: &NewPhone, registered_as: Option<&str>) -> Result<Arc<Account>, SandboxError> {
         let network = &self.network;
         let number = match &new.phone {
             Some(phone) => valid_number(phone)?,
             None => self.make_up_number()?,
         };
         let name = new.name.clone().unwrap_or_else(|| number.clone());
-        if name.is_empty() || name.chars().count() > 64 {
+        if name.is_empty() || name.chars().count() > MAX_NAME {
             return Err(SandboxError::InvalidName);
         }
         let keys =
@@ -311,6 +344,7 @@ impl Sandbox {
             .to_string();
         let mut state = AccountState {
             name: name.clone(),
+            registered_as: registered_as.map(str::to_owned),
             online: true,
             next_device: 1,
             next_key_index: 1,

@@ -32,6 +32,15 @@ pub(crate) async fn serve(sandbox: Sandbox, listener: TcpListener, stop: Cancell
     }
 }
 
+/// The calls that other people's test suites make on the port for clients.
+pub(crate) fn beside_chat(sandbox: Sandbox) -> Router {
+    Router::new()
+        .route("/admin/mock-phone/scan-qr", post(phones::scan_anew))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(guard::loopback_host_only))
+        .with_state(sandbox)
+}
+
 pub(crate) fn router(sandbox: Sandbox) -> Router {
     Router::new()
         .route("/sandbox/api/phones", post(phones::create).get(phones::list))

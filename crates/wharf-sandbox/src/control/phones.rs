@@ -38,6 +38,13 @@ pub(super) struct CodeParams {
 }
 
 #[derive(Debug, Serialize)]
+pub(super) struct ScannedAnew {
+    #[serde(flatten)]
+    phone: PhoneInfo,
+    device: DeviceId,
+}
+
+#[derive(Debug, Serialize)]
 pub(super) struct Linked {
     device: DeviceId,
 }
@@ -89,6 +96,12 @@ pub(super) async fn scan(
 ) -> Result<Json<Linked>, Problem> {
     let device = sandbox.scan(&phone, &params.qr).await?;
     Ok(Json(Linked { device }))
+}
+
+/// For test suites of others: the body is the QR text.
+pub(super) async fn scan_anew(State(sandbox): State<Sandbox>, qr: String) -> Result<Json<ScannedAnew>, Problem> {
+    let (phone, device) = sandbox.scan_anew(&qr).await?;
+    Ok(Json(ScannedAnew { phone, device }))
 }
 
 pub(super) async fn enter_code(

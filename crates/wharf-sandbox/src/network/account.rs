@@ -59,6 +59,8 @@ pub(crate) struct Account {
 #[derive(Debug, Default)]
 pub(crate) struct AccountState {
     pub name: String,
+    /// What the first client that registered with it called its owner, when that chose the account.
+    pub registered_as: Option<String>,
     pub about: String,
     /// Whether the phone is reachable.
     pub online: bool,

@@ -39,6 +39,8 @@ pub(crate) struct Offer {
     pub serial: u64,
     pub noise: [u8; 32],
     pub identity: [u8; 32],
+    /// What the client calls its owner, if it says so before it is linked.
+    pub push_name: Option<String>,
     pub requests: mpsc::Sender<LinkRequest>,
 }
 
@@ -50,26 +52,28 @@ pub(crate) struct PendingLinks {
 #[derive(Debug, Default)]
 struct Pending {
     offers: HashMap<u64, (Offer, Vec<String>)>,
-    /// Which offer a reference belongs to.
-    references: HashMap<String, u64>,
+    /// Which offer a reference belongs to, and until when it can be scanned.
+    references: HashMap<String, (u64, Instant)>,
     /// Which offer waits for a code typed on the phone with this number, and until when.
     codes: HashMap<String, (u64, Instant)>,
 }
 
 impl PendingLinks {
-    pub(crate) fn offer(&self, references: &[String], offer: &Offer) {
+    /// Clients show the references one after the other, each for its time.
+    pub(crate) fn offer(&self, references: Vec<(String, Instant)>, offer: &Offer) {
         let mut pending = self.lock();
-        let named = references.iter().map(|reference| (reference.clone(), offer.serial));
+        let named = references.iter();
+        let named = named.map(|(reference, until)| (reference.clone(), (offer.serial, *until)));
         pending.references.extend(named);
-        pending
-            .offers
-            .insert(offer.serial, (offer.clone(), references.to_vec()));
+        let names = references.into_iter().map(|(reference, _)| reference).collect();
+        pending.offers.insert(offer.serial, (offer.clone(), names));
     }
 
     pub(crate) fn find(&self, reference: &str) -> Option<Offer> {
         let pending = self.lock();
-        let serial = pending.references.get(reference)?;
-        pending.offers.get(serial).map(|(offer, _)| offer.clone())
+        let (serial, until) = pending.references.get(reference)?;
+        let (offer, _) = pending.offers.get(serial).filter(|_| Instant::now() < *until)?;
+        Some(offer.clone())
     }
 
     /// A code typed on the phone with this number is for that connection now. Of several the last one counts.

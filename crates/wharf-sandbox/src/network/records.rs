@@ -23,6 +23,8 @@ pub(crate) struct AccountRecord {
     pub online: bool,
     #[serde(default)]
     pub ban: Option<Ban>,
+    #[serde(default)]
+    pub registered_as: Option<String>,
     pub next_device: DeviceId,
     pub next_key_index: u32,
     pub next_given_key: u32,
@@ -102,6 +104,7 @@ pub(crate) fn encode_account(account: &Account, state: &AccountState) -> Vec<u8>
         about: state.about.clone(),
         online: state.online,
         ban: state.ban,
+        registered_as: state.registered_as.clone(),
         next_device: state.next_device,
         next_key_index: state.next_key_index,
         next_given_key: state.next_given_key,

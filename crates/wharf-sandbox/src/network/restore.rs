@@ -54,6 +54,7 @@ fn read_account(record: &Record) -> Result<Draft, StoreError> {
         about: found.about,
         online: found.online,
         ban: found.ban,
+        registered_as: found.registered_as,
         next_device: found.next_device,
         next_key_index: found.next_key_index,
         next_given_key: found.next_given_key,

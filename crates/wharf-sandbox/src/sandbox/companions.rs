@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::Sandbox;
 use crate::clock::unix_seconds;
 use crate::error::SandboxError;
-use crate::model::{Ban, Changed, DeviceId};
+use crate::model::{Ban, Changed, DeviceId, NewPhone, PhoneInfo};
 use crate::network::account::AccountState;
 use crate::network::links::{CodeRequest, LinkRequest, ScanRequest};
 use crate::network::session::Ending;
@@ -48,6 +48,23 @@ impl Sandbox {
         });
         let asked = offer.requests.send(request).await.is_ok();
         self.linked(asked, linked).await.unwrap_or(Err(SandboxError::UnknownQr))
+    }
+
+    /// Scans a QR code with the phone of whoever the client says it belongs to: a phone of that name, made when there is
+    /// none; without a name a new phone. So clients of equal names are companions of one account.
+    ///
+    /// # Errors
+    /// As [`Sandbox::scan`].
+    pub async fn scan_anew(&self, qr: &str) -> Result<(PhoneInfo, DeviceId), SandboxError> {
+        let code = LinkingCode::parse(qr)?;
+        let offer = self.network.links.find(&code.reference);
+        let offer = offer.ok_or(SandboxError::UnknownQr)?;
+        let phone = match offer.push_name.filter(|name| !name.is_empty()) {
+            Some(name) => self.phone_named(&name).await?,
+            None => self.create_phone(NewPhone::default()).await?,
+        };
+        let device = self.scan(&phone.phone, qr).await?;
+        Ok((phone, device))
     }
 
     /// Types the eight characters that a client shows for this phone's number; returns once the client has signed and is

@@ -1,16 +1,16 @@
-//! One connection from its first byte: upgrade, handshake, and who it is handed to.
+//! One connection from its first frame: handshake, and who it is handed to.
 
 use std::sync::Arc;
 
 use buffa::Message as _;
 use futures::stream::SplitSink;
 use futures::{SinkExt as _, StreamExt as _};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_websockets::{Limits, Message, ServerBuilder, WebSocketStream};
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp::ClientPayload;
 
+use super::front::Upgraded;
 use super::inlet::{Frames, Inlet};
 use super::pipe::Pipe;
 use super::tap::Tap;
@@ -22,7 +22,7 @@ use crate::network::session::Ending;
 use crate::wire::frame::{FrameFault, MAX_FRAME, append_frame};
 use crate::wire::noise::{self, Established, NoiseFailure, Progress};
 
-pub(super) type Socket = WebSocketStream<TcpStream>;
+pub(super) type Socket = WebSocketStream<Upgraded>;
 
 /// Room for one frame of the largest size and what may surround it in a WebSocket message.
 const MAX_WEBSOCKET_MESSAGE: usize = MAX_FRAME + 64 * 1024;
@@ -56,8 +56,8 @@ pub(super) enum Gone {
     Payload(#[from] buffa::DecodeError),
 }
 
-/// Serves one client from its first byte to its last.
-pub(super) async fn run(network: Arc<Network>, stream: TcpStream) {
+/// Serves one client from its first frame to its last.
+pub(super) async fn run(network: Arc<Network>, stream: Upgraded) {
     let tap = Arc::new(Tap::new(Arc::clone(&network)));
     let opened = timeout(network.timing.handshake, open(&network, stream, &tap));
     let served = match opened.await {
@@ -78,12 +78,9 @@ pub(super) struct Opened {
     payload: Vec<u8>,
 }
 
-async fn open(network: &Network, stream: TcpStream, tap: &Arc<Tap>) -> Result<Opened, Gone> {
-    // Without this every small exchange waits for a delayed acknowledgement (protocol brief, section 1).
-    stream.set_nodelay(true).map_err(tokio_websockets::Error::from)?;
+async fn open(network: &Network, stream: Upgraded, tap: &Arc<Tap>) -> Result<Opened, Gone> {
     let limits = Limits::default().max_payload_len(Some(MAX_WEBSOCKET_MESSAGE));
-    let (_request, socket) = ServerBuilder::new().limits(limits).accept(stream).await?;
-    let (mut sink, stream) = socket.split();
+    let (mut sink, stream) = ServerBuilder::new().limits(limits).serve(stream).split();
     let mut frames = Frames::new(stream);
     let established = shake_hands(network, &mut sink, &mut frames).await?;
     let Established {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use buffa::Message as _;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 use waproto::whatsapp::client_payload::DevicePairingRegistrationData;
@@ -28,8 +29,8 @@ use crate::network::session::{Ending, Session};
 use crate::phone::adv::{self, AccountSigned};
 use crate::wire::node::{attr_is, child_bytes, error, server_jid, text_attr};
 
-/// Clients show the first for 60 s and each of the others for 20 s.
-const REFERENCES: usize = 6;
+/// Clients show one after the other; how long, says `Timing`.
+const REFERENCES: u32 = 6;
 /// The real limit is 4 companions; tests like more.
 pub(crate) const MAX_DEVICES: usize = 64;
 /// Device numbers have 8 bits on the wire and are never used twice.
@@ -72,6 +73,7 @@ pub(super) async fn run(
         serial: Session::new().0.serial,
         noise: client.noise,
         identity: client.identity,
+        push_name: payload.push_name.clone(),
         requests,
     };
     let _withdrawn_at_the_end = Withdraw {
@@ -131,10 +133,13 @@ fn show_references(network: &Network, offer: &Offer) -> Node {
     let references: Vec<String> = (0..REFERENCES)
         .map(|_| format!("2@{}{}", network.stanza_id(), network.stanza_id()))
         .collect();
-    network.links.offer(&references, offer);
-    let children = references
-        .into_iter()
-        .map(|text| NodeBuilder::new("ref").bytes(text.into_bytes()).build());
+    let children: Vec<_> = references
+        .iter()
+        .map(|text| NodeBuilder::new("ref").bytes(text.clone().into_bytes()).build())
+        .collect();
+    let first = Instant::now() + network.timing.first_reference + network.timing.reference_grace;
+    let ends = (0..).map(|place| first + network.timing.reference * place);
+    network.links.offer(references.into_iter().zip(ends).collect(), offer);
     let pair = NodeBuilder::new("pair-device").children(children).build();
     question(&network.stanza_id(), pair)
 }

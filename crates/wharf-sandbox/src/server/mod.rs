@@ -5,6 +5,7 @@ mod accept;
 mod connection;
 pub(crate) mod directory;
 mod dispatch;
+mod front;
 mod held;
 mod inlet;
 mod linking;
@@ -20,8 +21,9 @@ pub(crate) mod receipts;
 pub(crate) mod removal;
 pub(crate) mod routing;
 mod tap;
+pub(crate) mod tls;
 
-pub(crate) use accept::serve;
+pub(crate) use accept::{Door, serve};
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use wharf_sandbox::{Sandbox, SandboxConfig, StoreConfig};
 
 use crate::http::{call, call_as};
-use crate::raw_client::{Keys, PATIENCE, show_code, sign_link};
+use crate::raw_client::{Keys, PATIENCE, show_code, show_code_as, sign_link};
 
 async fn start() -> (Sandbox, String) {
     let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
@@ -224,4 +224,32 @@ async fn what_cannot_be_kept_is_not_confirmed() {
     let refused = call(&base, "POST", &offline, Some(json!({"online": false}))).await;
     assert_eq!((refused.status, &refused.body["code"]), (503, &json!("store_failed")));
     tokio::time::timeout(PATIENCE, sandbox.stop()).await.unwrap();
+}
+
+/// Test suites of others scan like this; a name stands for an account.
+#[tokio::test]
+async fn clients_of_one_name_become_companions_of_one_account() {
+    let (sandbox, _) = start().await;
+    // On the port of the clients, as those suites expect.
+    let chat = sandbox.chat_url().replace("ws://", "http://").replace("/ws/chat", "");
+    let mut phones = Vec::new();
+    let long = "a name as long as a sentence ".repeat(5);
+    for name in [Some(long.as_str()), Some(long.as_str()), Some("Bob"), None] {
+        let keys = Keys::new();
+        let payload = waproto::whatsapp::ClientPayload {
+            push_name: name.map(str::to_owned),
+            ..keys.registration()
+        };
+        let (mut client, reference) = show_code_as(&sandbox, &keys, &payload).await;
+        let qr = keys.qr(&reference);
+        let (scanned, ()) = tokio::join!(
+            call_as(&chat, "127.0.0.1", "POST", "/admin/mock-phone/scan-qr", Some(qr)),
+            sign_link(&mut client, &keys)
+        );
+        assert_eq!(scanned.status, 200);
+        phones.push((scanned.body["phone"].clone(), scanned.body["device"].as_u64()));
+    }
+    assert_eq!(phones[0].0, phones[1].0);
+    assert_eq!((phones[0].1, phones[1].1), (Some(1), Some(2)));
+    assert!(phones[0].0 != phones[2].0 && phones[2].0 != phones[3].0);
 }

@@ -224,3 +224,31 @@ async fn a_banned_account_is_cut_off_and_kept_out_until_it_is_forgiven() {
         assert_eq!(wrong.code(), "invalid_ban");
     }
 }
+
+#[tokio::test]
+async fn a_reference_can_be_scanned_as_long_as_it_is_shown() {
+    let none = std::time::Duration::ZERO;
+    let timing = wharf_sandbox::Timing {
+        first_reference: none,
+        reference_grace: none,
+        ..Default::default()
+    };
+    let config = SandboxConfig {
+        timing,
+        ..SandboxConfig::default()
+    };
+    let sandbox = Sandbox::start(config).await.unwrap();
+    let phone = sandbox.create_phone(NewPhone::default()).await.unwrap().phone;
+    let keys = Keys::new();
+    let mut client = RawClient::connect(&sandbox, &keys.device.noise_key, &keys.registration()).await;
+    let question = client.expect("iq").await;
+    let pair = question.get_optional_child("pair-device").unwrap();
+    let references = pair.get_children_by_tag("ref");
+    let codes: Vec<_> = references
+        .map(|node| keys.qr(&String::from_utf8(bytes_of(node)).unwrap()))
+        .collect();
+    let old = sandbox.scan(&phone, &codes[0]).await.unwrap_err();
+    assert_eq!(old.code(), "unknown_qr");
+    let (device, ()) = tokio::join!(sandbox.scan(&phone, &codes[1]), sign_link(&mut client, &keys));
+    assert_eq!(device.unwrap(), 1);
+}

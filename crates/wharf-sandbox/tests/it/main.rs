@@ -22,3 +22,4 @@ mod process;
 mod raw_client;
 mod restart;
 mod stanza_log;
+mod tls;

@@ -366,7 +366,12 @@ pub fn bytes_of(node: &Node) -> Vec<u8> {
 
 /// Shows a code and returns the connection with the first reference.
 pub async fn show_code(sandbox: &impl Reach, keys: &Keys) -> (RawClient, String) {
-    let mut client = RawClient::connect(sandbox, &keys.device.noise_key, &keys.registration()).await;
+    show_code_as(sandbox, keys, &keys.registration()).await
+}
+
+/// The same with a registration of its own.
+pub async fn show_code_as(sandbox: &impl Reach, keys: &Keys, payload: &ClientPayload) -> (RawClient, String) {
+    let mut client = RawClient::connect(sandbox, &keys.device.noise_key, payload).await;
     let question = client.expect("iq").await;
     let pair = question.get_optional_child("pair-device").unwrap();
     let references: Vec<_> = pair

@@ -34,8 +34,9 @@ const SERVER_KEYS: &str = "server-keys";
 /// Made-up numbers are `155501` and five digits, the range North America keeps for fiction.
 const MADE_UP_PREFIX: &str = "155501";
 const MADE_UP_NUMBERS: u64 = 100_000;
-/// Characters of the longest name that a phone shows.
+/// Characters of the longest name that a phone is given, and of the longest that a client brings.
 const MAX_NAME: usize = 64;
+const MAX_REGISTERED: usize = 1024;
 
 /// A running sandbox. Clones are handles on the same one.
 #[derive(Debug, Clone)]
@@ -131,10 +132,9 @@ impl Sandbox {
             if let Some(found) = all.iter().find(registered) {
                 return Ok(found.info());
             }
-            // Such names can be whole sentences.
             let shown = NewPhone {
                 phone: None,
-                name: Some(name.chars().take(MAX_NAME).collect()),
+                name: Some(name.to_owned()),
             };
             self.add_account(&shown, Some(name))?
         };
@@ -334,7 +334,13 @@ impl Sandbox {
             None => self.make_up_number()?,
         };
         let name = new.name.clone().unwrap_or_else(|| number.clone());
-        if name.is_empty() || name.chars().count() > MAX_NAME {
+        // What clients call themselves can be a whole sentence, and is kept as it is: they are told it again.
+        let longest = if registered_as.is_some() {
+            MAX_REGISTERED
+        } else {
+            MAX_NAME
+        };
+        if name.is_empty() || name.chars().count() > longest {
             return Err(SandboxError::InvalidName);
         }
         let keys =

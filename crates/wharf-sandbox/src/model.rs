@@ -10,6 +10,8 @@ pub type DeviceId = u16;
 pub struct NewPhone {
     pub phone: Option<String>,
     pub name: Option<String>,
+    /// It reads and keeps what comes, and confirms nothing: no receipt, no question for another copy, no availability.
+    pub silent: bool,
 }
 
 /// One account of the simulated network.

@@ -132,11 +132,13 @@ impl Sandbox {
             if let Some(found) = all.iter().find(registered) {
                 return Ok(found.info());
             }
-            let shown = NewPhone {
-                phone: None,
+            // Who drives such a client expects nothing of a phone but its keys.
+            let new = NewPhone {
                 name: Some(name.to_owned()),
+                silent: true,
+                ..NewPhone::default()
             };
-            self.add_account(&shown, Some(name))?
+            self.add_account(&new, Some(name))?
         };
         self.begin_phone(account).await
     }
@@ -351,6 +353,7 @@ impl Sandbox {
         let mut state = AccountState {
             name: name.clone(),
             registered_as: registered_as.map(str::to_owned),
+            silent: new.silent,
             online: true,
             next_device: 1,
             next_key_index: 1,

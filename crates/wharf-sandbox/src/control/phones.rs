@@ -23,6 +23,8 @@ pub(super) struct Listed<T> {
 pub(super) struct CreateParams {
     phone: Option<String>,
     name: Option<String>,
+    #[serde(default)]
+    silent: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,6 +72,7 @@ pub(super) async fn create(
         .create_phone(NewPhone {
             phone: params.phone,
             name: params.name,
+            silent: params.silent,
         })
         .await?;
     Ok((StatusCode::CREATED, Json(created)))

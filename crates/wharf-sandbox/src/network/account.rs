@@ -61,6 +61,8 @@ pub(crate) struct AccountState {
     pub name: String,
     /// What the first client that registered with it called its owner, when that chose the account.
     pub registered_as: Option<String>,
+    /// The phone confirms nothing.
+    pub silent: bool,
     pub about: String,
     /// Whether the phone is reachable.
     pub online: bool,

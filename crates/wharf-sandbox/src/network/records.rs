@@ -25,6 +25,8 @@ pub(crate) struct AccountRecord {
     pub ban: Option<Ban>,
     #[serde(default)]
     pub registered_as: Option<String>,
+    #[serde(default)]
+    pub silent: bool,
     pub next_device: DeviceId,
     pub next_key_index: u32,
     pub next_given_key: u32,
@@ -105,6 +107,7 @@ pub(crate) fn encode_account(account: &Account, state: &AccountState) -> Vec<u8>
         online: state.online,
         ban: state.ban,
         registered_as: state.registered_as.clone(),
+        silent: state.silent,
         next_device: state.next_device,
         next_key_index: state.next_key_index,
         next_given_key: state.next_given_key,

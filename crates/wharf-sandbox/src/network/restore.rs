@@ -55,6 +55,7 @@ fn read_account(record: &Record) -> Result<Draft, StoreError> {
         online: found.online,
         ban: found.ban,
         registered_as: found.registered_as,
+        silent: found.silent,
         next_device: found.next_device,
         next_key_index: found.next_key_index,
         next_given_key: found.next_given_key,

@@ -127,7 +127,9 @@ async fn handle_message(
             Err(OpenFailure::Signal(SignalProtocolError::DuplicatedMessage(..))) => {}
             Err(failure) => {
                 tracing::warn!(error = %failure, id = head.id, "a phone could not decrypt a message");
-                retries::ask(network, account, head, sealed.attempt);
+                if !account.state().silent {
+                    retries::ask(network, account, head, sealed.attempt);
+                }
                 return None;
             }
         }
@@ -287,9 +289,10 @@ fn stored(head: &Head, own: bool, kind: &str, text: String) -> StoredMessage {
     }
 }
 
-/// The second tick: tells the author's devices that the message arrived. Own messages are not confirmed.
+/// The second tick: tells the author's devices that the message arrived. Own messages are not confirmed, and silent
+/// phones confirm none.
 fn confirm(network: &Network, account: &Arc<Account>, head: &Head) {
-    if head.sender.number != account.number {
+    if head.sender.number != account.number && !account.state().silent {
         let receipt = Receipt {
             id: head.id.clone(),
             kind: None,

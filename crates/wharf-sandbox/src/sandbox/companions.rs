@@ -61,7 +61,13 @@ impl Sandbox {
         let offer = offer.ok_or(SandboxError::UnknownQr)?;
         let phone = match offer.push_name.filter(|name| !name.is_empty()) {
             Some(name) => self.phone_named(&name).await?,
-            None => self.create_phone(NewPhone::default()).await?,
+            None => {
+                let silent = NewPhone {
+                    silent: true,
+                    ..NewPhone::default()
+                };
+                self.create_phone(silent).await?
+            }
         };
         let device = self.scan(&phone.phone, qr).await?;
         Ok((phone, device))

@@ -53,7 +53,7 @@ fn show_presence(client: &Client, to: Option<Jid>) {
 fn is_available(account: &Account) -> bool {
     let state = account.state();
     let companion = |session: &std::sync::Arc<crate::network::session::Session>| session.is_available();
-    state.online
+    (state.online && !state.silent)
         || state
             .devices
             .values()

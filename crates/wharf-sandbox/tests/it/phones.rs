@@ -12,6 +12,7 @@ async fn two_phones() -> (Sandbox, String, String) {
         .create_phone(NewPhone {
             name: Some("Alice".to_owned()),
             phone: None,
+            ..NewPhone::default()
         })
         .await
         .unwrap();
@@ -19,6 +20,7 @@ async fn two_phones() -> (Sandbox, String, String) {
         .create_phone(NewPhone {
             name: Some("Bob".to_owned()),
             phone: None,
+            ..NewPhone::default()
         })
         .await
         .unwrap();
@@ -118,6 +120,7 @@ async fn phones_are_checked_before_they_are_made() {
         sandbox.create_phone(NewPhone {
             phone: Some(phone.to_owned()),
             name: None,
+            ..NewPhone::default()
         })
     };
     assert_eq!(create(&alice).await.unwrap_err().code(), "phone_taken");
@@ -140,4 +143,26 @@ async fn a_seed_repeats_the_keys_and_numbers() {
         (sandbox.root_public_key(), phone)
     };
     assert_eq!(start().await, start().await);
+}
+
+#[tokio::test]
+async fn a_silent_phone_reads_and_confirms_nothing() {
+    let (sandbox, alice, bob) = two_phones().await;
+    let silent = NewPhone {
+        silent: true,
+        ..NewPhone::default()
+    };
+    let silent = sandbox.create_phone(silent).await.unwrap().phone;
+    let unconfirmed = sandbox.send_text(&alice, &silent, "hello").await.unwrap();
+    sandbox
+        .wait_for_message(&silent, |message| message.id == unconfirmed, PATIENCE)
+        .await
+        .unwrap();
+    let confirmed = sandbox.send_text(&alice, &bob, "hello").await.unwrap();
+    let ticked =
+        |message: &wharf_sandbox::Message| message.id == confirmed && message.status == MessageStatus::Delivered;
+    sandbox.wait_for_message(&alice, ticked, PATIENCE).await.unwrap();
+    let still = |message: &wharf_sandbox::Message| message.id == unconfirmed;
+    let still = sandbox.wait_for_message(&alice, still, PATIENCE).await.unwrap();
+    assert_eq!(still.status, MessageStatus::Sent);
 }

@@ -43,6 +43,7 @@ impl DemoNetwork {
                     .create_phone(NewPhone {
                         phone: None,
                         name: Some(name.to_owned()),
+                        ..NewPhone::default()
                     })
                     .await?;
             }

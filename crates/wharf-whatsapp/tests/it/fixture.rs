@@ -60,6 +60,7 @@ impl World {
             .create_phone(NewPhone {
                 phone: None,
                 name: Some(name.to_owned()),
+                ..NewPhone::default()
             })
             .await
             .unwrap()

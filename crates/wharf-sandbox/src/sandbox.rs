@@ -71,6 +71,8 @@ impl Sandbox {
             control: control.as_ref().map(address_of).transpose()?,
             creating: Arc::default(),
         };
+        let scheme = if config.tls { "https" } else { "http" };
+        network.listens_at(format!("{scheme}://{}", sandbox.chat));
         for account in network.directory.all() {
             sandbox.run_phone(account);
         }
@@ -226,6 +228,14 @@ impl Sandbox {
         self.network.announce(&account.number, Changed::Phone);
         self.flush().await?;
         Ok(())
+    }
+
+    /// The picture that an account shows under this id.
+    pub(crate) fn picture(&self, phone: &str, id: &str) -> Option<bytes::Bytes> {
+        let account = self.account(phone).ok()?;
+        let state = account.state();
+        let picture = state.picture.as_ref().filter(|picture| picture.id == id)?;
+        Some(picture.bytes.clone())
     }
 
     /// Questions that were refused because they are not imitated.

@@ -32,10 +32,11 @@ pub(crate) async fn serve(sandbox: Sandbox, listener: TcpListener, stop: Cancell
     }
 }
 
-/// The calls that other people's test suites make on the port for clients.
+/// What is fetched on the port for clients, and the calls that other people's test suites make there.
 pub(crate) fn beside_chat(sandbox: Sandbox) -> Router {
     Router::new()
         .route("/admin/mock-phone/scan-qr", post(phones::scan_anew))
+        .route("/pictures/{phone}/{id}", get(phones::picture))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(guard::loopback_host_only))
         .with_state(sandbox)

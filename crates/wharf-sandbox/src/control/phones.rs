@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::problem::{Body, Path, Problem};
@@ -123,6 +124,18 @@ pub(super) async fn online(
 ) -> Result<Json<PhoneDetail>, Problem> {
     sandbox.set_online(&phone, params.online).await?;
     show(State(sandbox), Path(phone)).await
+}
+
+/// Type and format are the client's affair: the network never looks into a picture.
+pub(super) async fn picture(
+    State(sandbox): State<Sandbox>,
+    Path((phone, id)): Path<(String, String)>,
+) -> Result<(HeaderMap, Bytes), StatusCode> {
+    let bytes = sandbox.picture(&phone, &id).ok_or(StatusCode::NOT_FOUND)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok((headers, bytes))
 }
 
 pub(super) async fn ban(

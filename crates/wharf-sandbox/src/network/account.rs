@@ -64,6 +64,7 @@ pub(crate) struct AccountState {
     /// The phone confirms nothing.
     pub silent: bool,
     pub about: String,
+    pub picture: Option<Picture>,
     /// Whether the phone is reachable.
     pub online: bool,
     pub ban: Option<Ban>,
@@ -83,6 +84,14 @@ pub(crate) struct AccountState {
     pub watchers: BTreeSet<String>,
     /// The signed list of valid devices, until a device comes or goes.
     pub key_index_list: Option<SignedDevices>,
+}
+
+/// What an account shows of itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Picture {
+    /// Another one for every picture.
+    pub id: String,
+    pub bytes: Bytes,
 }
 
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ pub(crate) mod restore;
 pub(crate) mod session;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
@@ -49,6 +49,8 @@ pub(crate) struct Network {
     pub faults: Faults,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
+    /// Where clients fetch things by HTTP.
+    address: OnceLock<String>,
     changes: broadcast::Sender<Change>,
     connections: AtomicU64,
     rng: Mutex<StdRng>,
@@ -65,12 +67,25 @@ impl Network {
             unhandled: UnhandledLog::default(),
             faults: Faults::default(),
             observations: ObservationLog::new(config.stanza_log),
+            address: OnceLock::new(),
             connections: AtomicU64::new(0),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             changes: broadcast::Sender::new(CHANGE_BACKLOG),
             rng: Mutex::new(rng),
         }
+    }
+
+    /// The network is reached at this address from now on.
+    pub(crate) fn listens_at(&self, address: String) {
+        // There is one start.
+        let _first = self.address.set(address);
+    }
+
+    /// Where the picture of an account is fetched.
+    pub(crate) fn picture_url(&self, number: &str, id: &str) -> String {
+        let address = self.address.get().map_or("", String::as_str);
+        format!("{address}/pictures/{number}/{id}")
     }
 
     /// A generator of its own for one task, so that key generation never waits for the shared one.

@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::account::{Account, AccountState};
+use super::account::{Account, AccountState, Picture};
 use super::device::{Device, OneTimeKey, SignedKey};
 use super::queue::{Class, Queue, Queued};
 use crate::error::StoreError;
@@ -113,6 +113,27 @@ pub(crate) fn encode_account(account: &Account, state: &AccountState) -> Vec<u8>
         next_given_key: state.next_given_key,
         settings: state.settings.clone(),
         keys: account.keys.material(),
+    })
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PictureRecord {
+    id: String,
+    bytes: Blob,
+}
+
+pub(crate) fn encode_picture(picture: &Picture) -> Vec<u8> {
+    encode(&PictureRecord {
+        id: picture.id.clone(),
+        bytes: Blob(picture.bytes.to_vec()),
+    })
+}
+
+pub(crate) fn decode_picture(record: &Record) -> Result<Picture, StoreError> {
+    let PictureRecord { id, bytes } = decode(record)?;
+    Ok(Picture {
+        id,
+        bytes: bytes.0.into(),
     })
 }
 

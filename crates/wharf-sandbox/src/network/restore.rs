@@ -98,6 +98,10 @@ impl Draft {
                 patches.push(Bytes::copy_from_slice(&record.value));
                 Ok(())
             }
+            Kind::Picture => {
+                self.state.picture = Some(records::decode_picture(record)?);
+                Ok(())
+            }
             Kind::Watcher => {
                 self.state.watchers.insert(rest.to_owned());
                 Ok(())

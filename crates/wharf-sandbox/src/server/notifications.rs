@@ -97,6 +97,28 @@ pub(super) fn collection_moved(network: &Network, account: &Account, author: Dev
     tell_companions(network, account, Some(author), &id, &node);
 }
 
+/// Tells all companions of the account, the author too, and those who know it.
+pub(super) fn picture_changed(network: &Network, account: &Account, author: DeviceId, picture: Option<&str>) {
+    let tag = if picture.is_some() { "set" } else { "delete" };
+    let change = NodeBuilder::new(tag).attr("jid", account.user_jid(Addressing::Number));
+    let change = match picture {
+        Some(picture) => change
+            .attr("id", picture)
+            .attr("author", account.device_jid(Addressing::Number, author)),
+        None => change,
+    };
+    let change = change.build();
+    let watchers: Vec<String> = account.state().watchers.iter().cloned().collect();
+    let watchers = watchers.iter().filter_map(|number| network.directory.by_number(number));
+    let tell = |told: &Account| {
+        let id = network.stanza_id();
+        let node = notification(account, "picture", &id).children([change.clone()]).build();
+        tell_companions(network, told, None, &id, &node);
+    };
+    tell(account);
+    watchers.for_each(|watcher| tell(&watcher));
+}
+
 fn notification(account: &Account, kind: &'static str, id: &str) -> NodeBuilder {
     NodeBuilder::new("notification")
         .attr("from", account.user_jid(Addressing::Number))

@@ -36,11 +36,13 @@ pub(crate) enum Kind {
     Patch = 9,
     /// An account that asked for another account's devices.
     Watcher = 10,
+    /// The picture that an account shows.
+    Picture = 11,
 }
 
 impl Kind {
     pub(crate) fn from_number(number: u8) -> Option<Self> {
-        const ALL: [Kind; 11] = [
+        const ALL: [Kind; 12] = [
             Kind::Network,
             Kind::Account,
             Kind::Device,
@@ -52,6 +54,7 @@ impl Kind {
             Kind::Message,
             Kind::Patch,
             Kind::Watcher,
+            Kind::Picture,
         ];
         ALL.get(usize::from(number)).copied()
     }

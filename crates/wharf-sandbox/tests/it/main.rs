@@ -18,6 +18,7 @@ mod linking;
 mod load;
 mod pair_code;
 mod phones;
+mod pictures;
 mod process;
 mod raw_client;
 mod restart;

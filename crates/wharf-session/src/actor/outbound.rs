@@ -27,6 +27,10 @@ const DEEP_LOOK: u32 = 1000;
 /// again.
 pub(super) const SHORT: Duration = Duration::from_secs(60);
 
+/// A clock that goes back by less is none that was set: a message that was accepted a moment ago is younger than this
+/// look.
+const CLOCK_JITTER: Duration = Duration::from_secs(1);
+
 /// How many expired messages one unit of work ends.
 const EXPIRED: u32 = 200;
 
@@ -216,7 +220,7 @@ impl Actor {
             }
             known => known,
         };
-        if latest.is_some_and(|latest| latest > now) {
+        if latest.is_some_and(|latest| latest > now + CLOCK_JITTER) {
             let release = storage.write(Queue::Normal, move |tx| {
                 Box::pin(async move { messages::release_stranded(tx, &fence, now).await })
             });

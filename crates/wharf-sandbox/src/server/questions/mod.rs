@@ -3,6 +3,7 @@
 
 mod app_state;
 mod keys;
+mod picture;
 mod settings;
 mod usync;
 
@@ -76,8 +77,7 @@ fn route(client: &Client, question: &Question<'_>) -> Option<Reply> {
         "status" => settings::about(client, question),
         "disappearing_mode" => settings::disappearing_mode(client, question),
         "md" => linked_devices(client, question),
-        // Nobody here has a picture: that is a true answer.
-        "w:profile:picture" if question.kind == "get" => Some(question.refuse(404, "item-not-found")),
+        "w:profile:picture" => picture::answer(client, question),
         // Statistics and "I have seen it" want a receipt, nothing is asked.
         "w:stats" if question.kind == "set" => Some(question.done()),
         "urn:xmpp:whatsapp:dirty" if question.is("set", "clean") => Some(question.done()),

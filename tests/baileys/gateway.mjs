@@ -36,7 +36,9 @@ class Session {
   }
 
   async start() {
-    const { state, saveCreds } = await useMultiFileAuthState(join(authFolder, this.name));
+    // Read once: what a fresh link has just learned may not be in its file yet when it connects again.
+    this.files ??= await useMultiFileAuthState(join(authFolder, this.name));
+    const { state, saveCreds } = this.files;
     const auth = { creds: state.creds, keys: makeCacheableSignalKeyStore(state.keys, silent) };
     this.socket = connect(chatUrl, { auth });
     this.socket.ev.on("creds.update", saveCreds);

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
-use measure::{Bench, accept, idle, linking, restart, send};
+use measure::{Bench, accept, idle, linking, restart, send, tell};
 use plan::Plan;
 use report::{Report, Section};
 use tokio::signal::unix::{SignalKind, signal};
@@ -104,15 +104,22 @@ async fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// One that fails does not keep the others from being measured.
 async fn measure_all(bench: &Bench, only: &[Measurement], report: &mut Report) -> Result<()> {
+    let mut failed = None;
     for measurement in Measurement::value_variants() {
         if only.is_empty() || only.contains(measurement) {
             let section = section(bench, *measurement).await;
-            let section = section.with_context(|| format!("measurement {measurement:?}"))?;
-            report.sections.push(section);
+            match section.with_context(|| format!("measurement {measurement:?}")) {
+                Ok(section) => report.sections.push(section),
+                Err(error) => {
+                    tell(&format!("{error:#}"));
+                    failed.get_or_insert(error);
+                }
+            }
         }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 fn bench(arguments: &Arguments, folder: &Path) -> Result<Bench> {

@@ -44,6 +44,7 @@ impl Baileys {
 
 impl Gateway for Baileys {
     const NAME: &'static str = "Baileys";
+    const LINK_TRIES: u32 = 3;
     type Watch = String;
 
     async fn show_qr(&self, name: &str) -> Result<Watched<Self>> {

@@ -5,7 +5,7 @@ mod wharf;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures::{StreamExt, TryStreamExt};
 use wharf_testkit::process::{Sandbox, Usage};
 
@@ -13,6 +13,7 @@ pub use baileys::Baileys;
 pub use wharf::Wharf;
 
 use crate::load::caller::Caller;
+use crate::measure::tell;
 
 /// How many sessions are linked at once when time is not measured.
 const LINKED_AT_ONCE: usize = 8;
@@ -28,6 +29,10 @@ pub struct Shown {
 pub trait Gateway {
     /// What the table calls it.
     const NAME: &'static str;
+
+    /// How often a link is tried before the measurement is given up. A gateway that loses links under load is still to be
+    /// measured with all of them.
+    const LINK_TRIES: u32;
 
     /// Makes a session and waits for its QR code.
     async fn show_qr(&self, name: &str) -> Result<Watched<Self>>
@@ -85,9 +90,20 @@ pub async fn link_up_to<G: Gateway>(
     let linked = futures::stream::iter(sessions.len()..count)
         .map(|number| async move {
             let name = format!("{}-{number}", G::NAME.to_lowercase());
-            link(gateway, sandbox, &name).await.map(|(session, _)| session)
+            link_at_last(gateway, sandbox, &name).await
         })
         .buffer_unordered(LINKED_AT_ONCE);
     sessions.extend(linked.try_collect::<Vec<_>>().await?);
     Ok(())
+}
+
+async fn link_at_last<G: Gateway>(gateway: &G, sandbox: &Sandbox, name: &str) -> Result<String> {
+    for attempt in 1.. {
+        match link(gateway, sandbox, &format!("{name}-{attempt}")).await {
+            Ok((session, _)) => return Ok(session),
+            Err(error) if attempt < G::LINK_TRIES => tell(&format!("{error:#}; it is tried again")),
+            Err(error) => return Err(error),
+        }
+    }
+    bail!("{name} was not tried")
 }

@@ -102,6 +102,7 @@ impl Wharf {
 
 impl Gateway for Wharf {
     const NAME: &'static str = "Wharf";
+    const LINK_TRIES: u32 = 1;
     type Watch = EventStream;
 
     async fn show_qr(&self, name: &str) -> Result<Watched<Self>> {

@@ -152,24 +152,9 @@ impl Actor {
     /// Takes reports in: what is on the wire is settled, refusals are handled one by one, the rest is stored soon.
     pub(super) async fn on_reports(&mut self, events: Vec<ClientEvent>) {
         for event in events {
-            match event {
-                ClientEvent::Ack {
-                    whatsapp_id,
-                    error: Some(code),
-                    ..
-                } => {
-                    self.outbox.note_ack();
-                    self.on_refused(&whatsapp_id, code).await;
-                }
-                ClientEvent::Ack {
-                    whatsapp_id,
-                    error: None,
-                    ..
-                } => self.on_ack(whatsapp_id),
-                ClientEvent::Receipt {
-                    whatsapp_ids, kind, at, ..
-                } => self.on_receipt(whatsapp_ids, kind, at),
-                _ => {}
+            if let Some((whatsapp_id, code)) = self.take_in(event) {
+                self.outbox.note_ack();
+                self.on_refused(&whatsapp_id, code).await;
             }
         }
         self.begin_reports();
@@ -180,19 +165,31 @@ impl Actor {
     pub(super) fn leave_reports(&mut self) {
         let unread = self.link.as_mut().map(super::link::Link::unread).unwrap_or_default();
         for event in unread {
-            match event {
-                ClientEvent::Ack {
-                    whatsapp_id,
-                    error: None,
-                    ..
-                } => self.on_ack(whatsapp_id),
-                ClientEvent::Receipt {
-                    whatsapp_ids, kind, at, ..
-                } => self.on_receipt(whatsapp_ids, kind, at),
-                _ => {}
-            }
+            // What was refused is sent again, and refused again.
+            let _refused = self.take_in(event);
         }
         self.slot.leave(self.reports.take_waiting());
+    }
+
+    /// Takes an ack or a receipt in. A refusal is given back: its id and code.
+    fn take_in(&mut self, event: ClientEvent) -> Option<(String, u16)> {
+        match event {
+            ClientEvent::Ack {
+                whatsapp_id,
+                error: Some(code),
+                ..
+            } => return Some((whatsapp_id, code)),
+            ClientEvent::Ack {
+                whatsapp_id,
+                error: None,
+                ..
+            } => self.on_ack(whatsapp_id),
+            ClientEvent::Receipt {
+                whatsapp_ids, kind, at, ..
+            } => self.on_receipt(whatsapp_ids, kind, at),
+            _ => {}
+        }
+        None
     }
 
     fn on_ack(&mut self, whatsapp_id: String) {

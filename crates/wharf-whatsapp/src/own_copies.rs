@@ -1,6 +1,5 @@
 //! Copies of what the account's other devices send. The engine asks everybody for a message that it cannot decrypt, but
-//! not the account itself: such a copy it acknowledges, and WhatsApp forgets it. Official clients ask their phone, and
-//! phones answer (protocol brief, section 18: the reply goes to the sender as seen).
+//! not the account itself: such a copy it acknowledges, and WhatsApp forgets it. So it is asked here.
 
 use std::sync::Arc;
 
@@ -12,8 +11,8 @@ use whatsapp_rust::RetryRequestOptions;
 
 use crate::watch::RunWatch;
 
-/// Asks the device that said it to say it again, with keys for a new Signal session. Of a copy that is lost all the same
-/// (the process ends in these milliseconds, the device stays silent) the log tells.
+/// Asks the device that said it to say it again, with keys for a new Signal session. The engine's acknowledgement goes out
+/// beside the request: a process that ends in between loses the copy, and so does a device that stays silent.
 pub(crate) fn ask_again(watch: &Arc<RunWatch>, info: &Arc<MessageInfo>) {
     if !info.source.is_self_fanout() {
         return;

@@ -418,6 +418,10 @@ async fn after_the_clock_was_set_back(restart: bool) {
     world.sessions.connect(world.workspace, id).await.unwrap();
     let client = world.network.next_client().await;
     client.open(1).await;
+    world.until_status(id, SessionStatus::Ready).await;
+    world.looked(id).await;
+    // Not to wait for it: the clock of these tests stands still, and would never end the wait.
+    assert!(client.has_send().await);
     assert_eq!(body(&client.next_send().await.content), "at once");
     world.looked(id).await;
     assert!(!client.has_send().await);

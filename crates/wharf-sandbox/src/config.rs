@@ -13,7 +13,8 @@ pub struct SandboxConfig {
     pub control_listen: Option<SocketAddr>,
     /// What survives a stop.
     pub store: StoreConfig,
-    /// Clients connect by TLS, with a certificate that was made at the start and that nobody signed.
+    /// Clients connect by TLS and not in plain, with a certificate that was made at the start and that nobody signed.
+    /// Without it they may do either.
     pub tls: bool,
     /// How many observations the stanza log keeps; 0 switches it off.
     pub stanza_log: usize,

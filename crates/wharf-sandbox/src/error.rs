@@ -51,6 +51,14 @@ pub enum SandboxError {
     UnknownRecipient(String),
     #[error("a text has 1 to 65536 bytes")]
     InvalidText,
+    #[error("a file has 1 byte to 64 MiB")]
+    InvalidFile,
+    #[error("there is no such message with a file, or its file was given up for newer ones")]
+    NoFile,
+    #[error("the address of the file ran out")]
+    FileExpired,
+    #[error("the file cannot be read: {0}")]
+    BrokenFile(String),
     #[error("phone {phone} has no chat {chat}")]
     UnknownChat { phone: String, chat: String },
     #[error("a ban is 402 with an end, or 403 without one")]
@@ -95,6 +103,10 @@ impl SandboxError {
             Self::UnknownDevice { .. } => "unknown_device",
             Self::UnknownRecipient(_) => "unknown_recipient",
             Self::InvalidText => "invalid_text",
+            Self::InvalidFile => "invalid_file",
+            Self::NoFile => "no_file",
+            Self::FileExpired => "file_expired",
+            Self::BrokenFile(_) => "broken_file",
             Self::UnknownChat { .. } => "unknown_chat",
             Self::InvalidBan => "invalid_ban",
             Self::WaitTimeout => "wait_timeout",

@@ -72,11 +72,51 @@ pub struct Message {
     pub from: String,
     #[serde(rename = "type")]
     pub kind: String,
+    /// What the message says: its text, the caption of a file, the name of a place.
     pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileInfo>,
     /// Milliseconds since 1970; RFC 3339 in JSON.
     #[serde(with = "crate::clock::rfc3339")]
     pub at: u64,
     pub status: MessageStatus,
+}
+
+/// The file of a message, as its author described it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileInfo {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its media type.
+    pub mime: String,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// A file to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFile {
+    pub kind: FileKind,
+    pub bytes: Vec<u8>,
+    /// The usual media type of its kind when there is none.
+    pub mime: Option<String>,
+    /// Shown with images, videos and documents.
+    pub caption: Option<String>,
+    /// Shown with documents.
+    pub name: Option<String>,
+}
+
+/// What clients show a file as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    Image,
+    Video,
+    Audio,
+    /// Audio that was spoken into the phone.
+    Voice,
+    Document,
+    Sticker,
 }
 
 /// How far a message has come. The order of the variants is the order of the ticks.

@@ -16,13 +16,14 @@ use wacore_binary::Jid;
 use crate::config::{SandboxConfig, StoreConfig, Timing};
 use crate::control;
 use crate::error::SandboxError;
-use crate::model::{Change, Changed, Chat, Message, NewPhone, PhoneDetail, PhoneInfo, Unhandled};
+use crate::model::{Change, Changed, Chat, Message, NewFile, NewPhone, PhoneDetail, PhoneInfo, Unhandled};
 use crate::network::Network;
 use crate::network::account::{Account, AccountState};
 use crate::network::{records, restore};
 use crate::observation::{Observation, StanzaExcerpt};
+use crate::phone::chats::StoredMessage;
 use crate::phone::identity::PhoneKeys;
-use crate::phone::{self, Phone, outbox};
+use crate::phone::{self, Phone, files, outbox};
 use crate::server::{self, Door, tls};
 use crate::store::{FileStore, Kind, MemoryStore, Store};
 use crate::wire::certificate::ServerKeys;
@@ -44,6 +45,8 @@ pub struct Sandbox {
     network: Arc<Network>,
     chat: SocketAddr,
     tls: bool,
+    /// The certificate of this start, as PEM.
+    certificate: Arc<str>,
     control: Option<SocketAddr>,
     /// One phone is created at a time, so that two callers cannot make up the same number.
     creating: Arc<Mutex<()>>,
@@ -64,22 +67,25 @@ impl Sandbox {
                 source,
             })
         };
+        let certified = tls::certify()?;
         let sandbox = Self {
             network: Arc::clone(&network),
+            certificate: certified.pem.into(),
             chat: address_of(&chat)?,
             tls: config.tls,
             control: control.as_ref().map(address_of).transpose()?,
             creating: Arc::default(),
         };
         let scheme = if config.tls { "https" } else { "http" };
-        network.listens_at(format!("{scheme}://{}", sandbox.chat));
+        network.listens_at(scheme, sandbox.chat.to_string());
         for account in network.directory.all() {
             sandbox.run_phone(account);
         }
         let door = Door {
             listener: chat,
-            tls: config.tls.then(tls::acceptor).transpose()?,
-            beside: control::beside_chat(sandbox.clone()),
+            tls: certified.acceptor,
+            plain: !config.tls,
+            beside: control::beside_chat(sandbox.clone(), server::files(Arc::clone(&network))),
         };
         network.tasks.spawn(server::serve(Arc::clone(&network), door));
         if let Some(listener) = control {
@@ -109,6 +115,12 @@ impl Sandbox {
     /// The key certificates are signed with, for clients that can be told which root to trust.
     pub fn root_public_key(&self) -> [u8; 32] {
         self.network.keys.root_public()
+    }
+
+    /// The certificate of the clients' port as PEM, for clients that fetch media or speak TLS and want to be told whom to
+    /// trust. Another one after every start.
+    pub fn tls_certificate(&self) -> &str {
+        &self.certificate
     }
 
     /// The delays this sandbox adds on purpose.
@@ -189,6 +201,37 @@ impl Sandbox {
         Ok(id)
     }
 
+    /// Sends a file from a phone to another account; returns the message id.
+    pub async fn send_file(&self, phone: &str, to: &str, file: NewFile) -> Result<String, SandboxError> {
+        let account = self.account(phone)?;
+        if !account.state().online {
+            return Err(SandboxError::PhoneOffline(account.number.clone()));
+        }
+        let target = self.recipient(to)?;
+        let id = outbox::send_file(&self.network, &account, &target, file).await?;
+        self.flush().await?;
+        Ok(id)
+    }
+
+    /// The file of a message that the phone shows, fetched and decrypted with what the message says.
+    pub async fn file(&self, phone: &str, message: &str) -> Result<Vec<u8>, SandboxError> {
+        let account = self.account(phone)?;
+        let stored = account
+            .phone
+            .lock()
+            .await
+            .chats
+            .by_id(message)
+            .map(StoredMessage::content);
+        files::open(&self.network, &stored.ok_or(SandboxError::NoFile)?)
+    }
+
+    /// From now on files cannot be fetched at the addresses that were told: clients have to ask for others. How many
+    /// addresses worked until now.
+    pub fn expire_files(&self) -> usize {
+        self.network.media.expire()
+    }
+
     /// What the phone shows, chat by chat, messages in the order they came.
     pub async fn chats(&self, phone: &str) -> Result<Vec<Chat>, SandboxError> {
         let account = self.account(phone)?;
@@ -228,14 +271,6 @@ impl Sandbox {
         self.network.announce(&account.number, Changed::Phone);
         self.flush().await?;
         Ok(())
-    }
-
-    /// The picture that an account shows under this id.
-    pub(crate) fn picture(&self, phone: &str, id: &str) -> Option<bytes::Bytes> {
-        let account = self.account(phone).ok()?;
-        let state = account.state();
-        let picture = state.picture.as_ref().filter(|picture| picture.id == id)?;
-        Some(picture.bytes.clone())
     }
 
     /// Questions that were refused because they are not imitated.
@@ -437,7 +472,7 @@ fn open_network(config: &SandboxConfig) -> Result<Network, SandboxError> {
     batch.put(Kind::Network, || SERVER_KEYS.to_owned(), || keys.to_bytes());
     store.submit(batch);
     let network = Network::new(keys, config, store, rng);
-    restore::restore(&records, &network.directory)?;
+    restore::restore(&records, &network.directory, &network.media)?;
     Ok(network)
 }
 

@@ -21,6 +21,8 @@ use crate::sandbox::Sandbox;
 
 /// The longest body: the longest text with room for escapes.
 const MAX_BODY: usize = 512 * 1024;
+/// The longest body with a file in it, which is base64.
+const MAX_FILE_BODY: usize = 32 * 1024 * 1024;
 
 pub(crate) async fn serve(sandbox: Sandbox, listener: TcpListener, stop: CancellationToken) {
     let served = axum::serve(listener, router(sandbox));
@@ -32,14 +34,14 @@ pub(crate) async fn serve(sandbox: Sandbox, listener: TcpListener, stop: Cancell
     }
 }
 
-/// What is fetched on the port for clients, and the calls that other people's test suites make there.
-pub(crate) fn beside_chat(sandbox: Sandbox) -> Router {
+/// On the port for clients: what they store and fetch there, and the calls that other people's test suites make.
+pub(crate) fn beside_chat(sandbox: Sandbox, files: Router) -> Router {
     Router::new()
         .route("/admin/mock-phone/scan-qr", post(phones::scan_anew))
-        .route("/pictures/{phone}/{id}", get(phones::picture))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn(guard::loopback_host_only))
         .with_state(sandbox)
+        .merge(files)
+        .layer(from_fn(guard::loopback_host_only))
 }
 
 pub(crate) fn router(sandbox: Sandbox) -> Router {
@@ -54,7 +56,13 @@ pub(crate) fn router(sandbox: Sandbox) -> Router {
             post(phones::ban).delete(phones::lift_ban),
         )
         .route("/sandbox/api/phones/{phone}/devices/{device}", delete(phones::unlink))
-        .route("/sandbox/api/phones/{phone}/send", post(chats::send))
+        .route(
+            "/sandbox/api/phones/{phone}/send",
+            post(chats::send).layer(DefaultBodyLimit::max(MAX_FILE_BODY)),
+        )
+        .route("/sandbox/api/phones/{phone}/files/{message}", get(chats::file))
+        .route("/sandbox/api/files/expire", post(chats::expire_files))
+        .route("/sandbox/api/tls-certificate", get(phones::tls_certificate))
         .route("/sandbox/api/phones/{phone}/chats", get(chats::list))
         .route("/sandbox/api/phones/{phone}/read", post(chats::read))
         .route("/sandbox/api/unhandled", get(phones::unhandled))

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::problem::{Body, Path, Problem};
@@ -126,18 +125,6 @@ pub(super) async fn online(
     show(State(sandbox), Path(phone)).await
 }
 
-/// Type and format are the client's affair: the network never looks into a picture.
-pub(super) async fn picture(
-    State(sandbox): State<Sandbox>,
-    Path((phone, id)): Path<(String, String)>,
-) -> Result<(HeaderMap, Bytes), StatusCode> {
-    let bytes = sandbox.picture(&phone, &id).ok_or(StatusCode::NOT_FOUND)?;
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok((headers, bytes))
-}
-
 pub(super) async fn ban(
     State(sandbox): State<Sandbox>,
     Path(phone): Path<String>,
@@ -159,6 +146,11 @@ pub(super) async fn unlink(
 ) -> Result<StatusCode, Problem> {
     sandbox.unlink(&phone, device).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whom clients have to trust that fetch media, as PEM.
+pub(super) async fn tls_certificate(State(sandbox): State<Sandbox>) -> String {
+    sandbox.tls_certificate().to_owned()
 }
 
 pub(super) async fn unhandled(State(sandbox): State<Sandbox>) -> Json<Listed<Unhandled>> {

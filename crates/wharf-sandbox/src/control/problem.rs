@@ -57,6 +57,7 @@ fn status(failure: &SandboxError) -> StatusCode {
         SandboxError::UnknownPhone(_)
         | SandboxError::UnknownDevice { .. }
         | SandboxError::UnknownChat { .. }
+        | SandboxError::NoFile
         | SandboxError::UnknownFault(_) => StatusCode::NOT_FOUND,
         SandboxError::PhoneTaken(_)
         | SandboxError::UnknownQr
@@ -75,7 +76,10 @@ fn status(failure: &SandboxError) -> StatusCode {
         | SandboxError::UnknownRecipient(_)
         | SandboxError::InvalidBan
         | SandboxError::InvalidFault(_)
-        | SandboxError::InvalidText => StatusCode::UNPROCESSABLE_ENTITY,
+        | SandboxError::InvalidText
+        | SandboxError::InvalidFile
+        | SandboxError::BrokenFile(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        SandboxError::FileExpired => StatusCode::GONE,
         SandboxError::LinkTimeout | SandboxError::WaitTimeout => StatusCode::GATEWAY_TIMEOUT,
         SandboxError::NotKept => StatusCode::SERVICE_UNAVAILABLE,
         SandboxError::NotLoopback(_)

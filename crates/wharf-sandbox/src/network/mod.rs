@@ -7,6 +7,7 @@ pub(crate) mod directory;
 pub(crate) mod faults;
 pub(crate) mod journal;
 pub(crate) mod links;
+pub(crate) mod media;
 pub(crate) mod observations;
 pub(crate) mod queue;
 pub(crate) mod records;
@@ -16,6 +17,7 @@ pub(crate) mod session;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use tokio::sync::broadcast;
@@ -25,12 +27,13 @@ use tokio_util::task::TaskTracker;
 use crate::config::{SandboxConfig, Timing};
 use crate::error::SandboxError;
 use crate::model::{Change, Changed};
-use crate::store::{Store, Ticket};
+use crate::store::{Kind, Store, Ticket};
 use crate::wire::certificate::ServerKeys;
 use directory::Directory;
 use faults::Faults;
 use journal::UnhandledLog;
 use links::PendingLinks;
+use media::Media;
 use observations::ObservationLog;
 
 /// How many change notices a slow watcher may lag behind before it misses some.
@@ -47,10 +50,11 @@ pub(crate) struct Network {
     pub unhandled: UnhandledLog,
     pub observations: ObservationLog,
     pub faults: Faults,
+    pub media: Media,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
-    /// Where clients fetch things by HTTP.
-    address: OnceLock<String>,
+    /// Where clients fetch things by HTTP: scheme and authority.
+    address: OnceLock<(&'static str, String)>,
     changes: broadcast::Sender<Change>,
     connections: AtomicU64,
     rng: Mutex<StdRng>,
@@ -66,6 +70,7 @@ impl Network {
             links: PendingLinks::default(),
             unhandled: UnhandledLog::default(),
             faults: Faults::default(),
+            media: Media::default(),
             observations: ObservationLog::new(config.stanza_log),
             address: OnceLock::new(),
             connections: AtomicU64::new(0),
@@ -77,15 +82,31 @@ impl Network {
     }
 
     /// The network is reached at this address from now on.
-    pub(crate) fn listens_at(&self, address: String) {
+    pub(crate) fn listens_at(&self, scheme: &'static str, authority: String) {
         // There is one start.
-        let _first = self.address.set(address);
+        let _first = self.address.set((scheme, authority));
+    }
+
+    /// Host and port.
+    pub(crate) fn authority(&self) -> &str {
+        self.address.get().map_or("", |(_, authority)| authority)
     }
 
     /// Where the picture of an account is fetched.
     pub(crate) fn picture_url(&self, number: &str, id: &str) -> String {
-        let address = self.address.get().map_or("", String::as_str);
-        format!("{address}/pictures/{number}/{id}")
+        let scheme = self.address.get().map_or("http", |(scheme, _)| scheme);
+        format!("{scheme}://{}/pictures/{number}/{id}", self.authority())
+    }
+
+    /// Keeps a file whose hash is its token; the address that it is fetched at, valid once the ticket is durable.
+    pub(crate) fn keep_file(&self, token: String, bytes: &Bytes) -> (String, Ticket) {
+        let kept = self.media.keep(&token, bytes.clone(), &mut self.rng());
+        let mut batch = self.store.batch();
+        batch.put(Kind::Media, || token, || records::encode_media(&kept.path, bytes));
+        for dropped in kept.dropped {
+            batch.delete(Kind::Media, || dropped);
+        }
+        (kept.path, self.store.submit(batch))
     }
 
     /// A generator of its own for one task, so that key generation never waits for the shared one.

@@ -137,6 +137,23 @@ pub(crate) fn decode_picture(record: &Record) -> Result<Picture, StoreError> {
     })
 }
 
+/// Length of the address, address, file.
+pub(crate) fn encode_media(path: &str, bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(path.len()).unwrap_or(u16::MAX);
+    [&length.to_be_bytes()[..], path.as_bytes(), bytes].concat()
+}
+
+pub(crate) fn decode_media(record: &Record) -> Result<(String, Bytes), StoreError> {
+    let short = || corrupt(record, "too short");
+    let (length, rest) = record.value.split_at_checked(2).ok_or_else(short)?;
+    let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+    let (path, bytes) = rest.split_at_checked(length).ok_or_else(short)?;
+    Ok((
+        String::from_utf8_lossy(path).into_owned(),
+        Bytes::copy_from_slice(bytes),
+    ))
+}
+
 pub(crate) fn decode_account(record: &Record) -> Result<(AccountRecord, PhoneKeys), StoreError> {
     let account: AccountRecord = decode(record)?;
     let keys = PhoneKeys::from_material(&account.keys).map_err(|failure| corrupt(record, &failure))?;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::account::{Account, AccountState};
 use super::directory::Directory;
+use super::media::Media;
 use super::records::{self, corrupt};
 use crate::error::StoreError;
 use crate::model::DeviceId;
@@ -23,11 +24,16 @@ struct Draft {
     phone: Phone,
 }
 
-/// Puts every account of the records into the directory. Records come ordered by kind, accounts before what is
-/// theirs; what belongs to an account that is gone is skipped.
-pub(crate) fn restore(records: &[Record], directory: &Directory) -> Result<(), StoreError> {
+/// Puts every account of the records into the directory, and the files where they are fetched. Records come ordered by
+/// kind, accounts before what is theirs; what belongs to an account that is gone is skipped.
+pub(crate) fn restore(records: &[Record], directory: &Directory, media: &Media) -> Result<(), StoreError> {
     let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
     for record in records.iter().filter(|record| record.kind != Kind::Network) {
+        if record.kind == Kind::Media {
+            let (path, bytes) = records::decode_media(record)?;
+            media.restore(&record.key, path, bytes);
+            continue;
+        }
         let (number, rest) = record.key.split_once('/').unwrap_or((&record.key, ""));
         if record.kind == Kind::Account {
             drafts.insert(number.to_owned(), read_account(record)?);
@@ -73,7 +79,7 @@ fn read_account(record: &Record) -> Result<Draft, StoreError> {
 impl Draft {
     fn add(&mut self, record: &Record, rest: &str) -> Result<(), StoreError> {
         match record.kind {
-            Kind::Network | Kind::Account => Ok(()),
+            Kind::Network | Kind::Account | Kind::Media => Ok(()),
             Kind::Device => self.add_device(record, rest),
             Kind::PreKey => self.add_one_time_key(record, rest),
             Kind::Session => {

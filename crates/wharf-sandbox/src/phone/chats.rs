@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use buffa::Message as _;
 use serde::{Deserialize, Serialize};
 
+use super::content::{self, Shown};
 use crate::model::{DeviceId, Message, MessageStatus};
 use crate::network::account::Addressing;
-use crate::network::records::encode;
+use crate::network::records::{Blob, encode};
 use crate::store::{Batch, Kind};
 
 /// A message with what is needed to answer it.
@@ -18,11 +20,31 @@ pub(crate) struct StoredMessage {
     pub device: DeviceId,
     /// Whether the conversation was addressed by hidden identifier.
     pub lid: bool,
+    /// The message as it was written, encoded. Texts are made anew when they are wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Blob>,
 }
 
 impl StoredMessage {
     pub(crate) fn addressing(&self) -> Addressing {
         if self.lid { Addressing::Lid } else { Addressing::Number }
+    }
+
+    /// What the server is told of what is inside (protocol brief, section 9).
+    pub(crate) fn stanza_type(&self) -> &'static str {
+        if self.message.file.is_some() { "media" } else { "text" }
+    }
+
+    /// The message as it was written.
+    pub(crate) fn content(&self) -> waproto::whatsapp::Message {
+        let written = self.body.as_ref();
+        let decoded = written.and_then(|Blob(bytes)| waproto::whatsapp::Message::decode_from_slice(bytes).ok());
+        decoded.unwrap_or_else(|| content::text(&self.message.text))
+    }
+
+    /// What has to be kept of a message beside what is shown of it.
+    pub(crate) fn body_of(message: &waproto::whatsapp::Message, shown: &Shown) -> Option<Blob> {
+        (shown.kind != "text").then(|| Blob(message.encode_to_vec()))
     }
 }
 
@@ -99,6 +121,11 @@ impl Chats {
         thread.places.get(id).map(|&place| &thread.messages[place])
     }
 
+    /// A message with this id, whoever wrote it.
+    pub(crate) fn by_id(&self, id: &str) -> Option<&StoredMessage> {
+        self.chats.keys().find_map(|chat| self.find(chat, id))
+    }
+
     /// A message this account wrote, with its chat.
     pub(crate) fn find_own(&self, id: &str) -> Option<(&str, &StoredMessage)> {
         self.chats.iter().find_map(|(chat, thread)| {
@@ -154,11 +181,13 @@ mod tests {
                 from: "1".to_owned(),
                 kind: "text".to_owned(),
                 text: id.to_owned(),
+                file: None,
                 at: 0,
                 status: MessageStatus::Sent,
             },
             device: 0,
             lid: false,
+            body: None,
         }
     }
 

@@ -1,18 +1,42 @@
 //! Translates between message protobufs and what a phone shows or does.
 
+use wacore::download::Downloadable;
 use waproto::whatsapp::Message;
-use waproto::whatsapp::message::{DeviceSentMessage, ProtocolMessage, protocol_message};
+use waproto::whatsapp::message::{DeviceSentMessage, LocationMessage, ProtocolMessage, protocol_message};
+
+use crate::model::FileInfo;
 
 /// What a decrypted message means to the phone.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// Belongs into the chat.
-    Shown { kind: &'static str, text: String },
+    Shown(Shown),
     /// A companion asks for app-state keys.
     KeyRequest,
     /// Nothing a person would see.
     Silent,
 }
+
+/// What a person sees of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub kind: &'static str,
+    pub text: String,
+    pub file: Option<FileInfo>,
+}
+
+impl Shown {
+    pub(crate) fn nothing() -> Self {
+        Self {
+            kind: "other",
+            text: String::new(),
+            file: None,
+        }
+    }
+}
+
+/// Wrappers inside wrappers that are taken off; nobody packs deeper.
+const MAX_WRAPPERS: usize = 8;
 
 pub(crate) fn text(text: &str) -> Message {
     Message {
@@ -41,19 +65,37 @@ pub(crate) fn protocol(message: ProtocolMessage) -> Message {
 }
 
 pub(crate) fn read(message: &Message) -> Content {
+    let message = unwrapped(message);
     if let Some(protocol) = message.protocol_message.as_option() {
         return read_protocol(protocol);
     }
-    if let Some(text) = &message.conversation {
-        return shown("text", text);
+    if let Some(file) = file(message) {
+        return Content::Shown(file.shown());
     }
-    if let Some(extended) = message.extended_text_message.as_option() {
-        return shown("text", extended.text.as_deref().unwrap_or_default());
+    match words(message) {
+        Some((kind, text)) => shown(kind, text),
+        None if message.sender_key_distribution_message.is_set() => Content::Silent,
+        None => shown("other", String::new()),
     }
-    if let Some(reaction) = message.reaction_message.as_option() {
-        return shown("reaction", reaction.text.as_deref().unwrap_or_default());
+}
+
+/// The message inside its wrappers: one that disappears, is seen once, edits, or gives a document a caption.
+fn unwrapped(mut message: &Message) -> &Message {
+    for _ in 0..MAX_WRAPPERS {
+        let wrappers = [
+            &message.ephemeral_message,
+            &message.view_once_message,
+            &message.view_once_message_v2,
+            &message.document_with_caption_message,
+            &message.edited_message,
+        ];
+        let inner = wrappers.iter().find_map(|wrapper| wrapper.as_option());
+        match inner.and_then(|inner| inner.message.as_option()) {
+            Some(inner) => message = inner,
+            None => break,
+        }
     }
-    read_wrapped(message).unwrap_or_else(|| read_media(message))
+    message
 }
 
 fn read_protocol(protocol: &ProtocolMessage) -> Content {
@@ -63,7 +105,7 @@ fn read_protocol(protocol: &ProtocolMessage) -> Content {
         Some(protocol_message::Type::MESSAGE_EDIT) => {
             let edited = protocol.edited_message.as_option().map(read);
             match edited {
-                Some(Content::Shown { text, .. }) => Content::Shown { kind: "edit", text },
+                Some(Content::Shown(edited)) => Content::Shown(Shown { kind: "edit", ..edited }),
                 _ => shown("edit", target(protocol)),
             }
         }
@@ -71,63 +113,130 @@ fn read_protocol(protocol: &ProtocolMessage) -> Content {
     }
 }
 
-fn target(protocol: &ProtocolMessage) -> &str {
-    protocol
-        .key
-        .as_option()
-        .and_then(|key| key.id.as_deref())
-        .unwrap_or_default()
+fn target(protocol: &ProtocolMessage) -> String {
+    let id = protocol.key.as_option().and_then(|key| key.id.clone());
+    id.unwrap_or_default()
 }
 
-fn read_wrapped(message: &Message) -> Option<Content> {
-    let wrappers = [
-        &message.ephemeral_message,
-        &message.view_once_message,
-        &message.edited_message,
+/// What a message without a file says.
+fn words(message: &Message) -> Option<(&'static str, String)> {
+    if let Some(text) = &message.conversation {
+        return Some(("text", text.clone()));
+    }
+    if let Some(extended) = message.extended_text_message.as_option() {
+        return Some(("text", extended.text.clone().unwrap_or_default()));
+    }
+    if let Some(reaction) = message.reaction_message.as_option() {
+        return Some(("reaction", reaction.text.clone().unwrap_or_default()));
+    }
+    if let Some(location) = message.location_message.as_option() {
+        return Some(("location", place(location)));
+    }
+    if let Some(contact) = message.contact_message.as_option() {
+        return Some(("contact", contact.display_name.clone().unwrap_or_default()));
+    }
+    if let Some(contacts) = message.contacts_array_message.as_option() {
+        return Some(("contact", contacts.display_name.clone().unwrap_or_default()));
+    }
+    let polls = [
+        &message.poll_creation_message,
+        &message.poll_creation_message_v2,
+        &message.poll_creation_message_v3,
     ];
-    let inner = wrappers.iter().find_map(|wrapper| wrapper.as_option())?;
-    inner.message.as_option().map(read)
+    if let Some(poll) = polls.iter().find_map(|poll| poll.as_option()) {
+        return Some(("poll", poll.name.clone().unwrap_or_default()));
+    }
+    let vote = message.poll_update_message.is_set();
+    vote.then(|| ("poll_vote", String::new()))
 }
 
-fn read_media(message: &Message) -> Content {
+fn place(location: &LocationMessage) -> String {
+    let (latitude, longitude) = (location.degrees_latitude, location.degrees_longitude);
+    let point = format!("{}, {}", latitude.unwrap_or_default(), longitude.unwrap_or_default());
+    match location.name.as_deref() {
+        Some(name) if !name.is_empty() => format!("{name} ({point})"),
+        _ => point,
+    }
+}
+
+/// The file of a message, with what is said about it.
+pub(super) struct FileOf<'m> {
+    kind: &'static str,
+    pub media: &'m dyn Downloadable,
+    mime: Option<&'m str>,
+    caption: Option<&'m str>,
+    name: Option<&'m str>,
+}
+
+pub(super) fn file(message: &Message) -> Option<FileOf<'_>> {
+    let message = unwrapped(message);
     if let Some(image) = message.image_message.as_option() {
-        return shown("image", image.caption.as_deref().unwrap_or_default());
+        let caption = image.caption.as_deref();
+        return Some(FileOf {
+            caption,
+            ..FileOf::new("image", image, &image.mimetype)
+        });
     }
     if let Some(video) = message.video_message.as_option() {
-        return shown("video", video.caption.as_deref().unwrap_or_default());
+        let caption = video.caption.as_deref();
+        return Some(FileOf {
+            caption,
+            ..FileOf::new("video", video, &video.mimetype)
+        });
     }
-    if message.audio_message.is_set() {
-        return shown("audio", "");
+    if let Some(audio) = message.audio_message.as_option() {
+        let kind = if audio.ptt == Some(true) { "voice" } else { "audio" };
+        return Some(FileOf::new(kind, audio, &audio.mimetype));
     }
     if let Some(document) = message.document_message.as_option() {
-        return shown("document", document.file_name.as_deref().unwrap_or_default());
+        return Some(FileOf {
+            caption: document.caption.as_deref(),
+            name: document.file_name.as_deref(),
+            ..FileOf::new("document", document, &document.mimetype)
+        });
     }
-    if message.sender_key_distribution_message.is_set() {
-        return Content::Silent;
-    }
-    shown("other", "")
+    let sticker = message.sticker_message.as_option()?;
+    Some(FileOf::new("sticker", sticker, &sticker.mimetype))
 }
 
-fn shown(kind: &'static str, text: &str) -> Content {
-    Content::Shown {
-        kind,
-        text: text.to_owned(),
+impl<'m> FileOf<'m> {
+    fn new(kind: &'static str, media: &'m dyn Downloadable, mime: &'m Option<String>) -> Self {
+        Self {
+            kind,
+            media,
+            mime: mime.as_deref(),
+            caption: None,
+            name: None,
+        }
     }
+
+    fn shown(&self) -> Shown {
+        Shown {
+            kind: self.kind,
+            text: self.caption.unwrap_or_default().to_owned(),
+            file: Some(FileInfo {
+                name: self.name.map(str::to_owned),
+                mime: self.mime.unwrap_or("application/octet-stream").to_owned(),
+                size: self.media.file_length().unwrap_or_default(),
+            }),
+        }
+    }
+}
+
+fn shown(kind: &'static str, text: String) -> Content {
+    let file = None;
+    Content::Shown(Shown { kind, text, file })
 }
 
 #[cfg(test)]
 mod tests {
+    use waproto::whatsapp::message::{DocumentMessage, FutureProofMessage};
+
     use super::*;
 
     #[test]
     fn a_text_is_shown_as_it_is() {
-        assert_eq!(
-            read(&text("hi")),
-            Content::Shown {
-                kind: "text",
-                text: "hi".to_owned()
-            }
-        );
+        assert_eq!(read(&text("hi")), shown("text", "hi".to_owned()));
     }
 
     #[test]
@@ -137,5 +246,43 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(read(&protocol(request)), Content::KeyRequest);
+    }
+
+    fn wrapped(message: Message) -> Message {
+        Message {
+            ephemeral_message: buffa::MessageField::some(FutureProofMessage {
+                message: buffa::MessageField::some(message),
+            }),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_file_is_shown_also_through_wrappers() {
+        let document = Message {
+            document_message: buffa::MessageField::some(DocumentMessage {
+                file_name: Some("menu.pdf".to_owned()),
+                caption: Some("for tonight".to_owned()),
+                mimetype: Some("application/pdf".to_owned()),
+                file_length: Some(7),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let Content::Shown(seen) = read(&wrapped(wrapped(document))) else {
+            panic!("a document is shown");
+        };
+        assert_eq!((seen.kind, &*seen.text), ("document", "for tonight"));
+        let file = seen.file.unwrap();
+        assert_eq!(
+            (file.name.as_deref(), &*file.mime, file.size),
+            (Some("menu.pdf"), "application/pdf", 7)
+        );
+    }
+
+    #[test]
+    fn endless_wrappers_end() {
+        let deep = (0..100).fold(text("hi"), |message, _| wrapped(message));
+        assert_eq!(read(&deep), shown("other", String::new()));
     }
 }

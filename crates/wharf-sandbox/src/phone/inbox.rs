@@ -14,9 +14,9 @@ use wacore_binary::{Jid, NodeRef, OwnedNodeRef};
 use wacore_libsignal::protocol::SignalProtocolError;
 
 use super::chats::StoredMessage;
-use super::content::{self, Content};
+use super::content::{self, Content, Shown};
 use super::signal_store::address;
-use super::{Phone, bootstrap, report, retries};
+use super::{Phone, bootstrap, files, report, retries};
 use crate::model::{DeviceId, Message, MessageStatus};
 use crate::network::Network;
 use crate::network::account::{Account, Addressing};
@@ -84,6 +84,10 @@ async fn handle_receipt(
     let kind = text_attr(node, "type");
     if kind.as_deref() == Some("retry") {
         retries::answer(network, account, phone, (&peer, from.device), node, rng).await;
+        return None;
+    }
+    if kind.as_deref() == Some("server-error") && peer.number == account.number {
+        files::answer_retry(network, account, phone, node, rng);
         return None;
     }
     let to = match kind.as_deref() {
@@ -252,8 +256,8 @@ async fn take(
         None => (head.sender.number.clone(), message),
     };
     match content::read(&message) {
-        Content::Shown { kind, text } => {
-            let shown = stored(head, own, kind, text);
+        Content::Shown(shown) => {
+            let shown = stored(head, own, &message, shown);
             phone.chats.add(&account.number, &chat, shown, batch).then_some(chat)
         }
         Content::KeyRequest if own => {
@@ -269,14 +273,16 @@ fn destination(network: &Network, sent: &waproto::whatsapp::message::DeviceSentM
     network.directory.by_jid(&jid).map(|account| account.number.clone())
 }
 
-fn stored(head: &Head, own: bool, kind: &str, text: String) -> StoredMessage {
+fn stored(head: &Head, own: bool, written: &waproto::whatsapp::Message, shown: Shown) -> StoredMessage {
     StoredMessage {
+        body: StoredMessage::body_of(written, &shown),
         message: Message {
             id: head.id.clone(),
             from_me: own,
             from: head.sender.number.clone(),
-            kind: kind.to_owned(),
-            text,
+            kind: shown.kind.to_owned(),
+            text: shown.text,
+            file: shown.file,
             at: head.at,
             status: if own {
                 MessageStatus::Sent

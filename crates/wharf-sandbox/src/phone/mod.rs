@@ -6,6 +6,7 @@ mod bootstrap;
 pub(crate) use bootstrap::{CRITICAL_COLLECTION, genesis_patch};
 pub(crate) mod chats;
 mod content;
+pub(crate) mod files;
 pub(crate) mod identity;
 mod inbox;
 pub(crate) mod outbox;

@@ -9,11 +9,12 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::chats::StoredMessage;
+use super::content::{self, Content, Shown};
 use super::signal_store::{Sealed, address};
-use super::{Phone, content};
+use super::{Phone, files};
 use crate::clock::{unix_millis, unix_seconds};
 use crate::error::SandboxError;
-use crate::model::{DeviceId, Message, MessageStatus};
+use crate::model::{DeviceId, Message, MessageStatus, NewFile};
 use crate::network::Network;
 use crate::network::account::{Account, Addressing};
 use crate::server::directory;
@@ -24,7 +25,7 @@ const MAX_TEXT: usize = 65_536;
 /// Message ids one read receipt may name.
 const MAX_READ_IDS: usize = 200;
 
-/// Sends a text and returns its id once it is shown in the phone's chat and queued for every device.
+/// Sends a text; see [`send`].
 pub(crate) async fn send_text(
     network: &Network,
     account: &Arc<Account>,
@@ -34,9 +35,29 @@ pub(crate) async fn send_text(
     if text.is_empty() || text.len() > MAX_TEXT {
         return Err(SandboxError::InvalidText);
     }
+    send(network, account, to, content::text(text)).await
+}
+
+/// Sends a file; see [`send`].
+pub(crate) async fn send_file(
+    network: &Network,
+    account: &Arc<Account>,
+    to: &Arc<Account>,
+    file: NewFile,
+) -> Result<String, SandboxError> {
+    let message = files::message(network, file, &mut network.rng())?;
+    send(network, account, to, message).await
+}
+
+/// Sends a message and returns its id once it is shown in the phone's chat and queued for every device.
+async fn send(
+    network: &Network,
+    account: &Arc<Account>,
+    to: &Arc<Account>,
+    message: waproto::whatsapp::Message,
+) -> Result<String, SandboxError> {
     let (id, chat) = (network.stanza_id(), to.user_jid(Addressing::Number));
     let mut phone = account.phone.lock().await;
-    let message = content::text(text);
     let own_copy = content::sent_to(chat.to_string(), message.clone());
     let mut rng = network.rng();
     let mut copies = Vec::new();
@@ -44,14 +65,13 @@ pub(crate) async fn send_text(
         copies.extend(seal_for_all(network, &mut phone, to, &message, None, &mut rng).await);
     }
     copies.extend(seal_for_all(network, &mut phone, account, &own_copy, Some(0), &mut rng).await);
-    show_own(
-        network,
-        account,
-        &mut phone,
-        &to.number,
-        own_message(account, &id, text),
-    );
-    let envelope = envelope(account, Some(chat), &id);
+    let shown = own_message(account, &id, &message);
+    let kind = shown.stanza_type();
+    show_own(network, account, &mut phone, &to.number, shown);
+    let envelope = Envelope {
+        kind: kind.to_owned(),
+        ..envelope(account, Some(chat), &id)
+    };
     for copy in &copies {
         routing::deliver(network, &envelope, copy.account, copy.device, &copy.node);
     }
@@ -141,14 +161,21 @@ pub(super) fn envelope<'a>(account: &'a Account, chat: Option<Jid>, id: &str) ->
     }
 }
 
-fn own_message(account: &Account, id: &str, text: &str) -> StoredMessage {
+fn own_message(account: &Account, id: &str, written: &waproto::whatsapp::Message) -> StoredMessage {
+    let shown = match content::read(written) {
+        Content::Shown(shown) => shown,
+        // A phone is asked to send only what can be shown.
+        Content::KeyRequest | Content::Silent => Shown::nothing(),
+    };
     StoredMessage {
+        body: StoredMessage::body_of(written, &shown),
         message: Message {
             id: id.to_owned(),
             from_me: true,
             from: account.number.clone(),
-            kind: "text".to_owned(),
-            text: text.to_owned(),
+            kind: shown.kind.to_owned(),
+            text: shown.text,
+            file: shown.file,
             at: unix_millis(),
             status: MessageStatus::Sent,
         },

@@ -46,7 +46,7 @@ fn inner(message: &Message) -> &Message {
 
 fn shown_text(message: &Message) -> Option<String> {
     match content::read(inner(message)) {
-        Content::Shown { text, .. } => Some(text),
+        Content::Shown(shown) => Some(shown.text),
         Content::KeyRequest | Content::Silent => None,
     }
 }

@@ -128,7 +128,7 @@ fn sent_before(
             .chats
             .find(&peer.number, id)
             .filter(|stored| stored.message.from_me)?;
-        let plaintext = MessageUtils::encode_and_pad(&content::text(&stored.message.text));
+        let plaintext = MessageUtils::encode_and_pad(&stored.content());
         return Some((plaintext, Some(peer.user_jid(Addressing::Number))));
     }
     if let Some(plaintext) = phone.peer_message(id) {
@@ -136,7 +136,7 @@ fn sent_before(
     }
     let (chat, stored) = phone.chats.find_own(id)?;
     let destination = wacore_binary::Jid::pn(chat);
-    let copy = content::sent_to(destination.to_string(), content::text(&stored.message.text));
+    let copy = content::sent_to(destination.to_string(), stored.content());
     debug_assert_eq!(stored.message.from, account.number);
     Some((MessageUtils::encode_and_pad(&copy), Some(destination)))
 }

@@ -18,8 +18,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A port that is open to clients.
 pub(crate) struct Door {
     pub listener: TcpListener,
-    /// Speaks TLS.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: TlsAcceptor,
+    /// Clients that speak no TLS are let in, too.
+    pub plain: bool,
     /// What is answered beside WebSockets.
     pub beside: Router,
 }
@@ -28,13 +29,18 @@ impl std::fmt::Debug for Door {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Door")
             .field("listener", &self.listener)
-            .field("tls", &self.tls.is_some())
+            .field("plain", &self.plain)
             .finish_non_exhaustive()
     }
 }
 
 pub(crate) async fn serve(network: Arc<Network>, door: Door) {
-    let Door { listener, tls, beside } = door;
+    let Door {
+        listener,
+        tls,
+        plain,
+        beside,
+    } = door;
     let router = front::router(&network, beside);
     loop {
         let accepted = tokio::select! {
@@ -49,7 +55,7 @@ pub(crate) async fn serve(network: Arc<Network>, door: Door) {
                 let (shared, tls, router) = (Arc::clone(&network), tls.clone(), router.clone());
                 network.tasks.spawn(async move {
                     tokio::select! {
-                        () = welcome(&shared, stream, tls, router) => {}
+                        () = welcome(&shared, stream, (tls, plain), router) => {}
                         () = shared.stop.cancelled() => {}
                     }
                 });
@@ -62,20 +68,30 @@ pub(crate) async fn serve(network: Arc<Network>, door: Door) {
     }
 }
 
-async fn welcome(network: &Network, stream: TcpStream, tls: Option<TlsAcceptor>, router: Router) {
+async fn welcome(network: &Network, stream: TcpStream, (tls, plain): (TlsAcceptor, bool), router: Router) {
     // Without this every small exchange waits for a delayed acknowledgement (protocol brief, section 1).
     if let Err(failure) = stream.set_nodelay(true) {
         tracing::debug!(error = %failure, "a connection was gone before it began");
         return;
     }
-    let Some(tls) = tls else {
+    if plain && !begins_tls(network, &stream).await {
         return front::serve(network, stream, router).await;
-    };
+    }
     match timeout(network.timing.handshake, tls.accept(stream)).await {
         Ok(Ok(stream)) => front::serve(network, stream, router).await,
         Ok(Err(failure)) => tracing::debug!(error = %failure, "a TLS handshake failed"),
         Err(_elapsed) => tracing::debug!("a TLS handshake took too long"),
     }
+}
+
+/// Media are always fetched by TLS, also by clients whose WebSocket is plain, so that both come to one port. What says
+/// nothing is not TLS either, and the next one to read it gives up on it.
+async fn begins_tls(network: &Network, stream: &TcpStream) -> bool {
+    /// The first byte of every TLS connection: a record of the handshake (RFC 8446, section 5.1).
+    const HANDSHAKE: u8 = 22;
+    let mut first = [0];
+    let peeked = timeout(network.timing.handshake, stream.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(1))) && first[0] == HANDSHAKE
 }
 
 /// A fault may close connections before anything is said.

@@ -5,13 +5,14 @@ mod accept;
 mod connection;
 pub(crate) mod directory;
 mod dispatch;
+mod files;
 mod front;
 mod held;
 mod inlet;
 mod linking;
 mod login;
 mod messages;
-mod notifications;
+pub(crate) mod notifications;
 mod outlet;
 mod pair_code;
 mod pipe;
@@ -24,6 +25,7 @@ mod tap;
 pub(crate) mod tls;
 
 pub(crate) use accept::{Door, serve};
+pub(crate) use files::files;
 
 use std::sync::Arc;
 

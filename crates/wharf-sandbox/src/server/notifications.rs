@@ -127,7 +127,7 @@ fn notification(account: &Account, kind: &'static str, id: &str) -> NodeBuilder 
         .attr("t", unix_seconds())
 }
 
-fn tell_companions(network: &Network, account: &Account, except: Option<DeviceId>, id: &str, node: &Node) {
+pub(crate) fn tell_companions(network: &Network, account: &Account, except: Option<DeviceId>, id: &str, node: &Node) {
     let bytes = encode(node);
     let devices: Vec<DeviceId> = account.state().devices.keys().copied().collect();
     for device in devices.into_iter().filter(|&device| Some(device) != except) {

@@ -1,4 +1,4 @@
-//! TLS for clients that insist on it: a certificate made at the start, signed by nobody.
+//! TLS for media, and for clients that insist on it: a certificate made at the start, signed by nobody.
 
 use std::sync::Arc;
 
@@ -13,8 +13,14 @@ use crate::error::SandboxError;
 /// The names by which the sandbox can be reached.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// A certificate of its own for every start.
-pub(crate) fn acceptor() -> Result<TlsAcceptor, SandboxError> {
+/// A certificate, made anew at every start.
+pub(crate) struct Certified {
+    pub acceptor: TlsAcceptor,
+    /// For clients that want to be told whom to trust.
+    pub pem: String,
+}
+
+pub(crate) fn certify() -> Result<Certified, SandboxError> {
     let broken = |failure: &dyn std::fmt::Display| SandboxError::Crypto(failure.to_string());
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(NAMES.map(str::to_owned)).map_err(|failure| broken(&failure))?;
@@ -27,5 +33,8 @@ pub(crate) fn acceptor() -> Result<TlsAcceptor, SandboxError> {
                 .with_single_cert(vec![cert.der().clone()], key.into())
         })
         .map_err(|failure| broken(&failure))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Certified {
+        acceptor: TlsAcceptor::from(Arc::new(config)),
+        pem: cert.pem(),
+    })
 }

@@ -38,11 +38,13 @@ pub(crate) enum Kind {
     Watcher = 10,
     /// The picture that an account shows.
     Picture = 11,
+    /// An uploaded file.
+    Media = 12,
 }
 
 impl Kind {
     pub(crate) fn from_number(number: u8) -> Option<Self> {
-        const ALL: [Kind; 12] = [
+        const ALL: [Kind; 13] = [
             Kind::Network,
             Kind::Account,
             Kind::Device,
@@ -55,6 +57,7 @@ impl Kind {
             Kind::Patch,
             Kind::Watcher,
             Kind::Picture,
+            Kind::Media,
         ];
         ALL.get(usize::from(number)).copied()
     }

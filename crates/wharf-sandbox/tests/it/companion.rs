@@ -84,7 +84,8 @@ impl Companion {
         self.fan_out(&[to, &own], id, &message).await
     }
 
-    async fn fan_out(&mut self, to: &[&str], id: &str, message: &wa::Message) -> Node {
+    /// A message for the phones of these accounts.
+    pub async fn fan_out(&mut self, to: &[&str], id: &str, message: &wa::Message) -> Node {
         let plaintext = MessageUtils::encode_and_pad(message);
         let mut copies = Vec::new();
         for phone in to {

@@ -16,6 +16,7 @@ mod hostile;
 mod http;
 mod linking;
 mod load;
+mod media;
 mod pair_code;
 mod phones;
 mod pictures;

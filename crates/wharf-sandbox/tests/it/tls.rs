@@ -53,7 +53,7 @@ impl ServerCertVerifier for TakesAny {
     }
 }
 
-async fn connect(address: &str) -> TlsStream<TcpStream> {
+pub async fn connect(address: &str) -> TlsStream<TcpStream> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -3,6 +3,7 @@
 
 mod app_state;
 mod keys;
+mod media;
 mod picture;
 mod settings;
 mod usync;
@@ -77,6 +78,7 @@ fn route(client: &Client, question: &Question<'_>) -> Option<Reply> {
         "status" => settings::about(client, question),
         "disappearing_mode" => settings::disappearing_mode(client, question),
         "md" => linked_devices(client, question),
+        "w:m" => media::answer(client, question),
         "w:profile:picture" => picture::answer(client, question),
         // Statistics and "I have seen it" want a receipt, nothing is asked.
         "w:stats" if question.kind == "set" => Some(question.done()),

@@ -94,14 +94,12 @@ pub(super) async fn answer(
     let id = text_attr(node, "id")?;
     let own = peer.number == account.number;
     let (plaintext, chat) = sent_before(account, phone, peer, own, &id)?;
-    let name = address(peer, device);
-    phone.signal.forget(&name);
-    if let Some(bundle) = offered_keys(node) {
-        let started = phone.signal.start(&name, &bundle, rng).await;
-        started
-            .inspect_err(|failure| tracing::warn!(error = %failure, "a retry receipt has bad keys"))
-            .ok()?;
-    }
+    // The old session stays behind the new one: what the peer wrote under it is still on its way.
+    let bundle = offered_keys(node).or_else(|| directory::bundle(network, peer, device))?;
+    let started = phone.signal.start(&address(peer, device), &bundle, rng).await;
+    started
+        .inspect_err(|failure| tracing::warn!(error = %failure, "a retry receipt has bad keys"))
+        .ok()?;
     let sealed = seal(network, phone, peer, device, &plaintext, rng).await.ok()?;
     let count = node
         .get_optional_child("retry")

@@ -107,12 +107,7 @@ impl SignalStore {
         self.sessions.records.contains_key(peer.as_str())
     }
 
-    /// Drops a session that the peer lost.
-    pub(crate) fn forget(&mut self, peer: &ProtocolAddress) {
-        self.sessions.records.remove(peer.as_str());
-        self.sessions.changed.insert(peer.as_str().to_owned());
-    }
-
+    /// Starts a session; one that is there is kept for what comes late.
     pub(crate) async fn start(
         &mut self,
         peer: &ProtocolAddress,
@@ -172,8 +167,8 @@ impl SignalStore {
     /// Writes what changed since the last call.
     pub(crate) fn save(&mut self, number: &str, batch: &mut Batch) {
         for name in std::mem::take(&mut self.sessions.changed) {
-            match self.sessions.records.get(&name) {
-                Some(record) => batch.put(
+            if let Some(record) = self.sessions.records.get(&name) {
+                batch.put(
                     Kind::Session,
                     || format!("{number}/{name}"),
                     || {
@@ -181,8 +176,7 @@ impl SignalStore {
                         record.serialize_into(&mut bytes);
                         bytes
                     },
-                ),
-                None => batch.delete(Kind::Session, || format!("{number}/{name}")),
+                );
             }
         }
         for name in std::mem::take(&mut self.identities.changed) {

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use wacore_binary::Jid;
+use wacore_binary::builder::NodeBuilder;
 use wharf_sandbox::{MessageStatus, NewPhone, Sandbox, SandboxConfig};
 
+use crate::companion::Companion;
 use crate::raw_client::PATIENCE;
 
 async fn two_phones() -> (Sandbox, String, String) {
@@ -165,4 +168,35 @@ async fn a_silent_phone_reads_and_confirms_nothing() {
     let still = |message: &wharf_sandbox::Message| message.id == unconfirmed;
     let still = sandbox.wait_for_message(&alice, still, PATIENCE).await.unwrap();
     assert_eq!(still.status, MessageStatus::Sent);
+}
+
+/// A phone that is asked to send a message again starts a new session; what was written under the old one still comes.
+#[tokio::test]
+async fn what_was_under_way_when_a_message_is_asked_for_again_is_read() {
+    let (sandbox, alice, bob) = two_phones().await;
+    let mut companion = Companion::linked(&sandbox, &alice).await;
+    let first = companion.text(&bob, "FIRST", "first", 1).await;
+    let late = companion.text(&bob, "LATE", "late", 2).await;
+    companion.client.send(&first).await;
+    let shows = |id: &'static str| move |message: &wharf_sandbox::Message| message.id == id;
+    sandbox.wait_for_message(&bob, shows("FIRST"), PATIENCE).await.unwrap();
+    let asked = sandbox.send_text(&bob, &alice, "again, please").await.unwrap();
+
+    let retry = NodeBuilder::new("retry")
+        .attr("count", "1")
+        .attr("id", asked.as_str())
+        .build();
+    let receipt = NodeBuilder::new("receipt")
+        .attr("to", Jid::pn(&bob))
+        .attr("id", asked.as_str())
+        .attr("type", "retry")
+        .children([retry]);
+    companion.client.send(&receipt.build()).await;
+    let mut copies = 0;
+    while copies < 2 {
+        let message = companion.client.expect("message").await;
+        copies += usize::from(message.attrs.get("id").is_some_and(|id| id.as_str() == asked));
+    }
+    companion.client.send(&late).await;
+    sandbox.wait_for_message(&bob, shows("LATE"), PATIENCE).await.unwrap();
 }

@@ -59,6 +59,10 @@ pub enum SandboxError {
     FileExpired,
     #[error("the file cannot be read: {0}")]
     BrokenFile(String),
+    #[error("there is no group {0} in this sandbox")]
+    UnknownGroup(String),
+    #[error("the network refuses: {0}")]
+    NotAllowed(String),
     #[error("phone {phone} has no chat {chat}")]
     UnknownChat { phone: String, chat: String },
     #[error("a ban is 402 with an end, or 403 without one")]
@@ -77,6 +81,12 @@ pub enum SandboxError {
     TooManyFaults,
     #[error("a key operation failed: {0}")]
     Crypto(String),
+}
+
+impl From<wacore_libsignal::protocol::SignalProtocolError> for SandboxError {
+    fn from(failure: wacore_libsignal::protocol::SignalProtocolError) -> Self {
+        Self::Crypto(failure.to_string())
+    }
 }
 
 impl SandboxError {
@@ -107,6 +117,8 @@ impl SandboxError {
             Self::NoFile => "no_file",
             Self::FileExpired => "file_expired",
             Self::BrokenFile(_) => "broken_file",
+            Self::UnknownGroup(_) => "unknown_group",
+            Self::NotAllowed(_) => "not_allowed",
             Self::UnknownChat { .. } => "unknown_chat",
             Self::InvalidBan => "invalid_ban",
             Self::WaitTimeout => "wait_timeout",

@@ -26,8 +26,8 @@ pub use config::{SandboxConfig, StoreConfig, Timing};
 pub use error::{SandboxError, StoreError};
 pub use fault::{Action, Conflict, FaultStatus, InvalidRule, Match, Rule, StanzaMatch};
 pub use model::{
-    Change, Changed, Chat, DeviceId, FileInfo, FileKind, LinkedDevice, Message, MessageStatus, NewFile, NewPhone,
-    PhoneDetail, PhoneInfo, Unhandled,
+    Change, Changed, Chat, DeviceId, FileInfo, FileKind, GroupChange, GroupInfo, GroupMember, LinkedDevice, Message,
+    MessageStatus, NewFile, NewGroup, NewPhone, PhoneDetail, PhoneInfo, Unhandled,
 };
 pub use observation::{
     Closed, Decryption, Direction, Login, LostStanza, Observation, Observed, SeenCiphertext, SeenStanza, StanzaExcerpt,

@@ -57,7 +57,7 @@ pub struct LinkedDevice {
 /// A conversation as the phone shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Chat {
-    /// The other account's phone number.
+    /// The other account's phone number, or the JID of a group.
     pub chat: String,
     pub name: String,
     pub messages: Vec<Message>,
@@ -80,6 +80,55 @@ pub struct Message {
     #[serde(with = "crate::clock::rfc3339")]
     pub at: u64,
     pub status: MessageStatus,
+}
+
+/// A group to make.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewGroup {
+    pub subject: String,
+    /// Numbers or JIDs, beside the phone that makes it.
+    pub members: Vec<String>,
+}
+
+/// What a phone does to members of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupChange {
+    Add,
+    Remove,
+    Promote,
+    Demote,
+}
+
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupInfo {
+    /// Its JID.
+    pub group: String,
+    pub subject: String,
+    pub description: Option<String>,
+    pub members: Vec<GroupMember>,
+    /// Numbers of those who wait to be let in.
+    pub requests: Vec<String>,
+    /// The code of its link.
+    pub invite: String,
+    /// Only admins change subject, description and settings.
+    pub locked: bool,
+    /// Only admins send.
+    pub announcement: bool,
+    /// Who joins by the link has to be let in.
+    pub approval: bool,
+    /// Seconds after which messages disappear; 0 for never.
+    pub ephemeral: u32,
+}
+
+/// An account in a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupMember {
+    pub phone: String,
+    pub admin: bool,
+    /// Who made the group.
+    pub owner: bool,
 }
 
 /// The file of a message, as its author described it.

@@ -2,6 +2,7 @@
 
 mod companions;
 mod faults;
+mod groups;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,7 @@ use crate::network::{records, restore};
 use crate::observation::{Observation, StanzaExcerpt};
 use crate::phone::chats::StoredMessage;
 use crate::phone::identity::PhoneKeys;
+use crate::phone::outbox::Recipient;
 use crate::phone::{self, Phone, files, outbox};
 use crate::server::{self, Door, tls};
 use crate::store::{FileStore, Kind, MemoryStore, Store};
@@ -237,11 +239,7 @@ impl Sandbox {
         let account = self.account(phone)?;
         let shown = account.phone.lock().await;
         let chats = shown.chats.list().map(|(chat, messages)| Chat {
-            name: self
-                .network
-                .directory
-                .by_number(chat)
-                .map_or_else(String::new, |other| other.info().name),
+            name: self.chat_name(chat),
             chat: chat.to_owned(),
             messages,
         });
@@ -251,8 +249,8 @@ impl Sandbox {
     /// Reads a chat on the phone; the authors get read receipts if the phone is online.
     pub async fn mark_read(&self, phone: &str, chat: &str) -> Result<(), SandboxError> {
         let account = self.account(phone)?;
-        let chat = self.recipient(chat)?;
-        outbox::mark_read(&self.network, &account, &chat.number).await?;
+        let chat = self.recipient(chat)?.chat();
+        outbox::mark_read(&self.network, &account, &chat).await?;
         self.flush().await?;
         Ok(())
     }
@@ -364,8 +362,25 @@ impl Sandbox {
             .ok_or_else(|| SandboxError::UnknownPhone(phone.to_owned()))
     }
 
+    /// What a phone shows above a chat.
+    fn chat_name(&self, chat: &str) -> String {
+        if let Ok(group) = self.find_group(chat) {
+            return group.state().subject.clone();
+        }
+        let other = self.network.directory.by_number(chat);
+        other.map_or_else(String::new, |other| other.info().name)
+    }
+
+    /// A group by its JID, or whom [`Self::person`] finds.
+    fn recipient(&self, name: &str) -> Result<Recipient, SandboxError> {
+        match self.find_group(name) {
+            Ok(group) => Ok(Recipient::Group(group)),
+            Err(_) => self.person(name).map(Recipient::Person),
+        }
+    }
+
     /// An account by number, with or without a plus, or by either of its JIDs.
-    fn recipient(&self, name: &str) -> Result<Arc<Account>, SandboxError> {
+    fn person(&self, name: &str) -> Result<Arc<Account>, SandboxError> {
         let unknown = || SandboxError::UnknownRecipient(name.to_owned());
         if name.contains('@') {
             let jid: Jid = name.parse().map_err(|_| unknown())?;
@@ -472,7 +487,7 @@ fn open_network(config: &SandboxConfig) -> Result<Network, SandboxError> {
     batch.put(Kind::Network, || SERVER_KEYS.to_owned(), || keys.to_bytes());
     store.submit(batch);
     let network = Network::new(keys, config, store, rng);
-    restore::restore(&records, &network.directory, &network.media)?;
+    restore::restore(&records, &network)?;
     Ok(network)
 }
 

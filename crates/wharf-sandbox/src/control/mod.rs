@@ -4,6 +4,7 @@
 mod chats;
 mod events;
 mod faults;
+mod groups;
 mod guard;
 mod phones;
 mod problem;
@@ -65,6 +66,11 @@ pub(crate) fn router(sandbox: Sandbox) -> Router {
         .route("/sandbox/api/tls-certificate", get(phones::tls_certificate))
         .route("/sandbox/api/phones/{phone}/chats", get(chats::list))
         .route("/sandbox/api/phones/{phone}/read", post(chats::read))
+        .route("/sandbox/api/phones/{phone}/join", post(groups::join))
+        .route("/sandbox/api/groups", post(groups::create).get(groups::list))
+        .route("/sandbox/api/groups/{group}", get(groups::show))
+        .route("/sandbox/api/groups/{group}/members", post(groups::change))
+        .route("/sandbox/api/groups/{group}/leave", post(groups::leave))
         .route("/sandbox/api/unhandled", get(phones::unhandled))
         .route("/sandbox/api/faults", post(faults::create).get(faults::list))
         .route("/sandbox/api/faults/{fault}", get(faults::show).delete(faults::remove))

@@ -57,6 +57,7 @@ fn status(failure: &SandboxError) -> StatusCode {
         SandboxError::UnknownPhone(_)
         | SandboxError::UnknownDevice { .. }
         | SandboxError::UnknownChat { .. }
+        | SandboxError::UnknownGroup(_)
         | SandboxError::NoFile
         | SandboxError::UnknownFault(_) => StatusCode::NOT_FOUND,
         SandboxError::PhoneTaken(_)
@@ -80,6 +81,7 @@ fn status(failure: &SandboxError) -> StatusCode {
         | SandboxError::InvalidFile
         | SandboxError::BrokenFile(_) => StatusCode::UNPROCESSABLE_ENTITY,
         SandboxError::FileExpired => StatusCode::GONE,
+        SandboxError::NotAllowed(_) => StatusCode::FORBIDDEN,
         SandboxError::LinkTimeout | SandboxError::WaitTimeout => StatusCode::GATEWAY_TIMEOUT,
         SandboxError::NotKept => StatusCode::SERVICE_UNAVAILABLE,
         SandboxError::NotLoopback(_)

@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod device;
 pub(crate) mod directory;
 pub(crate) mod faults;
+pub(crate) mod groups;
 pub(crate) mod journal;
 pub(crate) mod links;
 pub(crate) mod media;
@@ -31,6 +32,7 @@ use crate::store::{Kind, Store, Ticket};
 use crate::wire::certificate::ServerKeys;
 use directory::Directory;
 use faults::Faults;
+use groups::Groups;
 use journal::UnhandledLog;
 use links::PendingLinks;
 use media::Media;
@@ -46,6 +48,7 @@ pub(crate) struct Network {
     pub timing: Timing,
     pub store: Arc<dyn Store>,
     pub directory: Directory,
+    pub groups: Groups,
     pub links: PendingLinks,
     pub unhandled: UnhandledLog,
     pub observations: ObservationLog,
@@ -67,6 +70,7 @@ impl Network {
             timing: config.timing,
             store,
             directory: Directory::default(),
+            groups: Groups::default(),
             links: PendingLinks::default(),
             unhandled: UnhandledLog::default(),
             faults: Faults::default(),
@@ -131,6 +135,18 @@ impl Network {
     pub(crate) fn stanza_id(&self) -> String {
         let number = self.rng.lock().unwrap_or_else(PoisonError::into_inner).next_u64();
         format!("{number:016X}")
+    }
+
+    /// An id for a group, as long as those of the real network.
+    pub(crate) fn group_id(&self) -> String {
+        self.random_below(120_363_000_000_000_000, 120_364_000_000_000_000)
+            .to_string()
+    }
+
+    /// A code for the link of a group: 22 letters and digits.
+    pub(crate) fn invite_code(&self) -> String {
+        let code = self.rng().sample_iter(rand::distr::Alphanumeric).take(22);
+        code.map(char::from).collect()
     }
 
     /// Waits until a commit is done, or until the sandbox stops: what is left is committed then.

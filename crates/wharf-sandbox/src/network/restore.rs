@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Network;
 use super::account::{Account, AccountState};
-use super::directory::Directory;
-use super::media::Media;
 use super::records::{self, corrupt};
 use crate::error::StoreError;
 use crate::model::DeviceId;
@@ -24,16 +23,17 @@ struct Draft {
     phone: Phone,
 }
 
-/// Puts every account of the records into the directory, and the files where they are fetched. Records come ordered by
+/// Puts every account of the records into the directory, and groups and files in their places. Records come ordered by
 /// kind, accounts before what is theirs; what belongs to an account that is gone is skipped.
-pub(crate) fn restore(records: &[Record], directory: &Directory, media: &Media) -> Result<(), StoreError> {
+pub(crate) fn restore(records: &[Record], network: &Network) -> Result<(), StoreError> {
+    let (shared, of_accounts): (Vec<&Record>, Vec<&Record>) = records
+        .iter()
+        .partition(|record| matches!(record.kind, Kind::Network | Kind::Media | Kind::Group));
+    for record in shared {
+        restore_shared(record, network)?;
+    }
     let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
-    for record in records.iter().filter(|record| record.kind != Kind::Network) {
-        if record.kind == Kind::Media {
-            let (path, bytes) = records::decode_media(record)?;
-            media.restore(&record.key, path, bytes);
-            continue;
-        }
+    for record in of_accounts {
         let (number, rest) = record.key.split_once('/').unwrap_or((&record.key, ""));
         if record.kind == Kind::Account {
             drafts.insert(number.to_owned(), read_account(record)?);
@@ -42,13 +42,27 @@ pub(crate) fn restore(records: &[Record], directory: &Directory, media: &Media) 
         }
     }
     for (number, draft) in drafts {
-        directory.insert(Arc::new(Account::new(
+        network.directory.insert(Arc::new(Account::new(
             number,
             draft.lid,
             draft.keys,
             draft.state,
             draft.phone,
         )));
+    }
+    Ok(())
+}
+
+fn restore_shared(record: &Record, network: &Network) -> Result<(), StoreError> {
+    match record.kind {
+        Kind::Media => {
+            let (path, bytes) = records::decode_media(record)?;
+            network.media.restore(&record.key, path, bytes);
+        }
+        Kind::Group => {
+            network.groups.insert(record.key.clone(), records::decode(record)?);
+        }
+        _ => {}
     }
     Ok(())
 }
@@ -79,7 +93,11 @@ fn read_account(record: &Record) -> Result<Draft, StoreError> {
 impl Draft {
     fn add(&mut self, record: &Record, rest: &str) -> Result<(), StoreError> {
         match record.kind {
-            Kind::Network | Kind::Account | Kind::Media => Ok(()),
+            Kind::Network | Kind::Account | Kind::Media | Kind::Group => Ok(()),
+            Kind::SenderKey => {
+                let restored = self.phone.signal.restore_sender_key(rest, &record.value);
+                restored.map_err(|failure| corrupt(record, &failure.to_string()))
+            }
             Kind::Device => self.add_device(record, rest),
             Kind::PreKey => self.add_one_time_key(record, rest),
             Kind::Session => {

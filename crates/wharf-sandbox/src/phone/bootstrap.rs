@@ -102,7 +102,7 @@ async fn send_peer(
         &envelope(account, None, &id),
         account,
         device,
-        &sealed_node(&sealed, 0),
+        &[sealed_node(&sealed, 0)],
     );
 }
 

@@ -10,13 +10,13 @@ use wacore::messages::decode_plaintext;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::node::ValueRef;
 use wacore_binary::util::unpack_bytes;
-use wacore_binary::{Jid, NodeRef, OwnedNodeRef};
+use wacore_binary::{Jid, NodeRef, OwnedNodeRef, Server};
 use wacore_libsignal::protocol::SignalProtocolError;
 
 use super::chats::StoredMessage;
 use super::content::{self, Content, Shown};
 use super::signal_store::address;
-use super::{Phone, bootstrap, files, report, retries};
+use super::{Phone, bootstrap, files, group_keys, report, retries};
 use crate::model::{DeviceId, Message, MessageStatus};
 use crate::network::Network;
 use crate::network::account::{Account, Addressing};
@@ -80,10 +80,21 @@ async fn handle_receipt(
     rng: &mut StdRng,
 ) -> Option<String> {
     let from = jid_attr(node, "from")?;
-    let peer = network.directory.by_jid(&from)?;
+    let group = (from.server == Server::Group).then(|| from.clone());
+    let reader = if group.is_some() {
+        jid_attr(node, "participant")?
+    } else {
+        from.clone()
+    };
+    let peer = network.directory.by_jid(&reader)?;
     let kind = text_attr(node, "type");
     if kind.as_deref() == Some("retry") {
-        retries::answer(network, account, phone, (&peer, from.device), node, rng).await;
+        let asker = retries::Asker {
+            account: &peer,
+            device: reader.device,
+            group: group.as_ref(),
+        };
+        retries::answer(network, account, phone, asker, node, rng).await;
         return None;
     }
     if kind.as_deref() == Some("server-error") && peer.number == account.number {
@@ -100,12 +111,12 @@ async fn handle_receipt(
         kind,
         to: from,
         recipient: None,
+        participant: None,
         children: children(node).iter().map(NodeRef::to_owned).collect(),
     };
-    let moved = phone
-        .chats
-        .advance(&account.number, &peer.number, &receipt.ids(), to, batch);
-    moved.then(|| peer.number.clone())
+    let chat = group.map_or_else(|| peer.number.clone(), |group| group.to_string());
+    let moved = phone.chats.advance(&account.number, &chat, &receipt.ids(), to, batch);
+    moved.then_some(chat)
 }
 
 async fn handle_message(
@@ -123,6 +134,7 @@ async fn handle_message(
         match opened {
             Ok(OpenedMessage { message, used_key }) => {
                 forget_key(account, used_key, batch);
+                learn_key(phone, head, &message).await;
                 changed = take(network, account, phone, head, message, batch, rng)
                     .await
                     .or(changed);
@@ -186,7 +198,10 @@ pub(super) enum OpenFailure {
 /// Who sent a message stanza, and how it was addressed.
 pub(super) struct Head {
     pub id: String,
+    /// The author's device.
     pub from: Jid,
+    /// The group that it was sent to.
+    pub group: Option<Jid>,
     pub sender: Arc<Account>,
     pub device: DeviceId,
     pub at: u64,
@@ -196,7 +211,11 @@ pub(super) struct Head {
 
 impl Head {
     fn read(network: &Network, node: &NodeRef<'_>, observed: Option<u64>) -> Option<Self> {
-        let from = jid_attr(node, "from")?;
+        let chat = jid_attr(node, "from")?;
+        let (group, from) = match chat.server {
+            Server::Group => (Some(chat), jid_attr(node, "participant")?),
+            _ => (None, chat),
+        };
         let seconds = text_attr(node, "t")
             .and_then(|t| t.parse::<u64>().ok())
             .unwrap_or_default();
@@ -205,9 +224,28 @@ impl Head {
             sender: network.directory.by_jid(&from)?,
             device: from.device,
             from,
+            group,
             at: seconds.saturating_mul(1000),
             observed,
         })
+    }
+}
+
+impl Head {
+    /// The name of the chat on the phone.
+    fn chat(&self) -> String {
+        match &self.group {
+            Some(group) => group.to_string(),
+            None => self.sender.number.clone(),
+        }
+    }
+
+    /// Where receipts go, and of what author.
+    pub(super) fn receipt_to(&self) -> (Jid, Option<Jid>) {
+        match &self.group {
+            Some(group) => (group.clone(), Some(self.from.clone())),
+            None => (self.from.clone(), None),
+        }
     }
 }
 
@@ -218,11 +256,17 @@ async fn open(
     sealed: &Ciphertext<'_>,
     rng: &mut StdRng,
 ) -> Result<OpenedMessage, OpenFailure> {
-    let peer = address(&head.sender, head.device);
-    let opened = phone
-        .signal
-        .open(account, &peer, (&sealed.kind, &sealed.bytes), rng)
-        .await?;
+    let opened = match &head.group {
+        Some(group) if sealed.kind == "skmsg" => {
+            let name = group_keys::name(&group.to_string(), &head.sender, head.device);
+            phone.signal.open_from_group(&name, &sealed.bytes).await?
+        }
+        _ => {
+            let peer = address(&head.sender, head.device);
+            let sealed = (&*sealed.kind, &*sealed.bytes);
+            phone.signal.open(account, &peer, sealed, rng).await?
+        }
+    };
     let message =
         decode_plaintext(&opened.plaintext, 2).map_err(|failure| OpenFailure::Plaintext(failure.to_string()))?;
     Ok(OpenedMessage {
@@ -236,6 +280,18 @@ fn forget_key(account: &Account, used: Option<u32>, batch: &mut Batch) {
     if let Some(id) = used {
         account.state().given_keys.remove(&id);
         batch.delete(Kind::PhoneKey, || records::given_key_key(&account.number, id));
+    }
+}
+
+/// Takes the key that the author's device writes to the group under. Without it the phone asks for the message again.
+async fn learn_key(phone: &mut Phone, head: &Head, message: &waproto::whatsapp::Message) {
+    let key = message.sender_key_distribution_message.as_option();
+    let key = key.and_then(|key| key.axolotl_sender_key_distribution_message.as_deref());
+    if let (Some(group), Some(key)) = (&head.group, key) {
+        let name = group_keys::name(&group.to_string(), &head.sender, head.device);
+        if let Err(failure) = phone.signal.learn_sender_key(&name, key).await {
+            tracing::warn!(error = %failure, "a phone was given a group key that is none");
+        }
     }
 }
 
@@ -253,7 +309,7 @@ async fn take(
     let sent = message.device_sent_message.take().filter(|_| own);
     let (chat, message) = match sent {
         Some(sent) => (destination(network, &sent)?, sent.message.into_option()?),
-        None => (head.sender.number.clone(), message),
+        None => (head.chat(), message),
     };
     match content::read(&message) {
         Content::Shown(shown) => {
@@ -299,11 +355,13 @@ fn stored(head: &Head, own: bool, written: &waproto::whatsapp::Message, shown: S
 /// phones confirm none.
 fn confirm(network: &Network, account: &Arc<Account>, head: &Head) {
     if head.sender.number != account.number && !account.state().silent {
+        let (to, participant) = head.receipt_to();
         let receipt = Receipt {
             id: head.id.clone(),
             kind: None,
-            to: head.from.to_non_ad(),
+            to: to.to_non_ad(),
             recipient: None,
+            participant,
             children: Vec::new(),
         };
         receipts::forward(network, account, 0, &receipt);

@@ -7,6 +7,7 @@ pub(crate) use bootstrap::{CRITICAL_COLLECTION, genesis_patch};
 pub(crate) mod chats;
 mod content;
 pub(crate) mod files;
+mod group_keys;
 pub(crate) mod identity;
 mod inbox;
 pub(crate) mod outbox;
@@ -15,11 +16,12 @@ mod report;
 mod retries;
 pub(crate) mod signal_store;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use rand::rngs::StdRng;
 
+use crate::model::DeviceId;
 use crate::network::Network;
 use crate::network::account::Account;
 use chats::Chats;
@@ -36,6 +38,8 @@ pub(crate) struct Phone {
     pub chats: Chats,
     /// Messages to own companions that no chat shows, by id, so that a retry can be answered.
     peer_sent: VecDeque<(String, Vec<u8>)>,
+    /// By group: who has this phone's key.
+    told_keys: HashMap<String, BTreeSet<(String, DeviceId)>>,
 }
 
 impl Phone {
@@ -44,6 +48,7 @@ impl Phone {
             signal: SignalStore::new(keys),
             chats: Chats::default(),
             peer_sent: VecDeque::new(),
+            told_keys: HashMap::new(),
         }
     }
 

@@ -6,18 +6,20 @@ use buffa::Message as _;
 use rand::rngs::StdRng;
 use wacore::messages::MessageUtils;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node};
+use wacore_binary::{Jid, Node, Server};
 
 use super::chats::StoredMessage;
 use super::content::{self, Content, Shown};
 use super::signal_store::{Sealed, address};
-use super::{Phone, files};
+use super::{Phone, files, group_keys};
 use crate::clock::{unix_millis, unix_seconds};
 use crate::error::SandboxError;
 use crate::model::{DeviceId, Message, MessageStatus, NewFile};
 use crate::network::Network;
 use crate::network::account::{Account, Addressing};
+use crate::network::groups::Group;
 use crate::server::directory;
+use crate::server::groups::Refused;
 use crate::server::receipts::{self, Receipt};
 use crate::server::routing::{self, Envelope};
 
@@ -25,11 +27,35 @@ const MAX_TEXT: usize = 65_536;
 /// Message ids one read receipt may name.
 const MAX_READ_IDS: usize = 200;
 
+/// Whom a phone writes to.
+#[derive(Debug, Clone)]
+pub(crate) enum Recipient {
+    Person(Arc<Account>),
+    Group(Arc<Group>),
+}
+
+impl Recipient {
+    /// The name of the chat on the phone: a number, or the JID of a group.
+    pub(crate) fn chat(&self) -> String {
+        match self {
+            Self::Person(account) => account.number.clone(),
+            Self::Group(group) => group.jid().to_string(),
+        }
+    }
+
+    fn jid(&self) -> Jid {
+        match self {
+            Self::Person(account) => account.user_jid(Addressing::Number),
+            Self::Group(group) => group.jid(),
+        }
+    }
+}
+
 /// Sends a text; see [`send`].
 pub(crate) async fn send_text(
     network: &Network,
     account: &Arc<Account>,
-    to: &Arc<Account>,
+    to: &Recipient,
     text: &str,
 ) -> Result<String, SandboxError> {
     if text.is_empty() || text.len() > MAX_TEXT {
@@ -42,7 +68,7 @@ pub(crate) async fn send_text(
 pub(crate) async fn send_file(
     network: &Network,
     account: &Arc<Account>,
-    to: &Arc<Account>,
+    to: &Recipient,
     file: NewFile,
 ) -> Result<String, SandboxError> {
     let message = files::message(network, file, &mut network.rng())?;
@@ -53,58 +79,87 @@ pub(crate) async fn send_file(
 async fn send(
     network: &Network,
     account: &Arc<Account>,
-    to: &Arc<Account>,
+    to: &Recipient,
     message: waproto::whatsapp::Message,
 ) -> Result<String, SandboxError> {
-    let (id, chat) = (network.stanza_id(), to.user_jid(Addressing::Number));
+    let id = network.stanza_id();
     let mut phone = account.phone.lock().await;
-    let own_copy = content::sent_to(chat.to_string(), message.clone());
     let mut rng = network.rng();
-    let mut copies = Vec::new();
-    if to.number != account.number {
-        copies.extend(seal_for_all(network, &mut phone, to, &message, None, &mut rng).await);
-    }
-    copies.extend(seal_for_all(network, &mut phone, account, &own_copy, Some(0), &mut rng).await);
+    let copies = match to {
+        Recipient::Person(person) => seal_for_person(network, account, &mut phone, person, &message, &mut rng).await,
+        Recipient::Group(group) => {
+            may_send(account, group)?;
+            group_keys::seal_for_group(network, account, &mut phone, group, &message, &mut rng).await?
+        }
+    };
     let shown = own_message(account, &id, &message);
     let kind = shown.stanza_type();
-    show_own(network, account, &mut phone, &to.number, shown);
+    show_own(network, account, &mut phone, &to.chat(), shown);
     let envelope = Envelope {
         kind: kind.to_owned(),
-        ..envelope(account, Some(chat), &id)
+        ..envelope(account, Some(to.jid()), &id)
     };
     for copy in &copies {
-        routing::deliver(network, &envelope, copy.account, copy.device, &copy.node);
+        routing::deliver(network, &envelope, &copy.account, copy.device, &copy.nodes);
     }
     drop(phone);
-    account.announce_chat(network, to.number.clone());
+    account.announce_chat(network, to.chat());
     Ok(id)
 }
 
-/// A ciphertext and the device it is for.
-struct Copy<'a> {
-    account: &'a Account,
-    device: DeviceId,
-    node: Node,
+fn may_send(account: &Account, group: &Group) -> Result<(), SandboxError> {
+    let state = group.state();
+    let silenced = state.settings.announcement && !state.is_admin(&account.number);
+    if state.role(&account.number).is_none() || silenced {
+        return Err(SandboxError::NotAllowed(Refused::Forbidden.to_string()));
+    }
+    Ok(())
+}
+
+/// What is sealed for one device.
+pub(super) struct Copy {
+    pub account: Arc<Account>,
+    pub device: DeviceId,
+    pub nodes: Vec<Node>,
+}
+
+/// For every device of the person and, marked as sent by us, for every companion.
+async fn seal_for_person(
+    network: &Network,
+    account: &Arc<Account>,
+    phone: &mut Phone,
+    person: &Arc<Account>,
+    message: &waproto::whatsapp::Message,
+    rng: &mut StdRng,
+) -> Vec<Copy> {
+    let chat = person.user_jid(Addressing::Number);
+    let own_copy = content::sent_to(chat.to_string(), message.clone());
+    let mut copies = Vec::new();
+    if person.number != account.number {
+        copies.extend(seal_for_all(network, phone, person, message, None, rng).await);
+    }
+    copies.extend(seal_for_all(network, phone, account, &own_copy, Some(0), rng).await);
+    copies
 }
 
 /// Encrypts for every device of an account, except one.
-async fn seal_for_all<'a>(
+async fn seal_for_all(
     network: &Network,
     phone: &mut Phone,
-    target: &'a Account,
+    target: &Arc<Account>,
     message: &waproto::whatsapp::Message,
     except: Option<DeviceId>,
     rng: &mut StdRng,
-) -> Vec<Copy<'a>> {
+) -> Vec<Copy> {
     let plaintext = MessageUtils::encode_and_pad(message);
     let mut copies = Vec::new();
     let devices = target.state().device_ids();
     for device in devices.into_iter().filter(|&device| Some(device) != except) {
         match seal(network, phone, target, device, &plaintext, rng).await {
             Ok(sealed) => copies.push(Copy {
-                account: target,
+                account: Arc::clone(target),
                 device,
-                node: sealed_node(&sealed, 0),
+                nodes: vec![sealed_node(&sealed, 0)],
             }),
             Err(failure) => tracing::warn!(error = %failure, device, "a phone could not encrypt for a device"),
         }
@@ -121,7 +176,6 @@ pub(super) async fn seal(
     plaintext: &[u8],
     rng: &mut StdRng,
 ) -> Result<Sealed, SandboxError> {
-    let crypto = |failure: wacore_libsignal::protocol::SignalProtocolError| SandboxError::Crypto(failure.to_string());
     let peer = address(target, device);
     if !phone.signal.has_session(&peer) {
         let unknown = || SandboxError::UnknownDevice {
@@ -129,9 +183,9 @@ pub(super) async fn seal(
             device,
         };
         let bundle = directory::bundle(network, target, device).ok_or_else(unknown)?;
-        phone.signal.start(&peer, &bundle, rng).await.map_err(crypto)?;
+        phone.signal.start(&peer, &bundle, rng).await?;
     }
-    phone.signal.seal(&peer, plaintext).await.map_err(crypto)
+    Ok(phone.signal.seal(&peer, plaintext).await?)
 }
 
 /// `<enc>`, with the attempt number when it answers a retry receipt.
@@ -207,18 +261,41 @@ pub(crate) async fn mark_read(network: &Network, account: &Arc<Account>, chat: &
     network.store.submit(batch);
     drop(phone);
     if account.state().online {
-        for addressing in [Addressing::Number, Addressing::Lid] {
-            let ids: Vec<_> = read.iter().filter(|stored| stored.addressing() == addressing).collect();
-            ids.chunks(MAX_READ_IDS)
-                .for_each(|chunk| tell_read(network, account, chat, addressing, chunk));
+        for (to, participant, messages) in readers(network, chat, &read) {
+            let chunks = messages.chunks(MAX_READ_IDS);
+            chunks.for_each(|chunk| tell_read(network, account, &to, participant.as_ref(), chunk));
         }
     }
     account.announce_chat(network, chat.to_owned());
     Ok(())
 }
 
-fn tell_read(network: &Network, account: &Account, chat: &str, addressing: Addressing, read: &[&StoredMessage]) {
-    let (Some(author), Some((first, more))) = (network.directory.by_number(chat), read.split_first()) else {
+/// Where receipts go, on whose behalf in a group, and for what.
+type Readers<'r> = Vec<(Jid, Option<Jid>, Vec<&'r StoredMessage>)>;
+
+/// Receipts name what one author wrote under one address.
+fn readers<'r>(network: &Network, chat: &str, read: &'r [StoredMessage]) -> Readers<'r> {
+    let group = chat.parse::<Jid>().ok().filter(|jid| jid.server == Server::Group);
+    let mut readers: Readers<'_> = Vec::new();
+    for stored in read {
+        let Some(author) = network.directory.by_number(&stored.message.from) else {
+            continue;
+        };
+        let author = author.user_jid(stored.addressing());
+        let (to, participant) = match &group {
+            Some(group) => (group.clone(), Some(author)),
+            None => (author, None),
+        };
+        match readers.iter_mut().find(|known| known.0 == to && known.1 == participant) {
+            Some(known) => known.2.push(stored),
+            None => readers.push((to, participant, vec![stored])),
+        }
+    }
+    readers
+}
+
+fn tell_read(network: &Network, account: &Account, to: &Jid, participant: Option<&Jid>, read: &[&StoredMessage]) {
+    let Some((first, more)) = read.split_first() else {
         return;
     };
     let items = more
@@ -228,8 +305,9 @@ fn tell_read(network: &Network, account: &Account, chat: &str, addressing: Addre
     let receipt = Receipt {
         id: first.message.id.clone(),
         kind: Some("read".to_owned()),
-        to: author.user_jid(addressing),
+        to: to.clone(),
         recipient: None,
+        participant: participant.cloned(),
         children: if list.is_empty() {
             Vec::new()
         } else {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use wacore::messages::MessageUtils;
-use wacore_binary::NodeRef;
 use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, NodeRef};
 
 use super::inbox::{Head, registration};
 use super::outbox::{envelope, seal, sealed_node};
 use super::signal_store::address;
-use super::{Phone, content};
+use super::{Phone, content, group_keys};
 use crate::clock::unix_seconds;
 use crate::model::DeviceId;
 use crate::network::Network;
@@ -38,11 +38,13 @@ pub(super) fn ask(network: &Network, account: &Account, head: &Head, attempt: u3
         .build();
     let mut children = vec![retry, registration(account)];
     children.extend(fresh_keys(network, account));
+    let (to, participant) = head.receipt_to();
     let receipt = Receipt {
         id: head.id.clone(),
         kind: Some("retry".to_owned()),
-        to: head.from.clone(),
+        to,
         recipient: None,
+        participant,
         children,
     };
     receipts::forward(network, account, 0, &receipt);
@@ -82,18 +84,32 @@ fn signed_key(key: &SignedKey) -> wacore_binary::Node {
         .build()
 }
 
+/// A device that could not read what the phone sent.
+pub(super) struct Asker<'a> {
+    pub account: &'a Arc<Account>,
+    pub device: DeviceId,
+    /// The group that it was sent to.
+    pub group: Option<&'a Jid>,
+}
+
 /// Sends a message again to the one device that could not read it, under the same id and with a fresh session.
 pub(super) async fn answer(
     network: &Network,
     account: &Arc<Account>,
     phone: &mut Phone,
-    (peer, device): (&Arc<Account>, DeviceId),
+    asker: Asker<'_>,
     node: &NodeRef<'_>,
     rng: &mut StdRng,
 ) -> Option<()> {
     let id = text_attr(node, "id")?;
-    let own = peer.number == account.number;
-    let (plaintext, chat) = sent_before(account, phone, peer, own, &id)?;
+    let (peer, device) = (asker.account, asker.device);
+    let (plaintext, chat) = match asker.group {
+        Some(group) => (
+            sent_to_group(account, phone, group, &id, rng).await?,
+            Some(group.clone()),
+        ),
+        None => sent_before(account, phone, peer, peer.number == account.number, &id)?,
+    };
     // The old session stays behind the new one: what the peer wrote under it is still on its way.
     let bundle = offered_keys(node).or_else(|| directory::bundle(network, peer, device))?;
     let started = phone.signal.start(&address(peer, device), &bundle, rng).await;
@@ -109,8 +125,24 @@ pub(super) async fn answer(
     phone.signal.save(&account.number, &mut batch);
     network.store.submit(batch);
     let envelope = envelope(account, chat, &id);
-    routing::deliver(network, &envelope, peer, device, &sealed_node(&sealed, attempt))?;
+    routing::deliver(network, &envelope, peer, device, &[sealed_node(&sealed, attempt)])?;
     Some(())
+}
+
+/// What the phone wrote to a group, with the key for what it wrote and writes next.
+async fn sent_to_group(
+    account: &Account,
+    phone: &mut Phone,
+    group: &Jid,
+    id: &str,
+    rng: &mut StdRng,
+) -> Option<Vec<u8>> {
+    let group = group.to_string();
+    let stored = phone.chats.find(&group, id).filter(|stored| stored.message.from_me)?;
+    let mut message = stored.content();
+    let key = group_keys::key_message(phone, &group, account, rng).await.ok()?;
+    message.sender_key_distribution_message = key.sender_key_distribution_message;
+    Some(MessageUtils::encode_and_pad(&message))
 }
 
 /// The plaintext of a message the phone sent, and the chat it belongs to.

@@ -9,9 +9,11 @@ use wacore_libsignal::protocol::error::Result as SignalResult;
 use wacore_libsignal::protocol::{
     CiphertextMessage, CiphertextMessageType, Direction, GenericSignedPreKey as _, IdentityChange, IdentityKey,
     IdentityKeyPair, IdentityKeyStore, KeyPair, PreKeyBundle, PreKeyId, PreKeyRecord, PreKeySignalMessage, PreKeyStore,
-    PrivateKey, ProtocolAddress, PublicKey, SessionRecord, SessionStore, SignalMessage, SignalProtocolError,
-    SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore, Timestamp, UsePQRatchet, message_decrypt, message_encrypt,
-    process_prekey_bundle,
+    PrivateKey, ProtocolAddress, PublicKey, SenderKeyDistributionMessage, SenderKeyName, SenderKeyRecord,
+    SenderKeyStore, SessionRecord, SessionStore, SignalMessage, SignalProtocolError, SignedPreKeyId,
+    SignedPreKeyRecord, SignedPreKeyStore, Timestamp, UsePQRatchet, create_sender_key_distribution_message,
+    group_decrypt, group_encrypt, message_decrypt, message_encrypt, process_prekey_bundle,
+    process_sender_key_distribution_message,
 };
 
 use super::identity::{PhoneKeys, SIGNED_KEY_ID, key_number};
@@ -38,6 +40,21 @@ pub(crate) struct Opened {
 pub(crate) struct SignalStore {
     sessions: Sessions,
     identities: Identities,
+    sender_keys: SenderKeys,
+}
+
+#[derive(Default)]
+struct SenderKeys {
+    records: HashMap<String, SenderKeyRecord>,
+    changed: BTreeSet<String>,
+}
+
+impl std::fmt::Debug for SenderKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SenderKeys")
+            .field("count", &self.records.len())
+            .finish_non_exhaustive()
+    }
 }
 
 struct Sessions {
@@ -86,7 +103,52 @@ impl SignalStore {
                 known: HashMap::new(),
                 changed: BTreeSet::new(),
             },
+            sender_keys: SenderKeys::default(),
         }
+    }
+
+    pub(crate) fn restore_sender_key(&mut self, name: &str, bytes: &[u8]) -> SignalResult<()> {
+        self.sender_keys
+            .records
+            .insert(name.to_owned(), SenderKeyRecord::deserialize(bytes)?);
+        Ok(())
+    }
+
+    /// The key under which this phone writes to a group, as it is given to others; made when there is none.
+    pub(crate) async fn sender_key(&mut self, name: &SenderKeyName, rng: &mut StdRng) -> SignalResult<Vec<u8>> {
+        let key = create_sender_key_distribution_message(name, &mut self.sender_keys, rng).await?;
+        Ok(key.serialized().to_vec())
+    }
+
+    pub(crate) fn forget_sender_key(&mut self, name: &SenderKeyName) {
+        self.sender_keys.records.remove(name.cache_key());
+        self.sender_keys.changed.insert(name.cache_key().to_owned());
+    }
+
+    /// Takes the key that another device writes under.
+    pub(crate) async fn learn_sender_key(&mut self, name: &SenderKeyName, key: &[u8]) -> SignalResult<()> {
+        let key = SenderKeyDistributionMessage::try_from(key)?;
+        process_sender_key_distribution_message(name, &key, &mut self.sender_keys).await
+    }
+
+    pub(crate) async fn seal_for_group(
+        &mut self,
+        name: &SenderKeyName,
+        plaintext: &[u8],
+        rng: &mut StdRng,
+    ) -> SignalResult<Sealed> {
+        let message = group_encrypt(&mut self.sender_keys, name, plaintext, rng).await?;
+        Ok(Sealed {
+            kind: "skmsg",
+            bytes: message.serialized().to_vec(),
+        })
+    }
+
+    pub(crate) async fn open_from_group(&mut self, name: &SenderKeyName, sealed: &[u8]) -> SignalResult<Opened> {
+        Ok(Opened {
+            plaintext: group_decrypt(sealed, &mut self.sender_keys, name).await?,
+            used_key: None,
+        })
     }
 
     pub(crate) fn restore_session(&mut self, name: &str, bytes: &[u8]) -> SignalResult<()> {
@@ -179,6 +241,14 @@ impl SignalStore {
                 );
             }
         }
+        for name in std::mem::take(&mut self.sender_keys.changed) {
+            let key = || format!("{number}/{name}");
+            match self.sender_keys.records.get(&name).map(SenderKeyRecord::serialize) {
+                Some(Ok(bytes)) => batch.put(Kind::SenderKey, key, || bytes),
+                Some(Err(failure)) => tracing::error!(error = %failure, "a sender key cannot be written"),
+                None => batch.delete(Kind::SenderKey, key),
+            }
+        }
         for name in std::mem::take(&mut self.identities.changed) {
             if let Some(identity) = self.identities.known.get(&name) {
                 batch.put(
@@ -234,6 +304,19 @@ impl SessionStore for Sessions {
         self.changed.insert(address.as_str().to_owned());
         self.records.insert(address.as_str().to_owned(), record);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl SenderKeyStore for SenderKeys {
+    async fn store_sender_key(&mut self, name: &SenderKeyName, record: SenderKeyRecord) -> SignalResult<()> {
+        self.changed.insert(name.cache_key().to_owned());
+        self.records.insert(name.cache_key().to_owned(), record);
+        Ok(())
+    }
+
+    async fn load_sender_key(&self, name: &SenderKeyName) -> SignalResult<Option<SenderKeyRecord>> {
+        Ok(self.records.get(name.cache_key()).cloned())
     }
 }
 

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node, NodeRef};
+use wacore_binary::{Jid, Node, NodeRef, Server};
 
 use super::directory::participant_hash;
 use super::routing::{self, Envelope};
-use super::{Client, Reply};
+use super::{Client, Reply, group_messages};
 use crate::clock::unix_seconds;
 use crate::model::DeviceId;
 use crate::network::account::{Account, Addressing};
@@ -31,6 +31,9 @@ pub(super) fn accept(client: &Client, node: &NodeRef<'_>, observed: Option<u64>)
     let (Some(id), Some(to)) = (text_attr(node, "id"), jid_attr(node, "to")) else {
         return Reply::nothing();
     };
+    if to.server == Server::Group {
+        return group_messages::accept(client, node, (&id, &to), observed);
+    }
     let Some(target) = client.network.directory.by_jid(&to) else {
         return unroutable(client, &id, &to);
     };
@@ -41,33 +44,36 @@ pub(super) fn accept(client: &Client, node: &NodeRef<'_>, observed: Option<u64>)
     let mut envelope = envelope(client, node, (&id, at), (!peer).then(|| chat.clone()));
     envelope.observed = observed;
     let after = deliver_all(client, &envelope, &copies);
-    let mut ack = NodeBuilder::new("ack")
-        .attr("class", "message")
-        .attr("id", id.as_str())
-        .attr("from", &to)
-        .attr("t", at);
+    let mut ack = acknowledgement(&id, &to, at);
     if let Some(hash) = missing_devices(client, node, &target, &chat, &copies) {
         ack = ack.attr("phash", hash);
     }
     Reply::answer_after(ack.build(), after)
 }
 
-/// The sender learns of it from the acknowledgement. Groups and channels are not imitated and counted.
-fn unroutable(client: &Client, id: &str, to: &Jid) -> Reply {
-    let server = to.server.as_str();
-    if to.server != wacore_binary::Server::Pn && to.server != wacore_binary::Server::Lid {
-        client.network.unhandled.count(format!("message to {server}"));
-    }
-    let ack = NodeBuilder::new("ack")
+pub(super) fn acknowledgement(id: &str, to: &Jid, at: u64) -> NodeBuilder {
+    NodeBuilder::new("ack")
         .attr("class", "message")
         .attr("id", id)
         .attr("from", to)
-        .attr("t", unix_seconds())
-        .attr("error", "404");
-    Reply::answer(ack.build())
+        .attr("t", at)
 }
 
-fn envelope<'c>(client: &'c Client, node: &NodeRef<'_>, (id, at): (&str, u64), chat: Option<Jid>) -> Envelope<'c> {
+/// The sender learns of it from the acknowledgement. Channels and broadcasts are not imitated and counted.
+fn unroutable(client: &Client, id: &str, to: &Jid) -> Reply {
+    let server = to.server.as_str();
+    if to.server != Server::Pn && to.server != Server::Lid {
+        client.network.unhandled.count(format!("message to {server}"));
+    }
+    Reply::answer(acknowledgement(id, to, unix_seconds()).attr("error", "404").build())
+}
+
+pub(super) fn envelope<'c>(
+    client: &'c Client,
+    node: &NodeRef<'_>,
+    (id, at): (&str, u64),
+    chat: Option<Jid>,
+) -> Envelope<'c> {
     let passed = PASSED
         .iter()
         .filter_map(|&name| text_attr(node, name).map(|value| (name, value)));
@@ -126,9 +132,15 @@ fn fanned_out(client: &Client, copy: &NodeRef<'_>, target: &Arc<Account>) -> Opt
 }
 
 fn deliver_all(client: &Client, envelope: &Envelope<'_>, copies: &[Addressed]) -> Ticket {
-    let tickets = copies
-        .iter()
-        .filter_map(|copy| routing::deliver(&client.network, envelope, &copy.account, copy.device, &copy.sealed));
+    let tickets = copies.iter().filter_map(|copy| {
+        routing::deliver(
+            &client.network,
+            envelope,
+            &copy.account,
+            copy.device,
+            std::slice::from_ref(&copy.sealed),
+        )
+    });
     tickets.max().unwrap_or_default()
 }
 

@@ -7,6 +7,8 @@ pub(crate) mod directory;
 mod dispatch;
 mod files;
 mod front;
+mod group_messages;
+pub(crate) mod groups;
 mod held;
 mod inlet;
 mod linking;

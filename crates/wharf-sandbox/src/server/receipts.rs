@@ -1,7 +1,7 @@
 //! Receipts: what they remove from the author's queue, and to whom they are passed on (protocol brief, section 9).
 
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node, NodeRef};
+use wacore_binary::{Jid, Node, NodeRef, Server};
 
 use crate::clock::unix_seconds;
 use crate::model::DeviceId;
@@ -19,6 +19,8 @@ pub(crate) struct Receipt {
     /// To whom, in the addressing the conversation uses.
     pub to: Jid,
     pub recipient: Option<Jid>,
+    /// In a group: the author of what it is about.
+    pub participant: Option<Jid>,
     pub children: Vec<Node>,
 }
 
@@ -29,12 +31,22 @@ impl Receipt {
             kind: text_attr(node, "type"),
             to: jid_attr(node, "to")?,
             recipient: jid_attr(node, "recipient"),
+            participant: jid_attr(node, "participant"),
             children: children(node).iter().map(NodeRef::to_owned).collect(),
         })
     }
 
     fn is_retry(&self) -> bool {
         matches!(self.kind.as_deref(), Some("retry" | "enc_rekey_retry"))
+    }
+
+    /// The address whose account gets it.
+    fn addressee(&self) -> Option<&Jid> {
+        if self.to.server == Server::Group {
+            self.participant.as_ref()
+        } else {
+            Some(&self.to)
+        }
     }
 
     /// Every message id the receipt names.
@@ -57,11 +69,14 @@ pub(crate) fn accept(network: &Network, author: &Account, device: DeviceId, rece
 
 /// Passes a receipt on: a retry to the one device it names, anything else to all devices of the addressee.
 pub(crate) fn forward(network: &Network, author: &Account, device: DeviceId, receipt: &Receipt) -> Ticket {
-    let Some(target) = network.directory.by_jid(&receipt.to) else {
+    let Some((target, named)) = receipt.addressee().and_then(|jid| {
+        let account = network.directory.by_jid(jid)?;
+        Some((account, jid.device))
+    }) else {
         return 0;
     };
     let targets = if receipt.is_retry() {
-        vec![receipt.to.device]
+        vec![named]
     } else {
         target.state().device_ids()
     };
@@ -84,17 +99,28 @@ pub(crate) fn forward(network: &Network, author: &Account, device: DeviceId, rec
 }
 
 fn forwarded(author: &Account, device: DeviceId, receipt: &Receipt) -> Node {
-    let addressing = Addressing::of(&receipt.to);
+    let group = receipt.to.server == Server::Group;
+    let addressing = if group {
+        Addressing::Lid
+    } else {
+        Addressing::of(&receipt.to)
+    };
     // Baileys takes the raw `from` as the chat, so only a retry, which needs the device, may show it.
-    let from = if receipt.is_retry() {
+    let by = if receipt.is_retry() {
         author.device_jid(addressing, device)
     } else {
         author.user_jid(addressing)
     };
     let mut node = NodeBuilder::new("receipt")
         .attr("id", receipt.id.as_str())
-        .attr("from", from)
         .attr("t", unix_seconds());
+    node = if group {
+        node.attr("from", &receipt.to)
+            .attr("participant", by)
+            .attr("participant_pn", author.user_jid(Addressing::Number))
+    } else {
+        node.attr("from", by)
+    };
     if let Some(kind) = &receipt.kind {
         node = node.attr("type", kind.as_str());
     }

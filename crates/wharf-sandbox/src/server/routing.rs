@@ -2,7 +2,7 @@
 //! (protocol brief, section 9).
 
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node};
+use wacore_binary::{Jid, Node, Server};
 
 use crate::model::DeviceId;
 use crate::network::Network;
@@ -32,13 +32,14 @@ pub(crate) struct Envelope<'a> {
     pub observed: Option<u64>,
 }
 
-/// Puts one ciphertext into the queue of one device. `None` when there is no such device.
+/// Puts the ciphertexts for one device into its queue: one, or in a group the sender's key before what is sealed with it.
+/// `None` when there is no such device.
 pub(crate) fn deliver(
     network: &Network,
     envelope: &Envelope<'_>,
     target: &Account,
     device: DeviceId,
-    sealed: &Node,
+    sealed: &[Node],
 ) -> Option<Ticket> {
     let node = copy(envelope, target, sealed);
     target.deliver(
@@ -53,7 +54,7 @@ pub(crate) fn deliver(
     )
 }
 
-fn copy(envelope: &Envelope<'_>, target: &Account, sealed: &Node) -> Node {
+fn copy(envelope: &Envelope<'_>, target: &Account, sealed: &[Node]) -> Node {
     let mut node = NodeBuilder::new("message")
         .attr("id", envelope.id.as_str())
         .attr("t", envelope.at)
@@ -63,13 +64,15 @@ fn copy(envelope: &Envelope<'_>, target: &Account, sealed: &Node) -> Node {
     }
     node = match &envelope.chat {
         None => address_peer(node, envelope),
+        Some(group) if group.server == Server::Group => address_group(node, envelope, group),
         Some(chat) if target.number == envelope.sender.number => address_own(node, envelope, chat),
         Some(chat) => address_other(node, envelope, chat),
     };
-    let certificate = envelope.device_identity.clone().filter(|_| is_first(sealed));
+    let first = sealed.iter().any(is_first);
+    let certificate = envelope.device_identity.clone().filter(|_| first);
     let children = certificate
         .into_iter()
-        .chain([sealed.clone()])
+        .chain(sealed.iter().cloned())
         .chain(envelope.shared.iter().cloned());
     node.children(children).build()
 }
@@ -113,6 +116,16 @@ fn address_other(node: NodeBuilder, envelope: &Envelope<'_>, chat: &Jid) -> Node
         )
         .attr("notify", envelope.sender_name.as_str())
         .attr("addressing_mode", mode(addressing))
+}
+
+/// Own devices and others alike.
+fn address_group(node: NodeBuilder, envelope: &Envelope<'_>, group: &Jid) -> NodeBuilder {
+    let (sender, device) = (envelope.sender, envelope.sender_device);
+    node.attr("from", group)
+        .attr("participant", sender.device_jid(Addressing::Lid, device))
+        .attr("participant_pn", sender.device_jid(Addressing::Number, device))
+        .attr("notify", envelope.sender_name.as_str())
+        .attr("addressing_mode", mode(Addressing::Lid))
 }
 
 fn mode(addressing: Addressing) -> &'static str {

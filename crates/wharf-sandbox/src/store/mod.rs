@@ -40,11 +40,15 @@ pub(crate) enum Kind {
     Picture = 11,
     /// An uploaded file.
     Media = 12,
+    /// A group.
+    Group = 13,
+    /// A sender key that a phone has, its own or another device's.
+    SenderKey = 14,
 }
 
 impl Kind {
     pub(crate) fn from_number(number: u8) -> Option<Self> {
-        const ALL: [Kind; 13] = [
+        const ALL: [Kind; 15] = [
             Kind::Network,
             Kind::Account,
             Kind::Device,
@@ -58,6 +62,8 @@ impl Kind {
             Kind::Watcher,
             Kind::Picture,
             Kind::Media,
+            Kind::Group,
+            Kind::SenderKey,
         ];
         ALL.get(usize::from(number)).copied()
     }

@@ -12,6 +12,7 @@
 mod companion;
 mod control;
 mod faults;
+mod groups;
 mod hostile;
 mod http;
 mod linking;

@@ -2,6 +2,7 @@
 //! an empty yes: a client that passes here must not pass because nobody understood it.
 
 mod app_state;
+mod groups;
 mod keys;
 mod media;
 mod picture;
@@ -78,6 +79,7 @@ fn route(client: &Client, question: &Question<'_>) -> Option<Reply> {
         "status" => settings::about(client, question),
         "disappearing_mode" => settings::disappearing_mode(client, question),
         "md" => linked_devices(client, question),
+        "w:g2" => groups::answer(client, question),
         "w:m" => media::answer(client, question),
         "w:profile:picture" => picture::answer(client, question),
         // Statistics and "I have seen it" want a receipt, nothing is asked.

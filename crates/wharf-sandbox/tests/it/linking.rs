@@ -151,13 +151,13 @@ async fn what_is_not_imitated_is_refused_and_counted() {
     let (keys, device) = link(&sandbox, &phone).await;
     let mut client = log_in(&sandbox, &keys, &phone, device).await;
     let answer = client
-        .ask("get", "w:g2", Some(NodeBuilder::new("participating").build()))
+        .ask("get", "w:biz", Some(NodeBuilder::new("business_profile").build()))
         .await;
     assert_eq!(attr(&answer, "type"), "error");
     let unhandled = sandbox.unhandled().await;
     assert_eq!(
         (unhandled[0].question.as_str(), unhandled[0].count),
-        ("get w:g2/participating", 1)
+        ("get w:biz/business_profile", 1)
     );
 }
 

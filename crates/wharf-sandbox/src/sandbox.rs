@@ -26,7 +26,7 @@ use crate::phone::chats::StoredMessage;
 use crate::phone::identity::PhoneKeys;
 use crate::phone::outbox::Recipient;
 use crate::phone::{self, Phone, files, outbox};
-use crate::server::{self, Door, tls};
+use crate::server::{self, Door, presence, tls};
 use crate::store::{FileStore, Kind, MemoryStore, Store};
 use crate::wire::certificate::ServerKeys;
 
@@ -266,6 +266,7 @@ impl Sandbox {
             self.network.store.submit(batch);
         }
         account.wake.notify_one();
+        presence::availability_changed(&self.network, &account);
         self.network.announce(&account.number, Changed::Phone);
         self.flush().await?;
         Ok(())

@@ -80,6 +80,13 @@ pub(crate) struct AccountState {
     pub collections: BTreeMap<String, Vec<Bytes>>,
     /// What setters stored, by question and name.
     pub settings: BTreeMap<String, String>,
+    /// Devices of others that want to hear when this account comes and goes, and how they call it. Forgotten when they
+    /// or the sandbox go.
+    pub subscribers: BTreeMap<(String, DeviceId), Jid>,
+    /// What subscribers were told last.
+    pub told_available: bool,
+    /// When the account was last available, in seconds since 1970.
+    pub last_seen: Option<u64>,
     /// Accounts that asked for this account's devices and want to hear of changes.
     pub watchers: BTreeSet<String>,
     /// The signed list of valid devices, until a device comes or goes.

@@ -8,7 +8,7 @@ use waproto::whatsapp::ClientPayload;
 use super::connection::{self, Gone, Opened};
 use super::inlet::Inlet;
 use super::outlet::Outlet;
-use super::{Client, Then, dispatch};
+use super::{Client, Then, dispatch, presence};
 use crate::clock::unix_seconds;
 use crate::model::{Changed, DeviceId};
 use crate::network::Network;
@@ -91,6 +91,7 @@ impl Drop for Registered<'_> {
             device.session = None;
         }
         drop(state);
+        presence::availability_changed(&client.network, &client.account);
         client.network.announce(&client.account.number, Changed::Devices);
     }
 }

@@ -18,7 +18,7 @@ pub(crate) mod notifications;
 mod outlet;
 mod pair_code;
 mod pipe;
-mod presence;
+pub(crate) mod presence;
 mod questions;
 pub(crate) mod receipts;
 pub(crate) mod removal;

@@ -21,6 +21,7 @@ mod media;
 mod pair_code;
 mod phones;
 mod pictures;
+mod presence;
 mod process;
 mod raw_client;
 mod restart;

@@ -89,6 +89,10 @@ impl Gateway for Baileys {
         Ok(self.node.usage()?)
     }
 
+    fn last_words(&mut self) -> String {
+        self.node.program().said(super::LAST_WORDS)
+    }
+
     async fn stop(mut self) -> Result<()> {
         // It ends when its standard input does.
         drop(self.node.take_input());

@@ -18,6 +18,9 @@ use crate::measure::tell;
 /// How many sessions are linked at once when time is not measured.
 const LINKED_AT_ONCE: usize = 8;
 
+/// How much of what a gateway said last is told, in bytes.
+const LAST_WORDS: u64 = 600;
+
 /// A session that shows a QR code.
 pub struct Shown {
     pub session: String,
@@ -53,6 +56,9 @@ pub trait Gateway {
 
     fn usage(&self) -> Result<Usage>;
 
+    /// What its process said last on stderr.
+    fn last_words(&mut self) -> String;
+
     async fn stop(self) -> Result<()>;
 }
 
@@ -87,13 +93,16 @@ pub async fn link_up_to<G: Gateway>(
     sessions: &mut Vec<String>,
     count: usize,
 ) -> Result<()> {
-    let linked = futures::stream::iter(sessions.len()..count)
+    let mut linked = futures::stream::iter(sessions.len()..count)
         .map(|number| async move {
             let name = format!("{}-{number}", G::NAME.to_lowercase());
             link_at_last(gateway, sandbox, &name).await
         })
         .buffer_unordered(LINKED_AT_ONCE);
-    sessions.extend(linked.try_collect::<Vec<_>>().await?);
+    // One by one: those before a failure are linked.
+    while let Some(session) = linked.try_next().await? {
+        sessions.push(session);
+    }
     Ok(())
 }
 

@@ -150,6 +150,10 @@ impl Gateway for Wharf {
         Ok(self.process.usage()?)
     }
 
+    fn last_words(&mut self) -> String {
+        self.process.program().said(super::LAST_WORDS)
+    }
+
     async fn stop(self) -> Result<()> {
         self.end().await.map(drop)
     }

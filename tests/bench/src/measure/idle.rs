@@ -30,7 +30,10 @@ struct Idle {
     /// Sessions, and resident memory with its proportional part.
     memory: Vec<(usize, Figure)>,
     slope: Figure,
-    processor: Figure,
+    /// `None` when it did not get as far.
+    processor: Option<Figure>,
+    /// Why not all sessions could be linked.
+    gave_up: Option<String>,
 }
 
 pub async fn measure(bench: &Bench) -> Result<Section> {
@@ -46,13 +49,22 @@ pub async fn measure(bench: &Bench) -> Result<Section> {
         idle(bench, &wharf, &sandbox, during).await?
     };
     wharf.stop().await?;
-    let baileys = bench.start_baileys("idle-baileys", &sandbox, &sandbox.chat_url).await?;
+    if let Some(why) = &ours.gave_up {
+        anyhow::bail!("{why}");
+    }
+    let mut baileys = bench.start_baileys("idle-baileys", &sandbox, &sandbox.chat_url).await?;
     let wait = async || {
         tokio::time::sleep(bench.plan.idle_for).await;
         Ok(())
     };
-    let theirs = idle(bench, &baileys, &sandbox, wait).await?;
-    baileys.stop().await?;
+    let mut theirs = idle(bench, &baileys, &sandbox, wait).await?;
+    if let Some(why) = &mut theirs.gave_up {
+        // What it is beside is measured all the same.
+        why.push_str(&format!(" Its process said: {}", baileys.last_words().trim()));
+        tell(why);
+    } else {
+        baileys.stop().await?;
+    }
     sandbox.stop().await?;
     section(bench, &ours, &theirs, commits.context("nothing was counted")?)
 }
@@ -65,8 +77,16 @@ async fn idle<G: Gateway>(
 ) -> Result<Idle> {
     let plan = &bench.plan;
     let (mut sessions, mut memory, mut resident) = (Vec::new(), Vec::new(), Vec::new());
+    let mut gave_up = None;
     for count in std::iter::once(0).chain(plan.idle.iter().copied()) {
-        link_up_to(gateway, sandbox, &mut sessions, count).await?;
+        if let Err(error) = link_up_to(gateway, sandbox, &mut sessions, count).await {
+            gave_up = Some(format!(
+                "{} gave up with {} linked sessions: {error:#}.",
+                G::NAME,
+                sessions.len()
+            ));
+            break;
+        }
         until_at_rest(gateway, plan.rest).await?;
         let usage = gateway.usage()?;
         tell(&format!(
@@ -88,17 +108,25 @@ async fn idle<G: Gateway>(
     let (Some(low), Some(high)) = (at(few), at(many)) else {
         anyhow::bail!("the slope is between numbers that are not measured");
     };
-    let (before, started) = (gateway.usage()?.cpu, Instant::now());
-    watch().await?;
-    let used = gateway.usage()?.cpu.saturating_sub(before);
+    let processor = match gave_up {
+        Some(_) => None,
+        None => Some(processor_during(gateway, watch).await?),
+    };
     Ok(Idle {
         memory,
         slope: Figure::new(Unit::Bytes, (high - low) / (many - few) as f64),
-        processor: Figure::new(
-            Unit::Percent,
-            used.as_secs_f64() / started.elapsed().as_secs_f64() * 100.0,
-        ),
+        processor,
+        gave_up,
     })
+}
+
+/// What it uses of one core.
+async fn processor_during<G: Gateway>(gateway: &G, watch: impl AsyncFnOnce() -> Result<()>) -> Result<Figure> {
+    let (before, started) = (gateway.usage()?.cpu, Instant::now());
+    watch().await?;
+    let used = gateway.usage()?.cpu.saturating_sub(before);
+    let share = used.as_secs_f64() / started.elapsed().as_secs_f64();
+    Ok(Figure::new(Unit::Percent, share * 100.0))
 }
 
 /// Waits until what follows a link has ended and what it left behind is given back.
@@ -148,14 +176,11 @@ fn section(bench: &Bench, ours: &Idle, theirs: &Idle, (commits, metric): (f64, O
     let plan = &bench.plan;
     let most = plan.idle.last().copied().context("no numbers of sessions")?;
     let mut rows = Vec::new();
-    for ((count, ours), (_, theirs)) in ours.memory.iter().zip(&theirs.memory) {
+    for (place, (count, ours)) in ours.memory.iter().enumerate() {
+        let beside = theirs.memory.get(place).map(|(_, figure)| figure.clone());
         let target = (*count == 0).then_some(Target::AtMost(Unit::Bytes, 40e6));
         let what = format!("resident memory, {count} sessions (RSS / PSS)");
-        rows.push(
-            Row::wharf(what, ours.clone())
-                .beside(Some(theirs.clone()))
-                .target(target),
-        );
+        rows.push(Row::wharf(what, ours.clone()).beside(beside).target(target));
     }
     let (few, many) = plan.slope;
     let full = (plan.slope == TARGET_SLOPE).then_some(Target::AtMost(Unit::Bytes, 0.3e6));
@@ -168,8 +193,8 @@ fn section(bench: &Bench, ours: &Idle, theirs: &Idle, (commits, metric): (f64, O
     let whole = most == TARGET_SESSIONS;
     let processor = format!("processor, {most} idle sessions");
     rows.push(
-        Row::wharf(processor, ours.processor.clone())
-            .beside(Some(theirs.processor.clone()))
+        Row::wharf(processor, ours.processor.clone().context("not measured")?)
+            .beside(theirs.processor.clone())
             .target(whole.then_some(Target::AtMost(Unit::Percent, 2.0))),
     );
     rows.push(
@@ -191,10 +216,11 @@ fn section(bench: &Bench, ours: &Idle, theirs: &Idle, (commits, metric): (f64, O
             "Resident memory of the gateway's process with linked sessions, once it has used less than {:.0} % of a core \
              and its memory has not shrunk for {} s (Node is told to collect its garbage meanwhile; by itself it keeps \
              it while nothing happens); then {} s of watching. Commits are counted in SQLite's write-ahead log. MB are \
-             10⁶ bytes.",
+             10⁶ bytes. {}",
             QUIET * 100.0,
             plan.rest.as_secs(),
-            plan.idle_for.as_secs()
+            plan.idle_for.as_secs(),
+            theirs.gave_up.as_deref().unwrap_or_default()
         ),
         rows,
         uses: Vec::new(),

@@ -5,7 +5,9 @@ DATA_DIR ?= demo-data
 PORT ?= 8000
 SEED ?= 1
 
-.PHONY: demo test check openapi errors prove-kill prove-faults bench
+TIMES ?= 20
+
+.PHONY: demo test check openapi errors prove-kill prove-faults prove-repeat bench
 
 # Wharf with its simulated WhatsApp network: no phone needed. Prints a link to open.
 demo:
@@ -38,6 +40,10 @@ prove-kill:
 # Faults of network, database, disk and clock, on each database: the same invariants, and recovery without a restart.
 prove-faults:
 	cargo xtask prove-faults --seed $(SEED)
+
+# The sandbox's own tests over and over, until one fails: they must not be a matter of luck.
+prove-repeat:
+	cargo xtask prove-repeat --times $(TIMES)
 
 # Memory and speed beside a minimal Baileys program; writes docs/benchmarks.md.
 bench:

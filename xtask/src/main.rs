@@ -38,6 +38,11 @@ enum Task {
         #[arg(long)]
         short: bool,
     },
+    /// Runs the sandbox's own tests over and over; the first failure ends it.
+    ProveRepeat {
+        #[arg(long, default_value_t = 20)]
+        times: u32,
+    },
     /// Measures memory and speed beside a minimal Baileys program, and writes docs/benchmarks.md.
     Bench {
         /// Passed on: `--quick`, `--only a,c`.
@@ -53,6 +58,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::ProveKill { proof, kills } => proof::kill(&proof, kills),
         Task::ProveFaults { proof, short } => proof::faults(&proof, short),
+        Task::ProveRepeat { times } => test::repeat(times),
         Task::Bench { arguments } => proof::bench(&arguments),
     };
     match outcome {

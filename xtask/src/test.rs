@@ -13,11 +13,12 @@ use crate::{packages, report, schemathesis, settle};
 /// A step and what runs it.
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("formatting and tidy", formatting_and_tidy),
     ("packages", packages::install),
     ("tests of every crate, with the sandbox", crates),
     ("the same tests on PostgreSQL", crates_on_postgres),
+    ("other people's clients in the sandbox", interop),
     ("certificate verification of the release build", live_build),
     ("API fuzzing with schemathesis", schemathesis::run),
     ("the demo in a browser", browser),
@@ -75,6 +76,16 @@ fn crate_tests() -> Command {
     command
 }
 
+/// The tests of the sandbox, so many times in a row.
+pub fn repeat(times: u32) -> Result<()> {
+    for round in 1..=times {
+        let started = Instant::now();
+        cargo(&["test", "--quiet", "--package", "wharf-sandbox"])?;
+        report(&format!("round {round} of {times}: {} s", started.elapsed().as_secs()));
+    }
+    Ok(())
+}
+
 fn kills() -> Result<()> {
     proof::kill(&short_proof(), 5)
 }
@@ -103,6 +114,26 @@ fn live_build() -> Result<()> {
 fn browser() -> Result<()> {
     npm_ci("tests/browser")?;
     shell(Command::new("npm").arg("test").current_dir("tests/browser"))
+}
+
+/// Built with the features of the whole workspace, so that nothing is compiled that the tests of the crates did not need.
+fn interop() -> Result<()> {
+    npm_ci("tests/interop")?;
+    let binaries = ["wharf-sandbox", "wharf-interop-engine"];
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--workspace", "--features", "wharf-server/sandbox"]);
+    for binary in binaries {
+        build.args(["--bin", binary]);
+    }
+    shell(&mut build)?;
+    let built = MetadataCommand::new().no_deps().exec()?.target_directory.join("debug");
+    let paths = binaries.map(|binary| built.join(binary));
+    shell(
+        Command::new("node")
+            .arg("run.mjs")
+            .args(paths)
+            .current_dir("tests/interop"),
+    )
 }
 
 /// Installs what a folder's lock file names.

@@ -6,9 +6,16 @@ use super::{Source, Tree};
 
 /// A library prefix and the crates whose code may depend on it.
 const ROOMS: [(&str, &[&str]); 9] = [
-    ("whatsapp-rust", &["wharf-whatsapp"]),
-    ("wacore", &["wharf-whatsapp", "wharf-sandbox", "wharf-vault"]),
-    ("waproto", &["wharf-whatsapp", "wharf-sandbox", "wharf-vault"]),
+    // The interop suite drives the engine as anybody's client, beside Wharf.
+    ("whatsapp-rust", &["wharf-whatsapp", "wharf-interop-engine"]),
+    (
+        "wacore",
+        &["wharf-whatsapp", "wharf-sandbox", "wharf-vault", "wharf-interop-engine"],
+    ),
+    (
+        "waproto",
+        &["wharf-whatsapp", "wharf-sandbox", "wharf-vault", "wharf-interop-engine"],
+    ),
     ("axum", &["wharf-api", "wharf-server", "wharf-sandbox"]),
     ("rusqlite", &["wharf-storage", "wharf-sandbox"]),
     ("tokio-postgres", &["wharf-storage"]),
@@ -16,7 +23,14 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("config", &["wharf-server"]),
     (
         "clap",
-        &["wharf-server", "wharf-sandbox", "wharf-proof", "wharf-bench", "xtask"],
+        &[
+            "wharf-server",
+            "wharf-sandbox",
+            "wharf-proof",
+            "wharf-bench",
+            "wharf-interop-engine",
+            "xtask",
+        ],
     ),
 ];
 

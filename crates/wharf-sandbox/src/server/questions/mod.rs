@@ -73,7 +73,8 @@ fn route(client: &Client, question: &Question<'_>) -> Option<Reply> {
         "encrypt" => keys::answer(client, question),
         "usync" => usync::answer(client, question),
         "w:sync:app:state" => app_state::answer(client, question),
-        "abt" => settings::props(question),
+        // The second is how older clients ask.
+        "abt" | "w" => settings::props(question),
         "blocklist" => settings::blocklist(client, question),
         "privacy" => settings::privacy(client, question),
         "status" => settings::about(client, question),

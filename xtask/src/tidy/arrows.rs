@@ -73,12 +73,16 @@ fn check_package(package: &Package) -> Vec<String> {
     faults
 }
 
-/// Folder name = crate name; in `tests/` without the `wharf-`.
+/// Folder name = crate name; in `tests/` and the folders in it without the `wharf-`.
 fn folder_fault(package: &Package) -> Option<String> {
     let path = package.manifest_path.parent()?;
     let folder = path.file_name()?;
     let name = package.name.as_str();
-    let in_tests = path.parent()?.file_name() == Some("tests");
+    let in_tests = path
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .any(|above| above.file_name() == Some("tests"));
     let wanted = if in_tests { name.strip_prefix("wharf-")? } else { name };
     (folder != wanted).then(|| format!("crate {} lives in a folder named {folder}", package.name))
 }

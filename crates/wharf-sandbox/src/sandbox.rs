@@ -408,9 +408,7 @@ impl Sandbox {
         }
         let keys =
             PhoneKeys::generate(&mut network.rng()).map_err(|failure| SandboxError::Crypto(failure.to_string()))?;
-        let lid = network
-            .random_below(100_000_000_000_000, 1_000_000_000_000_000)
-            .to_string();
+        let lid = network.lid();
         let mut state = AccountState {
             name: name.clone(),
             registered_as: registered_as.map(str::to_owned),

@@ -6,6 +6,7 @@ pub(crate) mod device;
 pub(crate) mod directory;
 pub(crate) mod faults;
 pub(crate) mod groups;
+pub(crate) mod ids;
 pub(crate) mod journal;
 pub(crate) mod links;
 pub(crate) mod media;
@@ -20,7 +21,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
-use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,6 +34,7 @@ use crate::wire::certificate::ServerKeys;
 use directory::Directory;
 use faults::Faults;
 use groups::Groups;
+use ids::Ids;
 use journal::UnhandledLog;
 use links::PendingLinks;
 use media::Media;
@@ -49,6 +51,7 @@ pub(crate) struct Network {
     pub store: Arc<dyn Store>,
     pub directory: Directory,
     pub groups: Groups,
+    ids: Ids,
     pub links: PendingLinks,
     pub unhandled: UnhandledLog,
     pub observations: ObservationLog,
@@ -64,13 +67,14 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn new(keys: ServerKeys, config: &SandboxConfig, store: Arc<dyn Store>, rng: StdRng) -> Self {
+    pub(crate) fn new(keys: ServerKeys, config: &SandboxConfig, store: Arc<dyn Store>, mut rng: StdRng) -> Self {
         Self {
             keys,
             timing: config.timing,
             store,
             directory: Directory::default(),
             groups: Groups::default(),
+            ids: Ids::new(&mut rng),
             links: PendingLinks::default(),
             unhandled: UnhandledLog::default(),
             faults: Faults::default(),
@@ -131,22 +135,34 @@ impl Network {
         self.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// An identifier for a stanza the server or a phone starts.
-    pub(crate) fn stanza_id(&self) -> String {
-        let number = self.rng.lock().unwrap_or_else(PoisonError::into_inner).next_u64();
-        format!("{number:016X}")
+    /// An identifier for a stanza that goes to an account, or that its phone sends. `asker` is the account's number, or
+    /// what asks before there is an account.
+    pub(crate) fn stanza_id(&self, asker: &str) -> String {
+        format!("{:016X}", self.ids.next(asker))
+    }
+
+    /// A hidden identifier for an account: 15 digits.
+    pub(crate) fn lid(&self) -> String {
+        let lid = self.ids.next_within("lid", 100_000_000_000_000, 1_000_000_000_000_000);
+        lid.to_string()
+    }
+
+    /// An id for a profile picture.
+    pub(crate) fn picture_id(&self, number: &str) -> String {
+        self.ids.next_within(number, 1_000_000_000, 10_000_000_000).to_string()
     }
 
     /// An id for a group, as long as those of the real network.
-    pub(crate) fn group_id(&self) -> String {
-        self.random_below(120_363_000_000_000_000, 120_364_000_000_000_000)
-            .to_string()
+    pub(crate) fn group_id(&self, creator: &str) -> String {
+        let id = self
+            .ids
+            .next_within(creator, 120_363_000_000_000_000, 120_364_000_000_000_000);
+        id.to_string()
     }
 
     /// A code for the link of a group: 22 letters and digits.
-    pub(crate) fn invite_code(&self) -> String {
-        let code = self.rng().sample_iter(rand::distr::Alphanumeric).take(22);
-        code.map(char::from).collect()
+    pub(crate) fn invite_code(&self, asker: &str) -> String {
+        format!("{:016x}{:06x}", self.ids.next(asker), self.ids.next(asker) & 0xff_ffff)
     }
 
     /// Waits until a commit is done, or until the sandbox stops: what is left is committed then.

@@ -92,7 +92,7 @@ async fn send_peer(
         Ok(sealed) => sealed,
         Err(failure) => return tracing::warn!(error = %failure, "a phone could not greet a companion"),
     };
-    let id = network.stanza_id();
+    let id = network.stanza_id(&account.number);
     phone.remember_peer_message(&id, &plaintext);
     let mut batch = network.store.batch();
     phone.signal.save(&account.number, &mut batch);

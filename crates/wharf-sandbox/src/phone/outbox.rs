@@ -82,10 +82,10 @@ async fn send(
     to: &Recipient,
     message: waproto::whatsapp::Message,
 ) -> Result<String, SandboxError> {
-    let id = network.stanza_id();
+    let id = network.stanza_id(&account.number);
     let mut phone = account.phone.lock().await;
     let mut rng = network.rng();
-    let copies = match to {
+    let mut copies = match to {
         Recipient::Person(person) => seal_for_person(network, account, &mut phone, person, &message, &mut rng).await,
         Recipient::Group(group) => {
             may_send(account, group)?;
@@ -99,6 +99,8 @@ async fn send(
         kind: kind.to_owned(),
         ..envelope(account, Some(to.jid()), &id)
     };
+    // Phones last: they answer at once, and no answer is to overtake the other copies.
+    copies.sort_by_key(|copy| copy.device == 0);
     for copy in &copies {
         routing::deliver(network, &envelope, &copy.account, copy.device, &copy.nodes);
     }

@@ -37,7 +37,10 @@ pub(super) fn accept(client: &Client, node: &NodeRef<'_>, (id, to): (&str, &Jid)
     let mut keys = keys(client, node);
     let common = ciphertexts(node);
     let mut after = 0;
-    for (account, device) in members.iter().flat_map(devices_of) {
+    let mut devices: Vec<_> = members.iter().flat_map(devices_of).collect();
+    // Phones last: they answer at once, and no answer is to overtake the other copies.
+    devices.sort_by_key(|(_, device)| *device == 0);
+    for (account, device) in devices {
         if account.number == client.account.number && device == client.device {
             continue;
         }

@@ -129,9 +129,12 @@ impl Registration {
     }
 }
 
+/// Who asks for identifiers before there is an account.
+const LINKING: &str = "linking";
+
 fn show_references(network: &Network, offer: &Offer) -> Node {
     let references: Vec<String> = (0..REFERENCES)
-        .map(|_| format!("2@{}{}", network.stanza_id(), network.stanza_id()))
+        .map(|_| format!("2@{}{}", network.stanza_id(LINKING), network.stanza_id(LINKING)))
         .collect();
     let children: Vec<_> = references
         .iter()
@@ -141,7 +144,7 @@ fn show_references(network: &Network, offer: &Offer) -> Node {
     let ends = (0..).map(|place| first + network.timing.reference * place);
     network.links.offer(references.into_iter().zip(ends).collect(), offer);
     let pair = NodeBuilder::new("pair-device").children(children).build();
-    question(&network.stanza_id(), pair)
+    question(&network.stanza_id(LINKING), pair)
 }
 
 fn question(id: &str, child: Node) -> Node {
@@ -257,7 +260,7 @@ fn begin(network: &Network, client: &Registration, request: ScanRequest) -> Opti
     } = request;
     match reserve(network, client, &account) {
         Ok((device, key_index, signed)) => {
-            let id = network.stanza_id();
+            let id = network.stanza_id(&account.number);
             let node = question(&id, pair_success(&account, device, signed.container(&adv_secret)));
             Some((
                 Attempt {

@@ -40,7 +40,9 @@ pub(super) fn accept(client: &Client, node: &NodeRef<'_>, observed: Option<u64>)
     let at = unix_seconds();
     let chat = jid_attr(node, "recipient").unwrap_or_else(|| to.clone()).to_non_ad();
     let peer = attr_is(node, "category", "peer");
-    let copies = addressed(client, node, &to, &target);
+    let mut copies = addressed(client, node, &to, &target);
+    // Phones last: they answer at once, and no answer is to overtake the other copies.
+    copies.sort_by_key(|copy| copy.device == 0);
     let mut envelope = envelope(client, node, (&id, at), (!peer).then(|| chat.clone()));
     envelope.observed = observed;
     let after = deliver_all(client, &envelope, &copies);

@@ -43,7 +43,7 @@ fn device_changed(network: &Network, account: &Arc<Account>, what: &'static str,
         .children([changed, list])
         .build();
     for watcher in watchers.iter().filter_map(|number| network.directory.by_number(number)) {
-        let id = network.stanza_id();
+        let id = network.stanza_id(&watcher.number);
         let node = notification(account, "devices", &id)
             .attr("lid", account.user_jid(Addressing::Lid))
             .children([change.clone()])
@@ -81,14 +81,14 @@ fn tell_own_devices(network: &Network, account: &Arc<Account>, except: DeviceId)
         .attr("dhash", hash)
         .children(children)
         .build();
-    let id = network.stanza_id();
+    let id = network.stanza_id(&account.number);
     let node = notification(account, "account_sync", &id).children([devices]).build();
     tell_companions(network, account, Some(except), &id, &node);
 }
 
 /// Tells the other companions that a collection has a new version.
 pub(super) fn collection_moved(network: &Network, account: &Account, author: DeviceId, name: &str, version: usize) {
-    let id = network.stanza_id();
+    let id = network.stanza_id(&account.number);
     let collection = NodeBuilder::new("collection")
         .attr("name", name)
         .attr("version", version.to_string())
@@ -111,7 +111,7 @@ pub(super) fn picture_changed(network: &Network, account: &Account, author: Devi
     let watchers: Vec<String> = account.state().watchers.iter().cloned().collect();
     let watchers = watchers.iter().filter_map(|number| network.directory.by_number(number));
     let tell = |told: &Account| {
-        let id = network.stanza_id();
+        let id = network.stanza_id(&told.number);
         let node = notification(account, "picture", &id).children([change.clone()]).build();
         tell_companions(network, told, None, &id, &node);
     };

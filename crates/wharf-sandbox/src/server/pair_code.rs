@@ -163,9 +163,10 @@ fn read_hello(network: &Network, client: &Offer, part: &NodeRef<'_>) -> Option<H
     if wrapped.len() != WRAPPED_KEY || noise != client.noise {
         return None;
     }
+    let account = network.directory.by_jid(&jid)?;
     Some(Hello {
-        account: network.directory.by_jid(&jid)?,
-        reference: network.stanza_id().into_bytes(),
+        reference: network.stanza_id(&account.number).into_bytes(),
+        account,
         wrapped,
         tries: 0,
     })
@@ -181,7 +182,7 @@ fn primary_hello(network: &Network, hello: &Hello, wrapped: Vec<u8>) -> Node {
     NodeBuilder::new("notification")
         .attr("from", server_jid())
         .attr("type", TAG)
-        .attr("id", network.stanza_id())
+        .attr("id", network.stanza_id(&hello.account.number))
         .attr("t", unix_seconds())
         .children([part.build()])
         .build()

@@ -11,6 +11,7 @@
 
 mod companion;
 mod control;
+mod determinism;
 mod faults;
 mod groups;
 mod hostile;

@@ -32,7 +32,7 @@ pub(crate) fn invite(actor: Actor<'_>, group: &Group) -> Result<String, Refused>
 /// Another code; the old one leads nowhere from now on.
 pub(crate) fn reset_invite(actor: Actor<'_>, group: &Group) -> Result<(String, Ticket), Refused> {
     let network = actor.network;
-    let code = network.invite_code();
+    let code = network.invite_code(&actor.account.number);
     let ((), ticket) = network.groups.change(&*network.store, group, |state| {
         must_be_admin(state, &actor.account.number)?;
         state.invite.clone_from(&code);

@@ -119,11 +119,11 @@ pub(crate) fn create(actor: Actor<'_>, new: NewGroup) -> Result<(Arc<Group>, Vec
         created_at: now,
         description: new.description.map(described),
         members,
-        invite: network.invite_code(),
+        invite: network.invite_code(own),
         requests: BTreeMap::new(),
         settings: new.settings,
     };
-    let (group, ticket) = network.groups.add(&*network.store, network.group_id(), state);
+    let (group, ticket) = network.groups.add(&*network.store, network.group_id(own), state);
     let what = NodeBuilder::new("create")
         .attr("type", "new")
         .children([group_node(network, &group)]);

@@ -15,7 +15,7 @@ pub(super) fn tell(actor: Actor<'_>, group: &Group, told: &[String], except: Opt
     let network = actor.network;
     let name = actor.account.state().name.clone();
     for account in told.iter().filter_map(|number| network.directory.by_number(number)) {
-        let id = network.stanza_id();
+        let id = network.stanza_id(&account.number);
         let notice = NodeBuilder::new("notification")
             .attr("from", group.jid())
             .attr("type", "w:gp2")

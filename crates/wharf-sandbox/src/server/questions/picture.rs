@@ -47,7 +47,7 @@ fn change(client: &Client, question: &Question<'_>) -> Reply {
         return question.refuse(406, "not-acceptable");
     }
     let picture = (!bytes.is_empty()).then(|| Picture {
-        id: client.network.random_below(1_000_000_000, 10_000_000_000).to_string(),
+        id: client.network.picture_id(&client.account.number),
         bytes: bytes.into(),
     });
     let id = picture.as_ref().map(|picture| picture.id.clone());

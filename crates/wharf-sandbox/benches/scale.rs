@@ -23,13 +23,12 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use futures::{StreamExt as _, stream};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use http::call;
-use process::Process;
+use process::{Process, raise_open_files};
 use raw_client::*;
 
 const COMPANIONS: usize = 1000;
@@ -182,14 +181,4 @@ fn confirmation(message: &Node) -> Node {
         .attr("id", attr(message, "id"))
         .attr("to", attr(message, "from").parse::<Jid>().unwrap())
         .build()
-}
-
-/// This process holds the other end of every connection.
-fn raise_open_files() {
-    let allowed = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
-        current: allowed.maximum,
-        ..allowed
-    };
-    setrlimit(Resource::Nofile, wanted).unwrap();
 }

@@ -98,6 +98,11 @@ impl GroupState {
         self.members.get(number).copied()
     }
 
+    /// Members may write, unless the group is for announcements: then admins only.
+    pub(crate) fn may_write(&self, number: &str) -> bool {
+        self.role(number).is_some() && (!self.settings.announcement || self.is_admin(number))
+    }
+
     pub(crate) fn is_admin(&self, number: &str) -> bool {
         self.role(number).is_some_and(|role| role >= Role::Admin)
     }

@@ -110,12 +110,10 @@ async fn send(
 }
 
 fn may_send(account: &Account, group: &Group) -> Result<(), SandboxError> {
-    let state = group.state();
-    let silenced = state.settings.announcement && !state.is_admin(&account.number);
-    if state.role(&account.number).is_none() || silenced {
-        return Err(SandboxError::NotAllowed(Refused::Forbidden.to_string()));
+    if group.state().may_write(&account.number) {
+        return Ok(());
     }
-    Ok(())
+    Err(SandboxError::NotAllowed(Refused::Forbidden.to_string()))
 }
 
 /// What is sealed for one device.

@@ -62,14 +62,8 @@ pub(super) fn accept(client: &Client, node: &NodeRef<'_>, (id, to): (&str, &Jid)
 /// Or the code of the error.
 fn may_send(client: &Client, to: &Jid) -> Result<Arc<Group>, u16> {
     let group = client.network.groups.by_jid(to).ok_or(404_u16)?;
-    let state = group.state();
-    let own = &client.account.number;
-    let silenced = state.settings.announcement && !state.is_admin(own);
-    if state.role(own).is_none() || silenced {
-        return Err(403);
-    }
-    drop(state);
-    Ok(group)
+    let may = group.state().may_write(&client.account.number);
+    if may { Ok(group) } else { Err(403) }
 }
 
 fn members(client: &Client, group: &Group) -> Vec<Arc<Account>> {

@@ -4,12 +4,11 @@
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::companion::Companion;
 use crate::http::call;
-use crate::process::Process;
+use crate::process::{Process, raise_open_files};
 use crate::raw_client::*;
 
 const DEVICES: usize = 1000;
@@ -115,14 +114,4 @@ async fn a_thousand_devices_are_linked_log_in_and_send() {
     let sends = companions.iter_mut().zip(&prepared);
     futures::future::join_all(sends.map(|(companion, messages)| send_all(companion, messages))).await;
     stage.end(SENDERS * MESSAGES);
-}
-
-/// This process holds the other end of every connection.
-fn raise_open_files() {
-    let allowed = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
-        current: allowed.maximum,
-        ..allowed
-    };
-    setrlimit(Resource::Nofile, wanted).unwrap();
 }

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -61,4 +62,14 @@ impl Reach for Process {
     fn root_public_key(&self) -> [u8; 32] {
         self.root
     }
+}
+
+/// For a process that holds the other end of a thousand connections.
+pub fn raise_open_files() {
+    let allowed = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: allowed.maximum,
+        ..allowed
+    };
+    setrlimit(Resource::Nofile, wanted).unwrap();
 }

@@ -39,6 +39,7 @@ const READS_ENVIRONMENT: [&str; 2] = ["wharf-server", "wharf-testkit"];
 
 pub fn check(tree: &Tree) -> Vec<String> {
     let mut faults = misplaced_dependencies(tree);
+    faults.extend(dangerous_features(tree));
     faults.extend(tree.sources.iter().filter_map(environment_fault));
     faults
 }
@@ -56,6 +57,19 @@ fn misplaced_dependencies(tree: &Tree) -> Vec<String> {
                     package.name, dependency.name
                 ));
             }
+        }
+    }
+    faults
+}
+
+/// Cargo unites the features that the crates of one build ask for: asked for here, the engine's switches that turn checks
+/// off would be on in every build of the whole workspace. Our own feature `sandbox` is the one way to them.
+fn dangerous_features(tree: &Tree) -> Vec<String> {
+    let mut faults = Vec::new();
+    for package in tree.metadata.workspace_packages() {
+        for dependency in &package.dependencies {
+            let dangerous = dependency.features.iter().filter(|name| name.starts_with("danger-"));
+            faults.extend(dangerous.map(|name| format!("{} switches on {name} of {}", package.name, dependency.name)));
         }
     }
     faults

@@ -90,7 +90,7 @@ impl Gateway for Baileys {
     }
 
     fn last_words(&mut self) -> String {
-        self.node.program().said(super::LAST_WORDS)
+        super::cause(&self.node.program().said(super::LAST_WORDS))
     }
 
     async fn stop(mut self) -> Result<()> {

@@ -18,8 +18,11 @@ use crate::measure::tell;
 /// How many sessions are linked at once when time is not measured.
 const LINKED_AT_ONCE: usize = 8;
 
-/// How much of what a gateway said last is told, in bytes.
-const LAST_WORDS: u64 = 600;
+/// How much of what a gateway said last is looked at, and how much of it is told, in bytes.
+const LAST_WORDS: u64 = 64 * 1024;
+const TOLD: usize = 300;
+/// What Node begins the line with that says why it cannot go on; a trace of calls follows.
+const CAUSE: &str = "FATAL ERROR";
 
 /// A session that shows a QR code.
 pub struct Shown {
@@ -60,6 +63,13 @@ pub trait Gateway {
     fn last_words(&mut self) -> String;
 
     async fn stop(self) -> Result<()>;
+}
+
+/// The line that says why a process ended, or the end of what it said.
+fn cause(said: &str) -> String {
+    let line = said.lines().find(|line| line.starts_with(CAUSE));
+    let told = line.unwrap_or_else(|| &said[said.ceil_char_boundary(said.len().saturating_sub(TOLD))..]);
+    told.trim().to_owned()
 }
 
 /// A session that shows a QR code, and what watches it.

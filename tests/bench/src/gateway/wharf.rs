@@ -151,7 +151,7 @@ impl Gateway for Wharf {
     }
 
     fn last_words(&mut self) -> String {
-        self.process.program().said(super::LAST_WORDS)
+        super::cause(&self.process.program().said(super::LAST_WORDS))
     }
 
     async fn stop(self) -> Result<()> {

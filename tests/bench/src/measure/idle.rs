@@ -60,7 +60,7 @@ pub async fn measure(bench: &Bench) -> Result<Section> {
     let mut theirs = idle(bench, &baileys, &sandbox, wait).await?;
     if let Some(why) = &mut theirs.gave_up {
         // What it is beside is measured all the same.
-        why.push_str(&format!(" Its process said: {}", baileys.last_words().trim()));
+        why.push_str(&format!(" Its process said: {}", baileys.last_words()));
         tell(why);
     } else {
         baileys.stop().await?;

@@ -18,6 +18,10 @@ pub struct SandboxConfig {
     pub tls: bool,
     /// How many observations the stanza log keeps; 0 switches it off.
     pub stanza_log: usize,
+    /// Companions that one account may have.
+    pub companions: usize,
+    /// Patches of an app-state collection from which on a new companion is given one snapshot instead.
+    pub snapshot_from: usize,
     /// Delays and limits in time.
     pub timing: Timing,
     /// Makes keys, identifiers and made-up numbers repeat from run to run. Never use it with anything but tests.
@@ -33,6 +37,8 @@ impl Default for SandboxConfig {
             store: StoreConfig::Memory,
             tls: false,
             stanza_log: 0,
+            companions: 4,
+            snapshot_from: 500,
             timing: Timing::default(),
             seed: None,
         }
@@ -72,6 +78,8 @@ pub struct Timing {
     pub reference: Duration,
     /// How much longer each of them can be scanned.
     pub reference_grace: Duration,
+    /// How long "typing" waits for a device that is away.
+    pub chat_state: Duration,
     /// How long a code that a client shows can be typed (protocol brief, section 6).
     pub code: Duration,
 }
@@ -89,6 +97,7 @@ impl Default for Timing {
             first_reference: Duration::from_secs(60),
             reference: Duration::from_secs(20),
             reference_grace: Duration::from_secs(10),
+            chat_state: Duration::from_secs(3),
             code: Duration::from_secs(180),
         }
     }

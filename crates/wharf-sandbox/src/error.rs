@@ -49,6 +49,10 @@ pub enum SandboxError {
     UnknownDevice { phone: String, device: u16 },
     #[error("{0} is not known in this sandbox")]
     UnknownRecipient(String),
+    #[error("this cannot be said: {0}")]
+    InvalidMessage(&'static str),
+    #[error("phone {phone} has no message {message} in that chat")]
+    UnknownMessage { phone: String, message: String },
     #[error("a text has 1 to 65536 bytes")]
     InvalidText,
     #[error("a file has 1 byte to 64 MiB")]
@@ -65,6 +69,16 @@ pub enum SandboxError {
     NotAllowed(String),
     #[error("phone {phone} has no chat {chat}")]
     UnknownChat { phone: String, chat: String },
+    #[error("an account is in at most 1000 experiments")]
+    InvalidRules,
+    #[error("what can be fetched anew is one of: account_sync, groups, syncd_app_state, newsletter_metadata")]
+    InvalidDirt,
+    #[error("phone {0} has no passkey")]
+    NoPasskey(String),
+    #[error("the passkey does not sign this: {0}")]
+    NotSigned(String),
+    #[error("a history has 1 to 10000 chats, and 200000 messages altogether")]
+    InvalidHistory,
     #[error("a ban is 402 with an end, or 403 without one")]
     InvalidBan,
     #[error("no such message within the time given")]
@@ -112,6 +126,8 @@ impl SandboxError {
             Self::LinkTimeout => "link_timeout",
             Self::UnknownDevice { .. } => "unknown_device",
             Self::UnknownRecipient(_) => "unknown_recipient",
+            Self::InvalidMessage(_) => "invalid_message",
+            Self::UnknownMessage { .. } => "unknown_message",
             Self::InvalidText => "invalid_text",
             Self::InvalidFile => "invalid_file",
             Self::NoFile => "no_file",
@@ -120,6 +136,11 @@ impl SandboxError {
             Self::UnknownGroup(_) => "unknown_group",
             Self::NotAllowed(_) => "not_allowed",
             Self::UnknownChat { .. } => "unknown_chat",
+            Self::InvalidRules => "invalid_rules",
+            Self::InvalidDirt => "invalid_dirt",
+            Self::NoPasskey(_) => "no_passkey",
+            Self::NotSigned(_) => "not_signed",
+            Self::InvalidHistory => "invalid_history",
             Self::InvalidBan => "invalid_ban",
             Self::WaitTimeout => "wait_timeout",
             Self::StanzaLogOff => "stanza_log_off",

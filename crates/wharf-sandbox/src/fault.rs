@@ -53,6 +53,16 @@ pub enum Action {
     Delay(Duration),
     /// The stanza never arrives.
     Lose,
+    /// The stanza arrives twice.
+    Duplicate,
+    /// The next stanza overtakes it.
+    Reorder,
+    /// What arrives cannot be decrypted, and the connection is of no use any more.
+    Corrupt,
+    /// A client's question or message is refused with this code and not handled; of other stanzas nothing is heard.
+    Refuse { code: u16 },
+    /// From this stanza of a client on the server reads nothing for so long.
+    Pause(Duration),
     /// The client is told `<stream:error>`, then its connection is closed.
     StreamError {
         code: Option<u16>,
@@ -102,6 +112,8 @@ pub enum InvalidRule {
     MatchOfConnection,
     #[error("logins are refused before there is a stanza: the rule can match an account only")]
     MatchOfLogin,
+    #[error("only what clients say can be refused or read slowly")]
+    Direction,
     #[error("only drop_connection, stream_error and half_open can happen now, and not at a stanza")]
     Now,
 }
@@ -118,6 +130,7 @@ impl InvalidRule {
             Self::Tag => "invalid_stanza",
             Self::Account => "unknown_account",
             Self::MatchOfConnection | Self::MatchOfLogin => "inapplicable_match",
+            Self::Direction => "inapplicable_direction",
             Self::Now => "inapplicable_now",
         }
     }
@@ -186,6 +199,8 @@ impl Rule {
         let tag = self.matching.stanza.as_ref().map(|stanza| stanza.tag.as_str());
         wrong(tag == Some(""), InvalidRule::Tag)?;
         self.action.check()?;
+        let to_client = self.matching.direction == Some(Direction::ToClient);
+        wrong(to_client && self.action.is_of_clients(), InvalidRule::Direction)?;
         let at_stanza = self.matching.stanza.is_some() || self.matching.direction.is_some();
         let at_account = self.matching.account.is_some();
         match self.action.place() {
@@ -205,10 +220,22 @@ impl Action {
         match self {
             Self::RefuseConnection => Place::Accept,
             Self::RefuseLogin { .. } => Place::Login,
-            Self::DropConnection | Self::Delay(_) | Self::Lose | Self::StreamError { .. } | Self::HalfOpen => {
-                Place::Stanza
-            }
+            Self::DropConnection
+            | Self::Delay(_)
+            | Self::Lose
+            | Self::Duplicate
+            | Self::Reorder
+            | Self::Corrupt
+            | Self::Refuse { .. }
+            | Self::Pause(_)
+            | Self::StreamError { .. }
+            | Self::HalfOpen => Place::Stanza,
         }
+    }
+
+    /// Whether it can only happen to what a client says.
+    pub(crate) fn is_of_clients(self) -> bool {
+        matches!(self, Self::Refuse { .. } | Self::Pause(_))
     }
 
     fn ends_connection(self) -> bool {
@@ -218,12 +245,16 @@ impl Action {
     fn check(self) -> Result<(), InvalidRule> {
         let is_code = |code| (100..=999).contains(&code);
         match self {
-            Self::Delay(delay) if delay < Duration::from_millis(1) || delay > MAX_DELAY => Err(InvalidRule::Delay),
+            Self::Delay(delay) | Self::Pause(delay) if delay < Duration::from_millis(1) || delay > MAX_DELAY => {
+                Err(InvalidRule::Delay)
+            }
             Self::StreamError {
                 code: None,
                 conflict: None,
             } => Err(InvalidRule::Code),
-            Self::StreamError { code: Some(code), .. } | Self::RefuseLogin { code } if !is_code(code) => {
+            Self::StreamError { code: Some(code), .. } | Self::RefuseLogin { code } | Self::Refuse { code }
+                if !is_code(code) =>
+            {
                 Err(InvalidRule::Code)
             }
             _ => Ok(()),
@@ -291,6 +322,11 @@ mod tests {
             (Rule::new(Action::Delay(Duration::ZERO)), InvalidRule::Delay),
             (silent(), InvalidRule::Code),
             (Rule::new(Action::RefuseLogin { code: 5 }), InvalidRule::Code),
+            (Rule::new(Action::Refuse { code: 5 }), InvalidRule::Code),
+            (
+                Rule::new(Action::Refuse { code: 429 }).direction(Direction::ToClient),
+                InvalidRule::Direction,
+            ),
             (
                 Rule::new(Action::RefuseLogin { code: 503 }).stanza(ack()),
                 InvalidRule::MatchOfLogin,

@@ -12,6 +12,8 @@ mod config;
 mod control;
 mod error;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod model;
 mod network;
 mod observation;
@@ -23,12 +25,15 @@ mod store;
 mod wire;
 
 pub use config::{SandboxConfig, StoreConfig, Timing};
+pub use control::page::router as page;
 pub use error::{SandboxError, StoreError};
 pub use fault::{Action, Conflict, FaultStatus, InvalidRule, Match, Rule, StanzaMatch};
 pub use model::{
     Change, Changed, Chat, DeviceId, FileInfo, FileKind, GroupChange, GroupInfo, GroupMember, LinkedDevice, Message,
-    MessageStatus, NewFile, NewGroup, NewPhone, PhoneDetail, PhoneInfo, Unhandled,
+    MessageStatus, NewFile, NewGroup, NewMessage, NewPhone, PasskeyAssertion, PhoneDetail, PhoneInfo, PollOption,
+    Typing, Unhandled,
 };
+pub use network::contacts::ContactRules;
 pub use observation::{
     Closed, Decryption, Direction, Login, LostStanza, Observation, Observed, SeenCiphertext, SeenStanza, StanzaExcerpt,
 };

@@ -29,6 +29,9 @@ struct Arguments {
     /// Keeps up to this many observations of stanzas, decryptions and connections for `/sandbox/api/stanzas`.
     #[arg(long, default_value_t = 0, value_name = "N")]
     stanza_log: usize,
+    /// How many companions one account may have.
+    #[arg(long, default_value_t = SandboxConfig::default().companions, value_name = "N")]
+    companions: usize,
     /// Makes keys and identifiers repeat from run to run.
     #[arg(long)]
     seed: Option<u64>,
@@ -73,6 +76,7 @@ fn config(arguments: Arguments) -> SandboxConfig {
         tls: arguments.tls,
         store: arguments.data.map_or(StoreConfig::Memory, StoreConfig::File),
         stanza_log: arguments.stanza_log,
+        companions: arguments.companions,
         seed: arguments.seed,
         ..SandboxConfig::default()
     }

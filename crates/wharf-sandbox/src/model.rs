@@ -1,6 +1,11 @@
 //! What the sandbox tells the outside about phones, chats and changes. Plain data, no protocol.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::network::contacts::ContactRules;
 
 /// The number a linked device has inside its account; 0 is the phone itself.
 pub type DeviceId = u16;
@@ -12,10 +17,14 @@ pub struct NewPhone {
     pub name: Option<String>,
     /// It reads and keeps what comes, and confirms nothing: no receipt, no question for another copy, no availability.
     pub silent: bool,
+    /// Companions are linked only after they got its passkey's signature ([`crate::Sandbox::sign_with_passkey`]).
+    pub passkey: bool,
+    /// How strangers of its account are treated.
+    pub rules: ContactRules,
 }
 
 /// One account of the simulated network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PhoneInfo {
     /// Digits only, as in international form without the plus.
     pub phone: String,
@@ -25,7 +34,7 @@ pub struct PhoneInfo {
 }
 
 /// An account with what is linked to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PhoneDetail {
     #[serde(flatten)]
     pub info: PhoneInfo,
@@ -33,11 +42,22 @@ pub struct PhoneDetail {
     /// The network locks the account out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ban: Option<Ban>,
+    /// What the phone shows while a companion links by passkey: the companion must show the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub linking_code: Option<String>,
     pub devices: Vec<LinkedDevice>,
 }
 
+/// What a passkey's signature is told by (Web Authentication Level 3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasskeyAssertion {
+    pub credential_id: Vec<u8>,
+    /// JSON, as browsers make it.
+    pub json: Vec<u8>,
+}
+
 /// Why an account's companions cannot log in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ban {
     /// 402 for a time, 403 for good.
     pub code: u16,
@@ -46,7 +66,7 @@ pub struct Ban {
 }
 
 /// A companion of a phone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LinkedDevice {
     pub device: DeviceId,
     /// What the client called itself when it linked.
@@ -55,7 +75,7 @@ pub struct LinkedDevice {
 }
 
 /// A conversation as the phone shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Chat {
     /// The other account's phone number, or the JID of a group.
     pub chat: String,
@@ -64,7 +84,7 @@ pub struct Chat {
 }
 
 /// A message the phone decrypted or sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Message {
     pub id: String,
     pub from_me: bool,
@@ -76,10 +96,108 @@ pub struct Message {
     pub text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileInfo>,
+    /// The id of the message that this one answers, reacts to, changes, takes back or votes in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// The phone numbers of those who are mentioned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<String>,
+    /// Seconds after which it disappears.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u32>,
+    /// What a poll lets people choose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<PollOption>,
+    /// Reactions to it, by phone number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reactions: BTreeMap<String, String>,
+    /// Its author changed the text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edited: bool,
+    /// It was taken back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoked: bool,
     /// Milliseconds since 1970; RFC 3339 in JSON.
     #[serde(with = "crate::clock::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: u64,
     pub status: MessageStatus,
+}
+
+/// One answer of a poll.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PollOption {
+    pub name: String,
+    /// The phone numbers of those who chose it.
+    pub voters: Vec<String>,
+}
+
+/// Something to say. Ids name messages of the same chat.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NewMessage {
+    Text {
+        text: String,
+        /// The id of the message that it answers.
+        reply_to: Option<String>,
+        /// Phone numbers.
+        mentions: Vec<String>,
+        /// Seconds after which it disappears.
+        expires_in: Option<u32>,
+    },
+    File(NewFile),
+    Location {
+        latitude: f64,
+        longitude: f64,
+        name: Option<String>,
+    },
+    Contact {
+        name: String,
+        phone: String,
+    },
+    Poll {
+        name: String,
+        options: Vec<String>,
+        /// How many options one person may choose; 0 for as many as there are.
+        choose: u32,
+    },
+    /// Replaces an earlier vote.
+    Vote {
+        message: String,
+        options: Vec<String>,
+    },
+    /// An empty one takes the reaction back.
+    Reaction {
+        message: String,
+        emoji: String,
+    },
+    Edit {
+        message: String,
+        text: String,
+    },
+    Revoke {
+        message: String,
+    },
+}
+
+impl From<&str> for NewMessage {
+    fn from(text: &str) -> Self {
+        Self::Text {
+            text: text.to_owned(),
+            reply_to: None,
+            mentions: Vec::new(),
+            expires_in: None,
+        }
+    }
+}
+
+/// What the other side sees while somebody writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Typing {
+    Composing,
+    /// Speaks into the phone.
+    Recording,
+    Paused,
 }
 
 /// A group to make.
@@ -91,7 +209,7 @@ pub struct NewGroup {
 }
 
 /// What a phone does to members of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupChange {
     Add,
@@ -101,7 +219,7 @@ pub enum GroupChange {
 }
 
 /// A group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct GroupInfo {
     /// Its JID.
     pub group: String,
@@ -123,7 +241,7 @@ pub struct GroupInfo {
 }
 
 /// An account in a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct GroupMember {
     pub phone: String,
     pub admin: bool,
@@ -132,7 +250,7 @@ pub struct GroupMember {
 }
 
 /// The file of a message, as its author described it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FileInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -156,7 +274,7 @@ pub struct NewFile {
 }
 
 /// What clients show a file as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FileKind {
     Image,
@@ -169,16 +287,17 @@ pub enum FileKind {
 }
 
 /// How far a message has come. The order of the variants is the order of the ticks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageStatus {
+    #[default]
     Sent,
     Delivered,
     Read,
 }
 
 /// A question of a client that the sandbox does not imitate, and how often it was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Unhandled {
     pub question: String,
     pub count: u64,
@@ -202,4 +321,6 @@ pub enum Changed {
     Devices,
     /// A message arrived or its status moved.
     Chat { chat: String },
+    /// Somebody writes to the phone in a chat.
+    Typing { chat: String, typing: Typing },
 }

@@ -3,9 +3,13 @@
 mod companions;
 mod faults;
 mod groups;
+mod moving;
+mod past;
+pub(crate) mod phones;
+mod scenario;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -17,15 +21,14 @@ use wacore_binary::Jid;
 use crate::config::{SandboxConfig, StoreConfig, Timing};
 use crate::control;
 use crate::error::SandboxError;
-use crate::model::{Change, Changed, Chat, Message, NewFile, NewPhone, PhoneDetail, PhoneInfo, Unhandled};
+use crate::model::{Change, Changed, Chat, Message, NewFile, NewMessage, PhoneDetail, PhoneInfo, Typing, Unhandled};
 use crate::network::Network;
-use crate::network::account::{Account, AccountState};
-use crate::network::{records, restore};
+use crate::network::account::Account;
+use crate::network::restore;
 use crate::observation::{Observation, StanzaExcerpt};
 use crate::phone::chats::StoredMessage;
-use crate::phone::identity::PhoneKeys;
 use crate::phone::outbox::Recipient;
-use crate::phone::{self, Phone, files, outbox};
+use crate::phone::{self, files, outbox};
 use crate::server::{self, Door, presence, tls};
 use crate::store::{FileStore, Kind, MemoryStore, Store};
 use crate::wire::certificate::ServerKeys;
@@ -34,12 +37,6 @@ pub use faults::FaultGuard;
 
 /// Where the keys of the network are stored.
 const SERVER_KEYS: &str = "server-keys";
-/// Made-up numbers are `155501` and five digits, the range North America keeps for fiction.
-const MADE_UP_PREFIX: &str = "155501";
-const MADE_UP_NUMBERS: u64 = 100_000;
-/// Characters of the longest name that a phone is given, and of the longest that a client brings.
-const MAX_NAME: usize = 64;
-const MAX_REGISTERED: usize = 1024;
 
 /// A running sandbox. Clones are handles on the same one.
 #[derive(Debug, Clone)]
@@ -130,42 +127,6 @@ impl Sandbox {
         self.network.timing
     }
 
-    /// Creates a phone, online, with nothing linked to it.
-    pub async fn create_phone(&self, new: NewPhone) -> Result<PhoneInfo, SandboxError> {
-        let account = {
-            let _one_at_a_time = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
-            self.add_account(&new, None)?
-        };
-        self.begin_phone(account).await
-    }
-
-    /// The phone whose first client registered under that name; made when there is none.
-    async fn phone_named(&self, name: &str) -> Result<PhoneInfo, SandboxError> {
-        let account = {
-            let _one_at_a_time = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
-            let all = self.network.directory.all();
-            let registered = |account: &&Arc<Account>| account.state().registered_as.as_deref() == Some(name);
-            if let Some(found) = all.iter().find(registered) {
-                return Ok(found.info());
-            }
-            // Who drives such a client expects nothing of a phone but its keys.
-            let new = NewPhone {
-                name: Some(name.to_owned()),
-                silent: true,
-                ..NewPhone::default()
-            };
-            self.add_account(&new, Some(name))?
-        };
-        self.begin_phone(account).await
-    }
-
-    async fn begin_phone(&self, account: Arc<Account>) -> Result<PhoneInfo, SandboxError> {
-        self.run_phone(Arc::clone(&account));
-        self.network.announce(&account.number, Changed::Phone);
-        self.flush().await?;
-        Ok(account.info())
-    }
-
     /// Every phone, by number.
     pub async fn phones(&self) -> Vec<PhoneInfo> {
         self.network
@@ -191,28 +152,40 @@ impl Sandbox {
             .collect()
     }
 
-    /// Sends a text from a phone to another account; returns the message id.
-    pub async fn send_text(&self, phone: &str, to: &str, text: &str) -> Result<String, SandboxError> {
-        let account = self.account(phone)?;
-        if !account.state().online {
-            return Err(SandboxError::PhoneOffline(account.number.clone()));
-        }
+    /// Says something to another account, or in a group; returns the message id.
+    pub async fn send(&self, phone: &str, to: &str, message: NewMessage) -> Result<String, SandboxError> {
+        let account = self.online_account(phone)?;
         let target = self.recipient(to)?;
-        let id = outbox::send_text(&self.network, &account, &target, text).await?;
+        let id = outbox::send(&self.network, &account, &target, message).await?;
         self.flush().await?;
         Ok(id)
     }
 
+    /// Sends a text from a phone to another account; returns the message id.
+    pub async fn send_text(&self, phone: &str, to: &str, text: &str) -> Result<String, SandboxError> {
+        self.send(phone, to, text.into()).await
+    }
+
     /// Sends a file from a phone to another account; returns the message id.
     pub async fn send_file(&self, phone: &str, to: &str, file: NewFile) -> Result<String, SandboxError> {
-        let account = self.account(phone)?;
-        if !account.state().online {
-            return Err(SandboxError::PhoneOffline(account.number.clone()));
+        self.send(phone, to, NewMessage::File(file)).await
+    }
+
+    /// Shows the other side that the phone's owner writes, or speaks; until another word, or for the time given.
+    pub fn type_in(&self, phone: &str, to: &str, typing: Typing, lasts: Option<Duration>) -> Result<(), SandboxError> {
+        let account = self.online_account(phone)?;
+        let to = self.recipient(to)?.jid();
+        outbox::type_in(&self.network, &account, &to, typing);
+        if let Some(lasts) = lasts {
+            let network = Arc::clone(&self.network);
+            self.network.tasks.spawn(async move {
+                tokio::select! {
+                    () = tokio::time::sleep(lasts) => outbox::type_in(&network, &account, &to, Typing::Paused),
+                    () = network.stop.cancelled() => {}
+                }
+            });
         }
-        let target = self.recipient(to)?;
-        let id = outbox::send_file(&self.network, &account, &target, file).await?;
-        self.flush().await?;
-        Ok(id)
+        Ok(())
     }
 
     /// The file of a message that the phone shows, fetched and decrypted with what the message says.
@@ -363,6 +336,14 @@ impl Sandbox {
             .ok_or_else(|| SandboxError::UnknownPhone(phone.to_owned()))
     }
 
+    fn online_account(&self, phone: &str) -> Result<Arc<Account>, SandboxError> {
+        let account = self.account(phone)?;
+        if account.state().online {
+            return Ok(account);
+        }
+        Err(SandboxError::PhoneOffline(account.number.clone()))
+    }
+
     /// What a phone shows above a chat.
     fn chat_name(&self, chat: &str) -> String {
         if let Ok(group) = self.find_group(chat) {
@@ -388,62 +369,6 @@ impl Sandbox {
             return self.network.directory.by_jid(&jid).ok_or_else(unknown);
         }
         self.account(name).map_err(|_| unknown())
-    }
-
-    fn add_account(&self, new: &NewPhone, registered_as: Option<&str>) -> Result<Arc<Account>, SandboxError> {
-        let network = &self.network;
-        let number = match &new.phone {
-            Some(phone) => valid_number(phone)?,
-            None => self.make_up_number()?,
-        };
-        let name = new.name.clone().unwrap_or_else(|| number.clone());
-        // What clients call themselves can be a whole sentence, and is kept as it is: they are told it again.
-        let longest = if registered_as.is_some() {
-            MAX_REGISTERED
-        } else {
-            MAX_NAME
-        };
-        if name.is_empty() || name.chars().count() > longest {
-            return Err(SandboxError::InvalidName);
-        }
-        let keys =
-            PhoneKeys::generate(&mut network.rng()).map_err(|failure| SandboxError::Crypto(failure.to_string()))?;
-        let lid = network.lid();
-        let mut state = AccountState {
-            name: name.clone(),
-            registered_as: registered_as.map(str::to_owned),
-            silent: new.silent,
-            online: true,
-            next_device: 1,
-            next_key_index: 1,
-            ..AccountState::default()
-        };
-        let genesis = phone::genesis_patch(&keys, &name);
-        state
-            .collections
-            .insert(phone::CRITICAL_COLLECTION.to_owned(), vec![genesis.clone().into()]);
-        let phone = Phone::new(&keys);
-        let account = Arc::new(Account::new(number, lid, keys, state, phone));
-        if !network.directory.insert(Arc::clone(&account)) {
-            return Err(SandboxError::PhoneTaken(account.number.clone()));
-        }
-        let mut batch = network.store.batch();
-        let state = account.state();
-        account.save(&state, &mut batch);
-        let key = || records::patch_key(&account.number, phone::CRITICAL_COLLECTION, 1);
-        batch.put(Kind::Patch, key, || genesis);
-        network.store.submit(batch);
-        drop(state);
-        Ok(account)
-    }
-
-    fn make_up_number(&self) -> Result<String, SandboxError> {
-        let start = u64::try_from(self.network.directory.len()).unwrap_or(0) + 1;
-        let numbers =
-            (0..MADE_UP_NUMBERS).map(|step| format!("{MADE_UP_PREFIX}{:05}", (start + step) % MADE_UP_NUMBERS));
-        let mut free = numbers.filter(|number| self.network.directory.by_number(number).is_none());
-        free.next()
-            .ok_or_else(|| SandboxError::PhoneTaken(MADE_UP_PREFIX.to_owned()))
     }
 
     /// Waits until everything submitted so far is durable: what the API confirms is kept as well.
@@ -488,13 +413,4 @@ fn open_network(config: &SandboxConfig) -> Result<Network, SandboxError> {
     let network = Network::new(keys, config, store, rng);
     restore::restore(&records, &network)?;
     Ok(network)
-}
-
-fn valid_number(phone: &str) -> Result<String, SandboxError> {
-    let number = phone.strip_prefix('+').unwrap_or(phone);
-    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-    if digits && (7..=15).contains(&number.len()) && !number.starts_with('0') {
-        return Ok(number.to_owned());
-    }
-    Err(SandboxError::InvalidPhone(phone.to_owned()))
 }

@@ -9,7 +9,11 @@ use tokio_stream::wrappers::BroadcastStream;
 
 use crate::sandbox::Sandbox;
 
+/// What changes, as it changes
+///
 /// Events are named `change` and carry `{phone, change, chat?}`; `missed` says that some were lost.
+#[utoipa::path(get, path = "/sandbox/api/events", tag = "Network",
+    responses((status = 200, description = "Server-sent events `change` with `{phone, change, chat?}`; `missed` when some were lost", body = String, content_type = "text/event-stream")))]
 pub(super) async fn stream(State(sandbox): State<Sandbox>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let events = BroadcastStream::new(sandbox.changes()).map(|notice| {
         let event = match notice {

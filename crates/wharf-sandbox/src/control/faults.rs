@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::phones::Listed;
 use super::problem::{Body, Path, Problem};
@@ -15,7 +16,7 @@ use crate::fault::{Action, Conflict, FaultStatus, Match, Rule, StanzaMatch};
 use crate::observation::Direction;
 use crate::sandbox::Sandbox;
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RuleBody {
     #[serde(default, rename = "match")]
@@ -34,7 +35,7 @@ fn always() -> f64 {
     1.0
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MatchBody {
     account: Option<String>,
@@ -42,14 +43,14 @@ struct MatchBody {
     direction: Option<DirectionBody>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(untagged, expecting = "a stanza is its tag, or an object with tag, attrs, child")]
 enum StanzaBody {
     Tag(String),
     Described(DescribedStanza),
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DescribedStanza {
     tag: String,
@@ -58,14 +59,14 @@ struct DescribedStanza {
     child: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum DirectionBody {
     FromClient,
     ToClient,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 enum ActionBody {
     DropConnection {},
@@ -73,6 +74,15 @@ enum ActionBody {
         ms: u64,
     },
     Lose {},
+    Duplicate {},
+    Reorder {},
+    Corrupt {},
+    Refuse {
+        code: u16,
+    },
+    Pause {
+        ms: u64,
+    },
     StreamError {
         code: Option<u16>,
         conflict: Option<ConflictBody>,
@@ -84,7 +94,7 @@ enum ActionBody {
     RefuseConnection {},
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum ConflictBody {
     Replaced,
@@ -92,7 +102,7 @@ enum ConflictBody {
 }
 
 /// A rule with its number and what has come of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct FaultBody {
     id: u64,
     #[serde(flatten)]
@@ -102,6 +112,10 @@ pub(super) struct FaultBody {
     spent: bool,
 }
 
+/// Make a fault
+#[utoipa::path(post, path = "/sandbox/api/faults", tag = "Faults",
+    request_body = RuleBody,
+    responses((status = 201, description = "The rule with its number", body = FaultBody)))]
 pub(super) async fn create(
     State(sandbox): State<Sandbox>,
     Body(rule): Body<RuleBody>,
@@ -111,17 +125,28 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(status.into())))
 }
 
+/// Every fault
+#[utoipa::path(get, path = "/sandbox/api/faults", tag = "Faults",
+    responses((status = 200, description = "The oldest first", body = Listed<FaultBody>)))]
 pub(super) async fn list(State(sandbox): State<Sandbox>) -> Json<Listed<FaultBody>> {
     Json(Listed {
         data: sandbox.faults().into_iter().map(FaultBody::from).collect(),
     })
 }
 
+/// One fault
+#[utoipa::path(get, path = "/sandbox/api/faults/{fault}", tag = "Faults",
+    params(("fault" = u64, Path, description = "Number of the fault")),
+    responses((status = 200, description = "The rule and what has come of it", body = FaultBody)))]
 pub(super) async fn show(State(sandbox): State<Sandbox>, Path(id): Path<u64>) -> Result<Json<FaultBody>, Problem> {
     let status = sandbox.fault_status(id).ok_or(SandboxError::UnknownFault(id))?;
     Ok(Json(status.into()))
 }
 
+/// Remove a fault
+#[utoipa::path(delete, path = "/sandbox/api/faults/{fault}", tag = "Faults",
+    params(("fault" = u64, Path, description = "Number of the fault")),
+    responses((status = 204, description = "What it did is not undone")))]
 pub(super) async fn remove(State(sandbox): State<Sandbox>, Path(id): Path<u64>) -> Result<StatusCode, Problem> {
     sandbox.remove_fault(id)?;
     Ok(StatusCode::NO_CONTENT)
@@ -175,6 +200,11 @@ impl From<ActionBody> for Action {
             ActionBody::DropConnection {} => Self::DropConnection,
             ActionBody::Delay { ms } => Self::Delay(Duration::from_millis(ms)),
             ActionBody::Lose {} => Self::Lose,
+            ActionBody::Duplicate {} => Self::Duplicate,
+            ActionBody::Reorder {} => Self::Reorder,
+            ActionBody::Corrupt {} => Self::Corrupt,
+            ActionBody::Refuse { code } => Self::Refuse { code },
+            ActionBody::Pause { ms } => Self::Pause(Duration::from_millis(ms)),
             ActionBody::StreamError { code, conflict } => Self::StreamError {
                 code,
                 conflict: conflict.map(Conflict::from),
@@ -241,6 +271,11 @@ impl From<Action> for ActionBody {
             Action::DropConnection => Self::DropConnection {},
             Action::Delay(delay) => Self::Delay { ms: millis(delay) },
             Action::Lose => Self::Lose {},
+            Action::Duplicate => Self::Duplicate {},
+            Action::Reorder => Self::Reorder {},
+            Action::Corrupt => Self::Corrupt {},
+            Action::Refuse { code } => Self::Refuse { code },
+            Action::Pause(pause) => Self::Pause { ms: millis(pause) },
             Action::StreamError { code, conflict } => Self::StreamError {
                 code,
                 conflict: conflict.map(|conflict| match conflict {

@@ -1,22 +1,28 @@
 //! Owns the control API: the sandbox over HTTP on loopback. It answers only requests that name a loopback host, so
 //! that a page in a browser cannot reach it under a name of its own, and it allows no other origin anything.
 
+mod camera;
 mod chats;
+mod document;
 mod events;
 mod faults;
 mod groups;
 mod guard;
+pub(crate) mod page;
 mod phones;
 mod problem;
 mod stanzas;
 mod timing;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
-use axum::routing::{delete, get, post};
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::sandbox::Sandbox;
 
@@ -45,41 +51,55 @@ pub(crate) fn beside_chat(sandbox: Sandbox, files: Router) -> Router {
         .layer(from_fn(guard::loopback_host_only))
 }
 
+/// Every call of the API, with its description.
+fn calls() -> OpenApiRouter<Sandbox> {
+    let large = OpenApiRouter::new()
+        .routes(routes!(chats::send))
+        .routes(routes!(camera::read_qr))
+        .layer(DefaultBodyLimit::max(MAX_FILE_BODY));
+    OpenApiRouter::with_openapi(document::Base::openapi())
+        .routes(routes!(phones::create, phones::list))
+        .routes(routes!(phones::show))
+        .routes(routes!(phones::scan))
+        .routes(routes!(phones::enter_code))
+        .routes(routes!(phones::sign_with_passkey))
+        .routes(routes!(phones::unlink))
+        .routes(routes!(phones::online))
+        .routes(routes!(phones::change_number))
+        .routes(routes!(phones::ban, phones::lift_ban))
+        .routes(routes!(phones::contact_rules, phones::set_contact_rules))
+        .routes(routes!(phones::invent_history))
+        .routes(routes!(phones::mark_dirty))
+        .routes(routes!(chats::list))
+        .routes(routes!(chats::read))
+        .routes(routes!(chats::type_in))
+        .routes(routes!(chats::file))
+        .routes(routes!(chats::expire_files))
+        .routes(routes!(groups::create, groups::list))
+        .routes(routes!(groups::show))
+        .routes(routes!(groups::change))
+        .routes(routes!(groups::leave))
+        .routes(routes!(groups::join))
+        .routes(routes!(faults::create, faults::list))
+        .routes(routes!(faults::show, faults::remove))
+        .routes(routes!(stanzas::list))
+        .routes(routes!(events::stream))
+        .routes(routes!(phones::unhandled))
+        .routes(routes!(phones::tls_certificate))
+        .routes(routes!(timing::show))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .merge(large)
+}
+
 pub(crate) fn router(sandbox: Sandbox) -> Router {
-    Router::new()
-        .route("/sandbox/api/phones", post(phones::create).get(phones::list))
-        .route("/sandbox/api/phones/{phone}", get(phones::show))
-        .route("/sandbox/api/phones/{phone}/scan", post(phones::scan))
-        .route("/sandbox/api/phones/{phone}/enter-code", post(phones::enter_code))
-        .route("/sandbox/api/phones/{phone}/online", post(phones::online))
-        .route(
-            "/sandbox/api/phones/{phone}/ban",
-            post(phones::ban).delete(phones::lift_ban),
-        )
-        .route("/sandbox/api/phones/{phone}/devices/{device}", delete(phones::unlink))
-        .route(
-            "/sandbox/api/phones/{phone}/send",
-            post(chats::send).layer(DefaultBodyLimit::max(MAX_FILE_BODY)),
-        )
-        .route("/sandbox/api/phones/{phone}/files/{message}", get(chats::file))
-        .route("/sandbox/api/files/expire", post(chats::expire_files))
-        .route("/sandbox/api/tls-certificate", get(phones::tls_certificate))
-        .route("/sandbox/api/phones/{phone}/chats", get(chats::list))
-        .route("/sandbox/api/phones/{phone}/read", post(chats::read))
-        .route("/sandbox/api/phones/{phone}/join", post(groups::join))
-        .route("/sandbox/api/groups", post(groups::create).get(groups::list))
-        .route("/sandbox/api/groups/{group}", get(groups::show))
-        .route("/sandbox/api/groups/{group}/members", post(groups::change))
-        .route("/sandbox/api/groups/{group}/leave", post(groups::leave))
-        .route("/sandbox/api/unhandled", get(phones::unhandled))
-        .route("/sandbox/api/faults", post(faults::create).get(faults::list))
-        .route("/sandbox/api/faults/{fault}", get(faults::show).delete(faults::remove))
-        .route("/sandbox/api/stanzas", get(stanzas::list))
-        .route("/sandbox/api/timing", get(timing::show))
-        .route("/sandbox/api/events", get(events::stream))
+    let (calls, described) = calls().split_for_parts();
+    let described = document::complete(described);
+    calls
+        .route("/", get(page::home))
+        .merge(page::router())
+        .route("/sandbox/api/openapi.json", get(async move || Json(described.clone())))
         .fallback(problem::no_such_call)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(guard::loopback_host_only))
         .with_state(sandbox)
 }

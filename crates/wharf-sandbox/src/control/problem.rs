@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::SandboxError;
 
@@ -16,8 +17,10 @@ pub(super) struct Problem {
     pub detail: String,
 }
 
-#[derive(Serialize)]
-struct ProblemBody<'p> {
+/// An error (RFC 9457). `code` is stable.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody<'p> {
     r#type: &'static str,
     title: &'static str,
     status: u16,
@@ -58,11 +61,13 @@ fn status(failure: &SandboxError) -> StatusCode {
         | SandboxError::UnknownDevice { .. }
         | SandboxError::UnknownChat { .. }
         | SandboxError::UnknownGroup(_)
+        | SandboxError::UnknownMessage { .. }
         | SandboxError::NoFile
         | SandboxError::UnknownFault(_) => StatusCode::NOT_FOUND,
         SandboxError::PhoneTaken(_)
         | SandboxError::UnknownQr
         | SandboxError::NoLinkingCode(_)
+        | SandboxError::NoPasskey(_)
         | SandboxError::PhoneOffline(_)
         | SandboxError::TooManyDevices(_)
         | SandboxError::LinkRefused(_)
@@ -76,6 +81,11 @@ fn status(failure: &SandboxError) -> StatusCode {
         | SandboxError::WrongLinkingCode
         | SandboxError::UnknownRecipient(_)
         | SandboxError::InvalidBan
+        | SandboxError::InvalidMessage(_)
+        | SandboxError::InvalidRules
+        | SandboxError::InvalidHistory
+        | SandboxError::NotSigned(_)
+        | SandboxError::InvalidDirt
         | SandboxError::InvalidFault(_)
         | SandboxError::InvalidText
         | SandboxError::InvalidFile

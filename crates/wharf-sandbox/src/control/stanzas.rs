@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderValue, header};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::problem::{Problem, Query};
 use crate::observation::StanzaExcerpt;
@@ -13,14 +14,21 @@ use crate::sandbox::Sandbox;
 /// Lines of one answer unless the caller wants fewer.
 const LINES: usize = 10_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
+    /// The number of the last line that is known.
     #[serde(default)]
     after: u64,
+    /// Lines, at most 10,000.
     limit: Option<usize>,
 }
 
+/// The stanza log
+#[utoipa::path(get, path = "/sandbox/api/stanzas", tag = "Network",
+    params(ListParams),
+    responses((status = 200, description = "One JSON object a line", body = String, content_type = "application/x-ndjson")))]
 pub(super) async fn list(
     State(sandbox): State<Sandbox>,
     Query(params): Query<ListParams>,

@@ -5,11 +5,12 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::sandbox::Sandbox;
 
 /// All in milliseconds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TimingBody {
     /// Between the end of a handshake and the first stanza, at every connection.
     first_stanza_ms: u64,
@@ -21,6 +22,9 @@ pub(super) struct TimingBody {
     scan_to_logged_in_ms: u64,
 }
 
+/// The delays that are added on purpose
+#[utoipa::path(get, path = "/sandbox/api/timing", tag = "Network",
+    responses((status = 200, description = "In milliseconds", body = TimingBody)))]
 pub(super) async fn show(State(sandbox): State<Sandbox>) -> Json<TimingBody> {
     let timing = sandbox.timing();
     Json(TimingBody {

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use wacore_binary::{Jid, Server};
 
 use super::Network;
+use super::contacts::{Contact, ContactRules};
 use super::device::Device;
 use super::queue::{Class, Queue, Queued};
 use super::records;
@@ -15,6 +17,7 @@ use super::session::Session;
 use crate::model::{Ban, Changed, DeviceId, LinkedDevice, PhoneDetail, PhoneInfo};
 use crate::phone::Phone;
 use crate::phone::identity::PhoneKeys;
+use crate::phone::passkey::Passkey;
 use crate::store::{Batch, Kind, Ticket};
 
 /// Which of an account's two names a conversation uses.
@@ -61,8 +64,14 @@ pub(crate) struct AccountState {
     pub name: String,
     /// What the first client that registered with it called its owner, when that chose the account.
     pub registered_as: Option<String>,
+    /// The account has another number now; this one is never given again.
+    pub retired: bool,
     /// The phone confirms nothing.
     pub silent: bool,
+    /// Companions must get its signature before they are linked.
+    pub passkey: Option<Passkey>,
+    /// What the phone shows while a companion links by passkey: the companion must show the same.
+    pub linking_code: Option<String>,
     pub about: String,
     pub picture: Option<Picture>,
     /// Whether the phone is reachable.
@@ -87,6 +96,12 @@ pub(crate) struct AccountState {
     pub told_available: bool,
     /// When the account was last available, in seconds since 1970.
     pub last_seen: Option<u64>,
+    /// "Typing" that devices may still hear when they come back, by who types.
+    pub chat_states: HashMap<String, (Instant, Bytes)>,
+    /// How strangers are treated.
+    pub rules: ContactRules,
+    /// By number.
+    pub contacts: BTreeMap<String, Contact>,
     /// Accounts that asked for this account's devices and want to hear of changes.
     pub watchers: BTreeSet<String>,
     /// The signed list of valid devices, until a device comes or goes.
@@ -161,6 +176,7 @@ impl Account {
             info,
             online: state.online,
             ban: state.ban,
+            linking_code: state.linking_code.clone(),
             devices: devices.collect(),
         }
     }
@@ -234,6 +250,21 @@ impl AccountState {
     /// Every device id of the account, the phone included.
     pub(crate) fn device_ids(&self) -> Vec<DeviceId> {
         std::iter::once(0).chain(self.devices.keys().copied()).collect()
+    }
+
+    /// Whether the account shows this to nobody. Contacts are what phones keep to themselves: `contacts` is taken for all.
+    pub(crate) fn hides(&self, what: &str) -> bool {
+        let setting = |name: &str| self.settings.get(&format!("privacy/{name}")).map(String::as_str);
+        match setting(what) {
+            Some("match_last_seen") => setting("last") == Some("none"),
+            value => value == Some("none"),
+        }
+    }
+
+    /// How many chats the account started.
+    pub(crate) fn started_chats(&self) -> u32 {
+        let started = self.contacts.values().filter(|contact| contact.started);
+        u32::try_from(started.count()).unwrap_or(u32::MAX)
     }
 
     /// The connection of a device, if it is connected.

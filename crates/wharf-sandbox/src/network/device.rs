@@ -1,6 +1,6 @@
 //! One linked device as the server knows it: the key it logs in with, the keys it uploaded, what waits for it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::queue::Queue;
@@ -36,6 +36,9 @@ pub(crate) struct Device {
     /// The phone has sent it the app-state key and the history notices.
     pub bootstrapped: bool,
     pub one_time_keys: VecDeque<OneTimeKey>,
+    /// What it is told at every login to fetch anew, until it says that it did: kind, and when it was marked, in seconds
+    /// since 1970.
+    pub dirty: BTreeMap<String, u64>,
     pub queue: Queue,
     pub session: Option<Arc<Session>>,
 }

@@ -154,7 +154,15 @@ pub(crate) fn ending(action: Action) -> Option<Ending> {
         Action::DropConnection => Some(Ending::Dropped),
         Action::HalfOpen => Some(Ending::Silent),
         Action::StreamError { code, conflict } => Some(Ending::StreamError { code, conflict }),
-        Action::Delay(_) | Action::Lose | Action::RefuseLogin { .. } | Action::RefuseConnection => None,
+        Action::Delay(_)
+        | Action::Lose
+        | Action::Duplicate
+        | Action::Reorder
+        | Action::Corrupt
+        | Action::Refuse { .. }
+        | Action::Pause(_)
+        | Action::RefuseLogin { .. }
+        | Action::RefuseConnection => None,
     }
 }
 
@@ -170,7 +178,10 @@ impl Active {
             }
             _ => false,
         };
-        if rule.now || !here || account.is_some_and(|account| scene.account != Some(account)) {
+        let of_clients = rule.action.is_of_clients();
+        let to_client = matches!(scene.moment, Moment::Stanza(Direction::ToClient, _));
+        if rule.now || !here || of_clients && to_client || account.is_some_and(|account| scene.account != Some(account))
+        {
             return None;
         }
         self.draw(scene.subject)

@@ -16,6 +16,8 @@ use crate::model::DeviceId;
 pub(crate) enum LinkRequest {
     Scanned(ScanRequest),
     Typed(CodeRequest),
+    /// A code or a passkey was proven right: as good as a scan.
+    Proven(ScanRequest),
 }
 
 /// The phone knows the secret that `pair-success` is sealed with.

@@ -2,6 +2,7 @@
 //! Locks are per account, short, and never held across an await or while another account is locked.
 
 pub(crate) mod account;
+pub(crate) mod contacts;
 pub(crate) mod device;
 pub(crate) mod directory;
 pub(crate) mod faults;
@@ -15,6 +16,7 @@ pub(crate) mod queue;
 pub(crate) mod records;
 pub(crate) mod restore;
 pub(crate) mod session;
+pub(crate) mod spelling;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -48,6 +50,10 @@ const CHANGE_BACKLOG: usize = 1024;
 pub(crate) struct Network {
     pub keys: ServerKeys,
     pub timing: Timing,
+    /// How many companions an account may have.
+    pub companions: usize,
+    /// From how many patches on a snapshot is given.
+    pub snapshot_from: usize,
     pub store: Arc<dyn Store>,
     pub directory: Directory,
     pub groups: Groups,
@@ -71,6 +77,8 @@ impl Network {
         Self {
             keys,
             timing: config.timing,
+            companions: config.companions,
+            snapshot_from: config.snapshot_from,
             store,
             directory: Directory::default(),
             groups: Groups::default(),

@@ -8,11 +8,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::account::{Account, AccountState, Picture};
+use super::contacts::ContactRules;
 use super::device::{Device, OneTimeKey, SignedKey};
 use super::queue::{Class, Queue, Queued};
 use crate::error::StoreError;
 use crate::model::{Ban, DeviceId};
 use crate::phone::identity::{KeyMaterial, PhoneKeys};
+use crate::phone::passkey::Passkey;
 use crate::store::Record;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,11 +28,17 @@ pub(crate) struct AccountRecord {
     #[serde(default)]
     pub registered_as: Option<String>,
     #[serde(default)]
+    pub retired: bool,
+    #[serde(default)]
     pub silent: bool,
+    #[serde(default)]
+    pub passkey: Option<Passkey>,
     pub next_device: DeviceId,
     pub next_key_index: u32,
     pub next_given_key: u32,
     pub settings: BTreeMap<String, String>,
+    #[serde(default)]
+    pub rules: ContactRules,
     pub keys: KeyMaterial,
 }
 
@@ -46,6 +54,8 @@ struct DeviceRecord {
     identity_blob: Blob,
     platform: String,
     bootstrapped: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    dirty: BTreeMap<String, u64>,
 }
 
 /// Bytes written as base64 text.
@@ -99,6 +109,10 @@ pub(crate) fn watcher_key(number: &str, watcher: &str) -> String {
     format!("{number}/{watcher}")
 }
 
+pub(crate) fn contact_key(number: &str, other: &str) -> String {
+    format!("{number}/{other}")
+}
+
 pub(crate) fn encode_account(account: &Account, state: &AccountState) -> Vec<u8> {
     encode(&AccountRecord {
         lid: account.lid.clone(),
@@ -107,11 +121,14 @@ pub(crate) fn encode_account(account: &Account, state: &AccountState) -> Vec<u8>
         online: state.online,
         ban: state.ban,
         registered_as: state.registered_as.clone(),
+        retired: state.retired,
         silent: state.silent,
+        passkey: state.passkey.clone(),
         next_device: state.next_device,
         next_key_index: state.next_key_index,
         next_given_key: state.next_given_key,
         settings: state.settings.clone(),
+        rules: state.rules.clone(),
         keys: account.keys.material(),
     })
 }
@@ -172,6 +189,7 @@ pub(crate) fn encode_device(device: &Device) -> Vec<u8> {
         identity_blob: Blob(device.identity_blob.clone()),
         platform: device.platform.clone(),
         bootstrapped: device.bootstrapped,
+        dirty: device.dirty.clone(),
     })
 }
 
@@ -192,6 +210,7 @@ pub(crate) fn decode_device(record: &Record, id: DeviceId) -> Result<Device, Sto
         identity_blob: found.identity_blob.0,
         platform: found.platform,
         bootstrapped: found.bootstrapped,
+        dirty: found.dirty,
         one_time_keys: std::collections::VecDeque::new(),
         queue: Queue::default(),
         session: None,

@@ -42,13 +42,13 @@ pub(crate) fn restore(records: &[Record], network: &Network) -> Result<(), Store
         }
     }
     for (number, draft) in drafts {
-        network.directory.insert(Arc::new(Account::new(
-            number,
-            draft.lid,
-            draft.keys,
-            draft.state,
-            draft.phone,
-        )));
+        let retired = draft.state.retired;
+        let account = Account::new(number, draft.lid, draft.keys, draft.state, draft.phone);
+        if retired {
+            network.directory.retire(&account);
+        } else {
+            network.directory.insert(Arc::new(account));
+        }
     }
     Ok(())
 }
@@ -75,11 +75,14 @@ fn read_account(record: &Record) -> Result<Draft, StoreError> {
         online: found.online,
         ban: found.ban,
         registered_as: found.registered_as,
+        retired: found.retired,
         silent: found.silent,
+        passkey: found.passkey,
         next_device: found.next_device,
         next_key_index: found.next_key_index,
         next_given_key: found.next_given_key,
         settings: found.settings,
+        rules: found.rules,
         ..AccountState::default()
     };
     Ok(Draft {
@@ -124,6 +127,10 @@ impl Draft {
             }
             Kind::Picture => {
                 self.state.picture = Some(records::decode_picture(record)?);
+                Ok(())
+            }
+            Kind::Contact => {
+                self.state.contacts.insert(rest.to_owned(), records::decode(record)?);
                 Ok(())
             }
             Kind::Watcher => {

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use buffa::Message as _;
 use serde::{Deserialize, Serialize};
+use wacore_binary::Jid;
 
 use super::content::{self, Shown};
-use crate::model::{DeviceId, Message, MessageStatus};
+use crate::model::{DeviceId, Message, MessageStatus, PollOption};
+use crate::network::Network;
 use crate::network::account::Addressing;
 use crate::network::records::{Blob, encode};
 use crate::store::{Batch, Kind};
@@ -32,7 +34,12 @@ impl StoredMessage {
 
     /// What the server is told of what is inside (protocol brief, section 9).
     pub(crate) fn stanza_type(&self) -> &'static str {
-        if self.message.file.is_some() { "media" } else { "text" }
+        match self.message.kind.as_str() {
+            "reaction" => "reaction",
+            "poll" | "poll_vote" => "poll",
+            _ if self.message.file.is_some() => "media",
+            _ => "text",
+        }
     }
 
     /// The message as it was written.
@@ -44,7 +51,34 @@ impl StoredMessage {
 
     /// What has to be kept of a message beside what is shown of it.
     pub(crate) fn body_of(message: &waproto::whatsapp::Message, shown: &Shown) -> Option<Blob> {
-        (shown.kind != "text").then(|| Blob(message.encode_to_vec()))
+        let plain = shown.kind == "text" && message.conversation.is_some();
+        (!plain).then(|| Blob(message.encode_to_vec()))
+    }
+}
+
+/// What a phone shows of a message, but for who wrote it and when.
+pub(crate) fn message(network: &Network, written: &waproto::whatsapp::Message, shown: Shown) -> Message {
+    let ties = content::ties(written);
+    let number_of = |jid: &String| {
+        let account = jid.parse().ok().and_then(|jid: Jid| network.directory.by_jid(&jid))?;
+        Some(account.number.clone())
+    };
+    Message {
+        kind: shown.kind.to_owned(),
+        text: shown.text,
+        file: shown.file,
+        about: ties.about,
+        mentions: ties.mentions.iter().filter_map(number_of).collect(),
+        expires_in: ties.expires_in,
+        options: ties
+            .options
+            .into_iter()
+            .map(|name| PollOption {
+                name,
+                voters: Vec::new(),
+            })
+            .collect(),
+        ..Message::default()
     }
 }
 
@@ -75,6 +109,34 @@ impl Chats {
     /// Reads a message back. Records come in the order of their keys, which is the order of the chat.
     pub(crate) fn restore(&mut self, chat: &str, message: StoredMessage) {
         self.chats.entry(chat.to_owned()).or_default().push(message);
+    }
+
+    /// Writes down every message, under the number that the phone has now.
+    pub(crate) fn save_all(&self, number: &str, batch: &mut Batch) {
+        for (chat, thread) in &self.chats {
+            for (place, message) in thread.messages.iter().enumerate() {
+                save(number, chat, place, message, batch);
+            }
+        }
+    }
+
+    /// Changes a message that the chat has.
+    pub(crate) fn change(
+        &mut self,
+        number: &str,
+        chat: &str,
+        id: &str,
+        batch: &mut Batch,
+        change: impl FnOnce(&mut StoredMessage),
+    ) {
+        let Some(thread) = self.chats.get_mut(chat) else {
+            return;
+        };
+        if let Some(&place) = thread.places.get(id) {
+            let stored = &mut thread.messages[place];
+            change(stored);
+            save(number, chat, place, stored, batch);
+        }
     }
 
     /// Moves own messages forward after a receipt; true if any moved. A status never moves back.
@@ -134,6 +196,12 @@ impl Chats {
         })
     }
 
+    /// Every chat with its messages as they were written, by chat name.
+    pub(crate) fn threads(&self) -> impl Iterator<Item = (&str, &[StoredMessage])> {
+        let threads = self.chats.iter();
+        threads.map(|(chat, thread)| (chat.as_str(), thread.messages.as_slice()))
+    }
+
     /// Every chat with its messages, by chat name.
     pub(crate) fn list(&self) -> impl Iterator<Item = (&str, Vec<Message>)> {
         self.chats.iter().map(|(chat, thread)| {
@@ -181,9 +249,7 @@ mod tests {
                 from: "1".to_owned(),
                 kind: "text".to_owned(),
                 text: id.to_owned(),
-                file: None,
-                at: 0,
-                status: MessageStatus::Sent,
+                ..Message::default()
             },
             device: 0,
             lid: false,

@@ -1,8 +1,10 @@
 //! Translates between message protobufs and what a phone shows or does.
 
 use wacore::download::Downloadable;
-use waproto::whatsapp::Message;
-use waproto::whatsapp::message::{DeviceSentMessage, LocationMessage, ProtocolMessage, protocol_message};
+use waproto::whatsapp::message::{
+    DeviceSentMessage, LocationMessage, PollCreationMessage, ProtocolMessage, protocol_message,
+};
+use waproto::whatsapp::{ContextInfo, Message};
 
 use crate::model::FileInfo;
 
@@ -33,6 +35,74 @@ impl Shown {
             file: None,
         }
     }
+}
+
+/// What a message has to do with other messages and with people, whatever it says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ties {
+    /// The message that it answers, reacts to, changes, takes back or votes in.
+    pub about: Option<String>,
+    /// JIDs.
+    pub mentions: Vec<String>,
+    /// Seconds.
+    pub expires_in: Option<u32>,
+    /// The names of what can be chosen.
+    pub options: Vec<String>,
+}
+
+pub(crate) fn ties(message: &Message) -> Ties {
+    let message = unwrapped(message);
+    let options = poll(message).map(|poll| poll.options.as_slice()).unwrap_or_default();
+    let mut ties = Ties {
+        options: options.iter().filter_map(|option| option.option_name.clone()).collect(),
+        ..Ties::default()
+    };
+    let keys = [
+        message.reaction_message.as_option().map(|reaction| &reaction.key),
+        message.protocol_message.as_option().map(|protocol| &protocol.key),
+        message
+            .poll_update_message
+            .as_option()
+            .map(|vote| &vote.poll_creation_message_key),
+    ];
+    ties.about = keys.into_iter().flatten().find_map(|key| key.id.clone());
+    if let Some(context) = context(message) {
+        ties.about = ties.about.or_else(|| context.stanza_id.clone());
+        ties.mentions.clone_from(&context.mentioned_jid);
+        ties.expires_in = context.expiration.filter(|&seconds| seconds > 0);
+    }
+    ties
+}
+
+/// What a message says about its surroundings; each kind has a place of its own for it.
+fn context(message: &Message) -> Option<&ContextInfo> {
+    let contexts = [
+        message.extended_text_message.as_option().map(|text| &text.context_info),
+        message.image_message.as_option().map(|image| &image.context_info),
+        message.video_message.as_option().map(|video| &video.context_info),
+        message.audio_message.as_option().map(|audio| &audio.context_info),
+        message
+            .document_message
+            .as_option()
+            .map(|document| &document.context_info),
+        message.sticker_message.as_option().map(|sticker| &sticker.context_info),
+        message
+            .location_message
+            .as_option()
+            .map(|location| &location.context_info),
+        message.contact_message.as_option().map(|contact| &contact.context_info),
+        poll(message).map(|poll| &poll.context_info),
+    ];
+    contexts.into_iter().flatten().find_map(|context| context.as_option())
+}
+
+fn poll(message: &Message) -> Option<&PollCreationMessage> {
+    let polls = [
+        &message.poll_creation_message,
+        &message.poll_creation_message_v2,
+        &message.poll_creation_message_v3,
+    ];
+    polls.into_iter().find_map(|poll| poll.as_option())
 }
 
 /// Wrappers inside wrappers that are taken off; nobody packs deeper.
@@ -80,7 +150,7 @@ pub(crate) fn read(message: &Message) -> Content {
 }
 
 /// The message inside its wrappers: one that disappears, is seen once, edits, or gives a document a caption.
-fn unwrapped(mut message: &Message) -> &Message {
+pub(super) fn unwrapped(mut message: &Message) -> &Message {
     for _ in 0..MAX_WRAPPERS {
         let wrappers = [
             &message.ephemeral_message,
@@ -138,12 +208,7 @@ fn words(message: &Message) -> Option<(&'static str, String)> {
     if let Some(contacts) = message.contacts_array_message.as_option() {
         return Some(("contact", contacts.display_name.clone().unwrap_or_default()));
     }
-    let polls = [
-        &message.poll_creation_message,
-        &message.poll_creation_message_v2,
-        &message.poll_creation_message_v3,
-    ];
-    if let Some(poll) = polls.iter().find_map(|poll| poll.as_option()) {
+    if let Some(poll) = poll(message) {
         return Some(("poll", poll.name.clone().unwrap_or_default()));
     }
     let vote = message.poll_update_message.is_set();

@@ -40,13 +40,27 @@ pub(super) fn message(network: &Network, file: NewFile, rng: &mut StdRng) -> Res
     if file.bytes.is_empty() || file.bytes.len() > MAX_PLAIN {
         return Err(SandboxError::InvalidFile);
     }
+    let stored = put(network, &file.bytes, media_type(file.kind), rng)?;
+    Ok(described(network, file, &stored))
+}
+
+/// A file that was put where companions can fetch it.
+pub(super) struct Stored {
+    pub sealed: EncryptedMedia,
+    /// Without scheme and host.
+    pub path: String,
+}
+
+/// Encrypts bytes and puts them there.
+pub(super) fn put(network: &Network, bytes: &[u8], kind: MediaType, rng: &mut StdRng) -> Result<Stored, SandboxError> {
     let key = rng.random();
-    let sealed = encrypt_media_with_key(&file.bytes, media_type(file.kind), Some(&key))
-        .map_err(|failure| SandboxError::Crypto(failure.to_string()))?;
+    let sealed =
+        encrypt_media_with_key(bytes, kind, Some(&key)).map_err(|failure| SandboxError::Crypto(failure.to_string()))?;
     let ciphertext = Bytes::copy_from_slice(&sealed.data_to_upload);
     // The phone's own way into the store of files; companions come by HTTP.
     let (path, _durable_with_the_message) = network.keep_file(token_of(&ciphertext), &ciphertext);
-    Ok(described(network, file, &sealed, &path))
+    let path = format!("{FETCHED_AT}{path}");
+    Ok(Stored { sealed, path })
 }
 
 fn media_type(kind: FileKind) -> MediaType {
@@ -61,15 +75,15 @@ fn media_type(kind: FileKind) -> MediaType {
 
 /// The fields that all messages with a file have, under the same names.
 macro_rules! with_file {
-    ($kind:ident, $network:expr, $file:expr, $sealed:expr, $path:expr, $mime:expr, { $($more:tt)* }) => {
+    ($kind:ident, $network:expr, $file:expr, $stored:expr, $mime:expr, { $($more:tt)* }) => {
         buffa::MessageField::some($kind {
-            url: Some(format!("https://{}{FETCHED_AT}{}", $network.authority(), $path)),
-            direct_path: Some(format!("{FETCHED_AT}{}", $path)),
+            url: Some(format!("https://{}{}", $network.authority(), $stored.path)),
+            direct_path: Some($stored.path.clone()),
             mimetype: Some($file.mime.unwrap_or_else(|| $mime.to_owned())),
-            media_key: Some($sealed.media_key.to_vec().into()),
+            media_key: Some($stored.sealed.media_key.to_vec().into()),
             media_key_timestamp: i64::try_from(unix_seconds()).ok(),
-            file_sha256: Some($sealed.file_sha256.to_vec().into()),
-            file_enc_sha256: Some($sealed.file_enc_sha256.to_vec().into()),
+            file_sha256: Some($stored.sealed.file_sha256.to_vec().into()),
+            file_enc_sha256: Some($stored.sealed.file_enc_sha256.to_vec().into()),
             file_length: Some($file.bytes.len() as u64),
             $($more)*
             ..Default::default()
@@ -77,34 +91,34 @@ macro_rules! with_file {
     };
 }
 
-fn described(network: &Network, file: NewFile, sealed: &EncryptedMedia, path: &str) -> Message {
+fn described(network: &Network, file: NewFile, stored: &Stored) -> Message {
     let mut message = Message::default();
     match file.kind {
         FileKind::Image => {
             message.image_message =
-                with_file!(ImageMessage, network, file, sealed, path, "image/jpeg", { caption: file.caption, });
+                with_file!(ImageMessage, network, file, stored, "image/jpeg", { caption: file.caption, });
         }
         FileKind::Video => {
             message.video_message =
-                with_file!(VideoMessage, network, file, sealed, path, "video/mp4", { caption: file.caption, });
+                with_file!(VideoMessage, network, file, stored, "video/mp4", { caption: file.caption, });
         }
         FileKind::Audio => {
-            message.audio_message = with_file!(AudioMessage, network, file, sealed, path, "audio/mpeg", {});
+            message.audio_message = with_file!(AudioMessage, network, file, stored, "audio/mpeg", {});
         }
         FileKind::Voice => {
             let mime = "audio/ogg; codecs=opus";
-            message.audio_message = with_file!(AudioMessage, network, file, sealed, path, mime, { ptt: Some(true), });
+            message.audio_message = with_file!(AudioMessage, network, file, stored, mime, { ptt: Some(true), });
         }
         FileKind::Document => {
             let mime = "application/octet-stream";
-            message.document_message = with_file!(DocumentMessage, network, file, sealed, path, mime, {
+            message.document_message = with_file!(DocumentMessage, network, file, stored, mime, {
                 caption: file.caption,
                 title: file.name.clone(),
                 file_name: file.name,
             });
         }
         FileKind::Sticker => {
-            message.sticker_message = with_file!(StickerMessage, network, file, sealed, path, "image/webp", {});
+            message.sticker_message = with_file!(StickerMessage, network, file, stored, "image/webp", {});
         }
     }
     message

@@ -16,7 +16,7 @@ use wacore_libsignal::protocol::SignalProtocolError;
 use super::chats::StoredMessage;
 use super::content::{self, Content, Shown};
 use super::signal_store::address;
-use super::{Phone, bootstrap, files, group_keys, report, retries};
+use super::{Phone, bootstrap, chats, effects, files, group_keys, report, retries};
 use crate::model::{DeviceId, Message, MessageStatus};
 use crate::network::Network;
 use crate::network::account::{Account, Addressing};
@@ -296,7 +296,7 @@ async fn learn_key(phone: &mut Phone, head: &Head, message: &waproto::whatsapp::
 }
 
 /// Shows a message or does what it asks for.
-async fn take(
+pub(super) async fn take(
     network: &Network,
     account: &Arc<Account>,
     phone: &mut Phone,
@@ -313,8 +313,18 @@ async fn take(
     };
     match content::read(&message) {
         Content::Shown(shown) => {
-            let shown = stored(head, own, &message, shown);
-            phone.chats.add(&account.number, &chat, shown, batch).then_some(chat)
+            let shown = stored(network, head, own, &message, shown);
+            let new = phone.chats.add(&account.number, &chat, shown, batch);
+            if new {
+                let place = effects::Place {
+                    network,
+                    owner: &account.number,
+                    chat: &chat,
+                    author: &head.sender,
+                };
+                effects::apply(&place, &mut phone.chats, &message, batch);
+            }
+            new.then_some(chat)
         }
         Content::KeyRequest if own => {
             bootstrap::share_key(network, account, phone, head.device, rng).await;
@@ -329,22 +339,26 @@ fn destination(network: &Network, sent: &waproto::whatsapp::message::DeviceSentM
     network.directory.by_jid(&jid).map(|account| account.number.clone())
 }
 
-fn stored(head: &Head, own: bool, written: &waproto::whatsapp::Message, shown: Shown) -> StoredMessage {
+fn stored(
+    network: &Network,
+    head: &Head,
+    own: bool,
+    written: &waproto::whatsapp::Message,
+    shown: Shown,
+) -> StoredMessage {
     StoredMessage {
         body: StoredMessage::body_of(written, &shown),
         message: Message {
             id: head.id.clone(),
             from_me: own,
             from: head.sender.number.clone(),
-            kind: shown.kind.to_owned(),
-            text: shown.text,
-            file: shown.file,
             at: head.at,
             status: if own {
                 MessageStatus::Sent
             } else {
                 MessageStatus::Delivered
             },
+            ..chats::message(network, written, shown)
         },
         device: head.device,
         lid: Addressing::of(&head.from) == Addressing::Lid,

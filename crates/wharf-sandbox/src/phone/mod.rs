@@ -2,16 +2,22 @@
 //! A phone sees the network only as device 0 of its account: what reaches it lies in its queue until it is online.
 
 pub(crate) mod adv;
+pub(crate) mod app_state;
 mod bootstrap;
-pub(crate) use bootstrap::{CRITICAL_COLLECTION, genesis_patch};
 pub(crate) mod chats;
+mod compose;
 mod content;
+mod effects;
 pub(crate) mod files;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod group_keys;
+mod history;
 pub(crate) mod identity;
 mod inbox;
 pub(crate) mod outbox;
 pub(crate) mod pair_code;
+pub(crate) mod passkey;
 mod report;
 mod retries;
 pub(crate) mod signal_store;
@@ -79,6 +85,7 @@ pub(crate) async fn run(network: Arc<Network>, account: Arc<Account>) {
     }
 }
 
+/// Does all that waits for the phone, unless it is offline.
 async fn work_off(network: &Network, account: &Arc<Account>, rng: &mut StdRng) {
     while account.state().online {
         let greeted = bootstrap::greet_next(network, account, rng).await;

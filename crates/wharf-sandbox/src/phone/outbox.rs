@@ -8,22 +8,25 @@ use wacore::messages::MessageUtils;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, Server};
 
-use super::chats::StoredMessage;
+use super::chats::{self, StoredMessage};
+use super::compose::Composer;
 use super::content::{self, Content, Shown};
+use super::effects::{self, Place};
 use super::signal_store::{Sealed, address};
-use super::{Phone, files, group_keys};
+use super::{Phone, group_keys};
 use crate::clock::{unix_millis, unix_seconds};
 use crate::error::SandboxError;
-use crate::model::{DeviceId, Message, MessageStatus, NewFile};
+use crate::model::{DeviceId, Message, NewMessage, Typing};
 use crate::network::Network;
 use crate::network::account::{Account, Addressing};
 use crate::network::groups::Group;
 use crate::server::directory;
 use crate::server::groups::Refused;
+use crate::server::presence;
 use crate::server::receipts::{self, Receipt};
 use crate::server::routing::{self, Envelope};
+use crate::server::strangers;
 
-const MAX_TEXT: usize = 65_536;
 /// Message ids one read receipt may name.
 const MAX_READ_IDS: usize = 200;
 
@@ -43,7 +46,7 @@ impl Recipient {
         }
     }
 
-    fn jid(&self) -> Jid {
+    pub(crate) fn jid(&self) -> Jid {
         match self {
             Self::Person(account) => account.user_jid(Addressing::Number),
             Self::Group(group) => group.jid(),
@@ -51,40 +54,26 @@ impl Recipient {
     }
 }
 
-/// Sends a text; see [`send`].
-pub(crate) async fn send_text(
-    network: &Network,
-    account: &Arc<Account>,
-    to: &Recipient,
-    text: &str,
-) -> Result<String, SandboxError> {
-    if text.is_empty() || text.len() > MAX_TEXT {
-        return Err(SandboxError::InvalidText);
-    }
-    send(network, account, to, content::text(text)).await
-}
-
-/// Sends a file; see [`send`].
-pub(crate) async fn send_file(
-    network: &Network,
-    account: &Arc<Account>,
-    to: &Recipient,
-    file: NewFile,
-) -> Result<String, SandboxError> {
-    let message = files::message(network, file, &mut network.rng())?;
-    send(network, account, to, message).await
-}
-
 /// Sends a message and returns its id once it is shown in the phone's chat and queued for every device.
-async fn send(
+pub(crate) async fn send(
     network: &Network,
     account: &Arc<Account>,
     to: &Recipient,
-    message: waproto::whatsapp::Message,
+    new: NewMessage,
 ) -> Result<String, SandboxError> {
+    if let Recipient::Person(person) = to {
+        may_write(network, account, person)?;
+    }
     let id = network.stanza_id(&account.number);
     let mut phone = account.phone.lock().await;
     let mut rng = network.rng();
+    let composer = Composer {
+        network,
+        account,
+        phone: &phone,
+        to,
+    };
+    let message = composer.message(new, &mut rng)?;
     let mut copies = match to {
         Recipient::Person(person) => seal_for_person(network, account, &mut phone, person, &message, &mut rng).await,
         Recipient::Group(group) => {
@@ -92,21 +81,32 @@ async fn send(
             group_keys::seal_for_group(network, account, &mut phone, group, &message, &mut rng).await?
         }
     };
-    let shown = own_message(account, &id, &message);
-    let kind = shown.stanza_type();
-    show_own(network, account, &mut phone, &to.chat(), shown);
+    let shown = own_message(network, account, &id, &message);
     let envelope = Envelope {
-        kind: kind.to_owned(),
+        kind: shown.stanza_type().to_owned(),
+        passed: edit_code(&shown.message)
+            .map(|code| ("edit", code))
+            .into_iter()
+            .collect(),
         ..envelope(account, Some(to.jid()), &id)
     };
+    show_own(network, account, &mut phone, &to.chat(), shown, &message);
     // Phones last: they answer at once, and no answer is to overtake the other copies.
     copies.sort_by_key(|copy| copy.device == 0);
     for copy in &copies {
         routing::deliver(network, &envelope, &copy.account, copy.device, &copy.nodes);
     }
+    if let Recipient::Person(person) = to {
+        strangers::introduce(network, account, person, envelope.at);
+    }
     drop(phone);
     account.announce_chat(network, to.chat());
     Ok(id)
+}
+
+fn may_write(network: &Network, account: &Account, person: &Account) -> Result<(), SandboxError> {
+    strangers::may_phone_write(network, account, person)
+        .map_err(|code| SandboxError::NotAllowed(format!("{code}, a chat with {} cannot be started", person.number)))
 }
 
 fn may_send(account: &Account, group: &Group) -> Result<(), SandboxError> {
@@ -215,7 +215,16 @@ pub(super) fn envelope<'a>(account: &'a Account, chat: Option<Jid>, id: &str) ->
     }
 }
 
-fn own_message(account: &Account, id: &str, written: &waproto::whatsapp::Message) -> StoredMessage {
+/// What the server is told of messages that change others (protocol brief, section 9).
+fn edit_code(message: &Message) -> Option<String> {
+    match message.kind.as_str() {
+        "edit" => Some("1".to_owned()),
+        "revoke" => Some("7".to_owned()),
+        _ => None,
+    }
+}
+
+fn own_message(network: &Network, account: &Account, id: &str, written: &waproto::whatsapp::Message) -> StoredMessage {
     let shown = match content::read(written) {
         Content::Shown(shown) => shown,
         // A phone is asked to send only what can be shown.
@@ -227,11 +236,8 @@ fn own_message(account: &Account, id: &str, written: &waproto::whatsapp::Message
             id: id.to_owned(),
             from_me: true,
             from: account.number.clone(),
-            kind: shown.kind.to_owned(),
-            text: shown.text,
-            file: shown.file,
             at: unix_millis(),
-            status: MessageStatus::Sent,
+            ..chats::message(network, written, shown)
         },
         device: 0,
         lid: false,
@@ -239,11 +245,35 @@ fn own_message(account: &Account, id: &str, written: &waproto::whatsapp::Message
 }
 
 /// Commits the sessions together with the message, before any ciphertext leaves: a counter is never used twice.
-fn show_own(network: &Network, account: &Account, phone: &mut Phone, chat: &str, message: StoredMessage) {
+fn show_own(
+    network: &Network,
+    account: &Account,
+    phone: &mut Phone,
+    chat: &str,
+    message: StoredMessage,
+    written: &waproto::whatsapp::Message,
+) {
     let mut batch = network.store.batch();
     phone.signal.save(&account.number, &mut batch);
     phone.chats.add(&account.number, chat, message, &mut batch);
+    let place = Place {
+        network,
+        owner: &account.number,
+        chat,
+        author: account,
+    };
+    effects::apply(&place, &mut phone.chats, written, &mut batch);
     network.store.submit(batch);
+}
+
+/// Shows the other side that the phone's owner writes.
+pub(crate) fn type_in(network: &Network, account: &Account, to: &Jid, typing: Typing) {
+    let state = match typing {
+        Typing::Composing => NodeBuilder::new("composing"),
+        Typing::Recording => NodeBuilder::new("composing").attr("media", "audio"),
+        Typing::Paused => NodeBuilder::new("paused"),
+    };
+    presence::tell_chat_state(network, account, to, vec![state.build()]);
 }
 
 /// Marks a chat as read and tells the authors, unless the phone is offline: then nobody hears of it.
@@ -260,7 +290,11 @@ pub(crate) async fn mark_read(network: &Network, account: &Arc<Account>, chat: &
         .ok_or_else(unknown)?;
     network.store.submit(batch);
     drop(phone);
-    if account.state().online {
+    let tells = {
+        let state = account.state();
+        state.online && !state.hides("readreceipts")
+    };
+    if tells {
         for (to, participant, messages) in readers(network, chat, &read) {
             let chunks = messages.chunks(MAX_READ_IDS);
             chunks.for_each(|chunk| tell_read(network, account, &to, participant.as_ref(), chunk));

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::Sandbox;
+use super::{Sandbox, scenario};
 use crate::clock::unix_seconds;
 use crate::error::SandboxError;
-use crate::model::{Ban, Changed, DeviceId, NewPhone, PhoneInfo};
+use crate::model::{Ban, Changed, DeviceId, NewPhone, PasskeyAssertion, PhoneInfo};
 use crate::network::account::AccountState;
 use crate::network::links::{CodeRequest, LinkRequest, ScanRequest};
 use crate::network::session::Ending;
 use crate::phone::pair_code;
 use crate::qr::LinkingCode;
-use crate::server::removal;
+use crate::server::{dirty, removal};
 
 /// The code of a ban for a time, and the only one that has an end.
 const FOR_A_TIME: u16 = 402;
@@ -64,6 +64,7 @@ impl Sandbox {
             None => {
                 let silent = NewPhone {
                     silent: true,
+                    rules: scenario::rules(""),
                     ..NewPhone::default()
                 };
                 self.create_phone(silent).await?
@@ -92,6 +93,22 @@ impl Sandbox {
         self.linked(asked, linked).await.unwrap_or_else(|| Err(nobody()))
     }
 
+    /// Signs with the passkey of the phone's account what a companion was asked for, as the owner would with his finger.
+    ///
+    /// # Errors
+    /// [`SandboxError::NotSigned`] for options that are not for such accounts.
+    pub fn sign_with_passkey(&self, phone: &str, options: &str) -> Result<PasskeyAssertion, SandboxError> {
+        let account = self.account(phone)?;
+        let passkey = account.state().passkey.clone();
+        let passkey = passkey.ok_or_else(|| SandboxError::NoPasskey(account.number.clone()))?;
+        let signed = passkey.sign(options);
+        let signed = signed.map_err(|failure| SandboxError::NotSigned(failure.to_string()))?;
+        Ok(PasskeyAssertion {
+            credential_id: signed.credential,
+            json: signed.json,
+        })
+    }
+
     /// How a link that was asked for ended; `None` when the client is gone.
     async fn linked(
         &self,
@@ -117,6 +134,17 @@ impl Sandbox {
         removal::unlink(&self.network, &account, device).ok_or_else(unknown)?;
         self.flush().await?;
         Ok(())
+    }
+
+    /// Tells the phone's companions to fetch something anew, now and at every login until they did: `account_sync`, `groups`,
+    /// `syncd_app_state`, `newsletter_metadata`.
+    pub async fn mark_dirty(&self, phone: &str, what: &str) -> Result<(), SandboxError> {
+        if !dirty::KINDS.contains(&what) {
+            return Err(SandboxError::InvalidDirt);
+        }
+        let account = self.account(phone)?;
+        dirty::mark(&self.network, &account, what);
+        self.flush().await
     }
 
     /// Locks an account out, as the network does with those who break its rules: its companions lose their connections

@@ -4,8 +4,9 @@ use wacore_binary::NodeRef;
 
 use super::inlet::Incoming;
 use super::{Client, Reply, Then, messages, presence, questions, receipts};
+use crate::clock::unix_seconds;
 use crate::network::queue::Class;
-use crate::wire::node::{jid_attr, text_attr};
+use crate::wire::node::{jid_attr, refusal, text_attr};
 
 /// Notices of a client that need no answer, by the child of `<ib>`.
 const KNOWN_NOTICES: [&str; 5] = [
@@ -18,6 +19,9 @@ const KNOWN_NOTICES: [&str; 5] = [
 
 pub(super) fn handle(client: &Client, stanza: &Incoming) -> Reply {
     let node = stanza.node.get();
+    if let Some(code) = stanza.refused {
+        return refuse(node, code);
+    }
     match &*node.tag {
         "iq" => questions::answer(client, node),
         "message" => messages::accept(client, node, stanza.observed),
@@ -34,6 +38,21 @@ pub(super) fn handle(client: &Client, stanza: &Incoming) -> Reply {
             client.network.unhandled.count(format!("stanza {other}"));
             Reply::nothing()
         }
+    }
+}
+
+/// A fault wants this stanza refused.
+fn refuse(node: &NodeRef<'_>, code: u16) -> Reply {
+    let Some(id) = text_attr(node, "id") else {
+        return Reply::nothing();
+    };
+    match (&*node.tag, jid_attr(node, "to")) {
+        ("iq", _) => Reply::answer(refusal(&id, code, "refused")),
+        ("message", Some(to)) => {
+            let ack = messages::acknowledgement(&id, &to, unix_seconds());
+            Reply::answer(ack.attr("error", code).build())
+        }
+        _ => Reply::nothing(),
     }
 }
 

@@ -20,9 +20,14 @@ pub(super) struct Late {
     pub rule: u64,
 }
 
+/// How long a stanza waits for another one to overtake it.
+const OVERTAKEN_WITHIN: Duration = Duration::from_secs(5);
+
 /// What one direction of a connection holds back.
 pub(super) struct HeldBack {
     held: Held<Late>,
+    /// Until another stanza has passed.
+    overtaken: Held<Late>,
     direction: Direction,
     tap: Arc<Tap>,
 }
@@ -31,6 +36,7 @@ impl HeldBack {
     pub(super) fn new(direction: Direction, tap: Arc<Tap>) -> Self {
         Self {
             held: Held::new(),
+            overtaken: Held::new(),
             direction,
             tap,
         }
@@ -40,18 +46,37 @@ impl HeldBack {
         self.held.push(delay, late);
     }
 
+    pub(super) fn push_overtaken(&mut self, late: Late) {
+        self.overtaken.push(OVERTAKEN_WITHIN, late);
+    }
+
+    /// Whether a stanza waits to be overtaken: then the next one does it, whatever its own rule says.
+    pub(super) fn waits(&self) -> bool {
+        !self.overtaken.is_empty()
+    }
+
+    /// A stanza passed; what it was to overtake is due.
+    pub(super) fn passed(&mut self) {
+        for late in self.overtaken.take_all() {
+            self.held.push(Duration::ZERO, late);
+        }
+    }
+
     pub(super) fn pop_due(&mut self) -> Option<Late> {
-        self.held.pop_due()
+        self.held.pop_due().or_else(|| self.overtaken.pop_due())
     }
 
     pub(super) async fn due(&self) {
-        self.held.due().await;
+        tokio::select! {
+            () = self.held.due() => {}
+            () = self.overtaken.due() => {}
+        }
     }
 }
 
 impl Drop for HeldBack {
     fn drop(&mut self) {
-        for late in self.held.take_all() {
+        for late in self.held.take_all().chain(self.overtaken.take_all()) {
             self.tap.lost(self.direction, late.node.get(), late.rule);
         }
     }
@@ -87,6 +112,10 @@ impl<T> Held<T> {
             Some((&(at, _), _)) => sleep_until(at).await,
             None => std::future::pending().await,
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     fn take_all(&mut self) -> impl Iterator<Item = T> + use<T> {

@@ -1,12 +1,13 @@
 //! What comes from a client: WebSocket messages, frames, stanzas, and the ways of not listening any more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::SplitStream;
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::io::AsyncReadExt as _;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use wacore_binary::OwnedNodeRef;
 use wacore_binary::util::unpack_bytes;
 use wacore_noise::NoiseCipher;
@@ -19,6 +20,7 @@ use crate::network::Network;
 use crate::network::session::Ending;
 use crate::observation::Direction;
 use crate::wire::frame::FrameReader;
+use crate::wire::node::{decode, encode};
 
 /// Bytes of a silent connection read at a time, to be dropped.
 const DRAIN: usize = 16 * 1024;
@@ -52,10 +54,17 @@ impl Frames {
     }
 }
 
+fn late(node: OwnedNodeRef, rule: u64) -> Late {
+    let encoded = Bytes::new();
+    Late { node, encoded, rule }
+}
+
 /// A stanza of the client, and its line in the stanza log.
 pub(super) struct Incoming {
     pub node: OwnedNodeRef,
     pub observed: Option<u64>,
+    /// A fault: it is not handled but refused, with this code.
+    pub refused: Option<u16>,
 }
 
 pub(super) struct Inlet {
@@ -64,6 +73,8 @@ pub(super) struct Inlet {
     counter: u32,
     pub tap: Arc<Tap>,
     held: HeldBack,
+    /// A fault: nothing is read until then.
+    paused: Option<Instant>,
 }
 
 impl Inlet {
@@ -74,12 +85,17 @@ impl Inlet {
             counter: 0,
             held: HeldBack::new(Direction::FromClient, Arc::clone(&tap)),
             tap,
+            paused: None,
         }
     }
 
     /// The next stanza that arrives. Safe to cancel: a frame is taken out and decrypted without waiting in between.
     pub(super) async fn next(&mut self) -> Result<Incoming, Gone> {
         loop {
+            if let Some(until) = self.paused {
+                sleep_until(until).await;
+                self.paused = None;
+            }
             if let Some(late) = self.held.pop_due() {
                 return Ok(self.arrived(late.node));
             }
@@ -90,12 +106,27 @@ impl Inlet {
             };
             let node = self.open(frame)?;
             match self.tap.pass(Direction::FromClient, node.get()) {
-                Passage::Free => return Ok(self.arrived(node)),
-                Passage::Late { delay, rule } => {
-                    let encoded = Bytes::new();
-                    self.held.push(delay, Late { node, encoded, rule });
+                Passage::Overtaken { rule } if !self.held.waits() => self.held.push_overtaken(late(node, rule)),
+                Passage::Free | Passage::Overtaken { .. } => return Ok(self.arrived(node)),
+                Passage::Late { delay, rule } => self.held.push(delay, late(node, rule)),
+                Passage::Twice => {
+                    if let Some(again) = decode(&encode(&node.get().to_owned())) {
+                        self.held.push(Duration::ZERO, late(again, 0));
+                    }
+                    return Ok(self.arrived(node));
                 }
-                Passage::Lost => {}
+                Passage::Refused(code) => {
+                    return Ok(Incoming {
+                        node,
+                        observed: None,
+                        refused: Some(code),
+                    });
+                }
+                Passage::Paused(pause) => {
+                    self.paused = Some(Instant::now() + pause);
+                    return Ok(self.arrived(node));
+                }
+                Passage::Lost | Passage::Broken => {}
                 Passage::Ends(why) => return Err(Gone::Fault(why)),
             }
         }
@@ -110,9 +141,13 @@ impl Inlet {
         Ok(OwnedNodeRef::new(unpack_bytes(frame)?)?)
     }
 
-    fn arrived(&self, node: OwnedNodeRef) -> Incoming {
-        let observed = self.tap.saw(Direction::FromClient, node.get());
-        Incoming { node, observed }
+    fn arrived(&mut self, node: OwnedNodeRef) -> Incoming {
+        self.held.passed();
+        Incoming {
+            observed: self.tap.saw(Direction::FromClient, node.get()),
+            node,
+            refused: None,
+        }
     }
 
     /// Leaves the client after the last stanza, as the ending demands.

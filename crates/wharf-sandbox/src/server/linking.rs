@@ -1,7 +1,7 @@
 //! Linking of a new companion: references to show, the phone's scan or code, the exchange of signatures, and the 515
 //! that sends the client to its first login (protocol brief, sections 5 and 6).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use buffa::Message as _;
@@ -15,6 +15,7 @@ use waproto::whatsapp::{ClientPayload, DeviceProps};
 use super::connection::{self, Gone, Opened};
 use super::inlet::Inlet;
 use super::pair_code::{CodeLink, Outcome};
+use super::passkey::PasskeyLink;
 use super::pipe::Pipe;
 use super::{notifications, outlet};
 use crate::clock::unix_seconds;
@@ -31,14 +32,12 @@ use crate::wire::node::{attr_is, child_bytes, error, server_jid, text_attr};
 
 /// Clients show one after the other; how long, says `Timing`.
 const REFERENCES: u32 = 6;
-/// The real limit is 4 companions; tests like more.
-pub(crate) const MAX_DEVICES: usize = 64;
 /// Device numbers have 8 bits on the wire and are never used twice.
 const LAST_DEVICE: DeviceId = 255;
 
 /// The keys a client registers with.
 #[derive(Debug, Clone)]
-struct Registration {
+pub(super) struct Registration {
     noise: [u8; 32],
     identity: [u8; 32],
     registration: u32,
@@ -110,7 +109,7 @@ impl Drop for Withdraw<'_> {
 }
 
 impl Registration {
-    fn read(data: &DevicePairingRegistrationData, noise: [u8; 32]) -> Option<Self> {
+    pub(super) fn read(data: &DevicePairingRegistrationData, noise: [u8; 32]) -> Option<Self> {
         let props = data
             .device_props
             .as_deref()
@@ -167,21 +166,34 @@ async fn serve(
     (inlet, pipe): (&mut Inlet, &mut Pipe),
 ) -> Result<Ending, Gone> {
     let mut attempts: VecDeque<Attempt> = VecDeque::new();
-    let mut code = CodeLink::default();
+    let (mut code, mut passkey) = (CodeLink::default(), PasskeyLink::default());
     loop {
         let request = tokio::select! {
             stanza = inlet.next() => {
                 let stanza = stanza?;
+                if stanza.refused.is_some() {
+                    continue;
+                }
                 let node = stanza.node.get();
                 if let Some(attempt) = attempts.pop_front_if(|attempt| attr_is(node, "id", &attempt.question)) {
                     let linked = conclude(network, client, attempt, node).await;
                     return if linked { Ok(Ending::Restart) } else { Err(Gone::NotLinked) };
                 }
-                answer(network, pipe, offer, &mut code, node).await?
+                let outcome = match passkey.receive(network, offer, node) {
+                    Outcome::NotMine => code.receive(network, offer, node),
+                    outcome => outcome,
+                };
+                answer(network, pipe, offer, outcome, node).await?.map(LinkRequest::Proven)
             }
             Some(request) = requested.recv() => Some(request),
             () = pipe.due() => {
                 pipe.send(&[]).await?;
+                None
+            }
+            () = code.runs_out() => {
+                if let Some(refresh) = code.refresh(network, offer) {
+                    pipe.send_node(&refresh).await?;
+                }
                 None
             }
             () = network.stop.cancelled() => return Ok(Ending::Stop),
@@ -194,32 +206,54 @@ async fn serve(
                 }
             }
             Some(LinkRequest::Scanned(request)) => {
-                if let Some((attempt, node)) = begin(network, client, request) {
-                    pipe.send_node(&node).await?;
-                    attempts.push_back(attempt);
+                let needed = request.account.state().passkey.clone();
+                if let Some(needed) = needed {
+                    pipe.send_node(&passkey.begin(network, request, needed)).await?;
+                } else {
+                    attempts.extend(start(network, client, request, pipe).await?);
                 }
             }
+            Some(LinkRequest::Proven(request)) => attempts.extend(start(network, client, request, pipe).await?),
         }
     }
 }
 
-/// Answers what a client says before it is linked; a code that was proven right is as good as a scan.
+/// The client is offered the link, and asked to sign it.
+async fn start(
+    network: &Network,
+    client: &Registration,
+    request: ScanRequest,
+    pipe: &mut Pipe,
+) -> Result<Option<Attempt>, Gone> {
+    let Some((attempt, node)) = begin(network, client, request) else {
+        return Ok(None);
+    };
+    pipe.send_node(&node).await?;
+    Ok(Some(attempt))
+}
+
+/// Answers what a client says before it is linked; what was proven by a code or a passkey is as good as a scan.
 async fn answer(
     network: &Network,
     pipe: &mut Pipe,
     offer: &Offer,
-    code: &mut CodeLink,
+    outcome: Outcome,
     node: &NodeRef<'_>,
-) -> Result<Option<LinkRequest>, Gone> {
-    match code.receive(network, offer, node) {
+) -> Result<Option<ScanRequest>, Gone> {
+    match outcome {
         Outcome::NotMine => answer_meanwhile(network, pipe, node).await?,
         Outcome::Silence => {}
         Outcome::Answer(answer) => pipe.send_node(&answer).await?,
+        Outcome::Said(said) => {
+            for node in said {
+                pipe.send_node(&node).await?;
+            }
+        }
         Outcome::Proven(answer, request) => {
             pipe.send_node(&answer).await?;
             // Its QR code is not to be scanned any more.
             network.links.withdraw(offer.serial);
-            return Ok(Some(LinkRequest::Scanned(request)));
+            return Ok(Some(request));
         }
     }
     Ok(None)
@@ -288,7 +322,7 @@ fn reserve(
     account: &Account,
 ) -> Result<(DeviceId, u32, AccountSigned), SandboxError> {
     let mut state = account.state();
-    if state.devices.len() >= MAX_DEVICES || state.next_device > LAST_DEVICE {
+    if state.devices.len() >= network.companions || state.next_device > LAST_DEVICE {
         return Err(SandboxError::TooManyDevices(account.number.clone()));
     }
     let (device, key_index) = (state.next_device, state.next_key_index);
@@ -372,6 +406,7 @@ async fn add_device(
         platform: client.platform.clone(),
         bootstrapped: false,
         one_time_keys: VecDeque::new(),
+        dirty: BTreeMap::new(),
         queue: Queue::default(),
         session: None,
     };

@@ -8,7 +8,7 @@ use waproto::whatsapp::ClientPayload;
 use super::connection::{self, Gone, Opened};
 use super::inlet::Inlet;
 use super::outlet::Outlet;
-use super::{Client, Then, dispatch, presence};
+use super::{Client, Then, dirty, dispatch, presence};
 use crate::clock::unix_seconds;
 use crate::model::{Changed, DeviceId};
 use crate::network::Network;
@@ -41,6 +41,9 @@ pub(super) async fn run(network: &Arc<Network>, opened: Opened, payload: &Client
     inlet.tap.identified(&client.account.number, device);
     inlet.tap.login(payload, None);
     pipe.send_node(&success(&client)).await?;
+    for notice in dirty::notices(&client) {
+        pipe.send_node(&notice).await?;
+    }
     let ended = {
         let writing = Outlet::new(&client, answers).run(&mut pipe);
         tokio::select! {
@@ -52,7 +55,11 @@ pub(super) async fn run(network: &Arc<Network>, opened: Opened, payload: &Client
     Ok(())
 }
 
-fn identify(network: &Network, payload: &ClientPayload, proven: [u8; 32]) -> Option<(Arc<Account>, DeviceId)> {
+pub(super) fn identify(
+    network: &Network,
+    payload: &ClientPayload,
+    proven: [u8; 32],
+) -> Option<(Arc<Account>, DeviceId)> {
     let account = network.directory.by_number(&payload.username?.to_string())?;
     let device = DeviceId::try_from(payload.device?).ok()?;
     let known = account.state().devices.get(&device).map(|found| found.noise);
@@ -136,7 +143,8 @@ async fn read(client: &Client, inlet: &mut Inlet) -> Gone {
 }
 
 /// From now on the client gets its queue, and the phone may greet it.
-fn activate(client: &Client) {
+pub(super) fn activate(client: &Client) {
+    presence::show_chat_states(client);
     client.session.activate();
     client.account.wake.notify_one();
 }

@@ -8,7 +8,7 @@ use wacore_binary::{Jid, Node, NodeRef, Server};
 
 use super::directory::participant_hash;
 use super::routing::{self, Envelope};
-use super::{Client, Reply, group_messages};
+use super::{Client, Reply, group_messages, strangers};
 use crate::clock::unix_seconds;
 use crate::model::DeviceId;
 use crate::network::account::{Account, Addressing};
@@ -40,6 +40,14 @@ pub(super) fn accept(client: &Client, node: &NodeRef<'_>, observed: Option<u64>)
     let at = unix_seconds();
     let chat = jid_attr(node, "recipient").unwrap_or_else(|| to.clone()).to_non_ad();
     let peer = attr_is(node, "category", "peer");
+    // What goes to one device is for own devices, or was sent before.
+    let fan_out = node.get_optional_child("participants").is_some();
+    if fan_out
+        && !peer
+        && let Err(code) = strangers::may_write(client, node, &target)
+    {
+        return Reply::answer(acknowledgement(&id, &to, at).attr("error", code).build());
+    }
     let mut copies = addressed(client, node, &to, &target);
     // Phones last: they answer at once, and no answer is to overtake the other copies.
     copies.sort_by_key(|copy| copy.device == 0);

@@ -4,9 +4,12 @@
 mod accept;
 mod connection;
 pub(crate) mod directory;
+pub(crate) mod dirty;
 mod dispatch;
 mod files;
 mod front;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod group_messages;
 pub(crate) mod groups;
 mod held;
@@ -17,12 +20,15 @@ mod messages;
 pub(crate) mod notifications;
 mod outlet;
 mod pair_code;
+mod passkey;
 mod pipe;
 pub(crate) mod presence;
 mod questions;
 pub(crate) mod receipts;
 pub(crate) mod removal;
 pub(crate) mod routing;
+pub(crate) mod standing;
+pub(crate) mod strangers;
 mod tap;
 pub(crate) mod tls;
 

@@ -12,7 +12,7 @@ use crate::model::DeviceId;
 use crate::network::Network;
 use crate::network::account::{Account, Addressing, Stanza};
 use crate::network::queue::Class;
-use crate::wire::node::encode;
+use crate::wire::node::{encode, server_jid};
 
 pub(crate) fn device_added(network: &Network, account: &Arc<Account>, device: DeviceId, key_index: u32) {
     device_changed(network, account, "add", device, key_index);
@@ -87,7 +87,7 @@ fn tell_own_devices(network: &Network, account: &Arc<Account>, except: DeviceId)
 }
 
 /// Tells the other companions that a collection has a new version.
-pub(super) fn collection_moved(network: &Network, account: &Account, author: DeviceId, name: &str, version: usize) {
+pub(crate) fn collection_moved(network: &Network, account: &Account, author: DeviceId, name: &str, version: usize) {
     let id = network.stanza_id(&account.number);
     let collection = NodeBuilder::new("collection")
         .attr("name", name)
@@ -117,6 +117,70 @@ pub(super) fn picture_changed(network: &Network, account: &Account, author: Devi
     };
     tell(account);
     watchers.for_each(|watcher| tell(&watcher));
+}
+
+/// Tells every companion that is connected, of whatever account: nobody keeps contacts here, so everybody may be one.
+/// O(accounts), and people seldom change what they say about themselves.
+pub(super) fn about_changed(network: &Network, account: &Account, text: &str) {
+    if account.state().hides("status") {
+        return;
+    }
+    for told in network.directory.all() {
+        if !told.state().devices.values().any(|device| device.session.is_some()) {
+            continue;
+        }
+        let id = network.stanza_id(&told.number);
+        let set = NodeBuilder::new("set").string_content(text).build();
+        let node = notification(account, "status", &id).children([set]).build();
+        tell_companions(network, &told, None, &id, &node);
+    }
+}
+
+/// Tells those who know an account that it has another number.
+pub(crate) fn number_changed(network: &Network, old: &Account, new: &Account) {
+    let change = NodeBuilder::new("modify")
+        .attr("old", old.user_jid(Addressing::Number))
+        .attr("new", new.user_jid(Addressing::Number))
+        .attr("old_lid", old.user_jid(Addressing::Lid))
+        .attr("new_lid", new.user_jid(Addressing::Lid))
+        .build();
+    let watchers: Vec<String> = old.state().watchers.iter().cloned().collect();
+    for watcher in watchers.iter().filter_map(|number| network.directory.by_number(number)) {
+        let id = network.stanza_id(&watcher.number);
+        let node = notification(old, "contacts", &id).children([change.clone()]).build();
+        tell_companions(network, &watcher, None, &id, &node);
+    }
+}
+
+/// Tells the companions of an account that another one gave it a token.
+pub(super) fn token_given(network: &Network, giver: &Account, taker: &Account, token: &[u8], at: u64) {
+    let id = network.stanza_id(&taker.number);
+    let token = NodeBuilder::new("token")
+        .attr("type", "trusted_contact")
+        .attr("t", at)
+        .bytes(token.to_vec());
+    let tokens = NodeBuilder::new("tokens").children([token.build()]);
+    let node = notification(giver, "privacy_token", &id)
+        .attr("sender_lid", giver.user_jid(Addressing::Lid))
+        .children([tokens.build()])
+        .build();
+    tell_companions(network, taker, None, &id, &node);
+}
+
+/// Tells the account's companions what changed about the account itself, in the words of a query of theirs.
+pub(crate) fn query_changed(network: &Network, account: &Account, operation: &'static str, data: &serde_json::Value) {
+    let id = network.stanza_id(&account.number);
+    let update = NodeBuilder::new("update")
+        .attr("op_name", operation)
+        .bytes(serde_json::json!({ "data": data }).to_string().into_bytes());
+    let node = NodeBuilder::new("notification")
+        .attr("from", server_jid())
+        .attr("type", "mex")
+        .attr("id", id.as_str())
+        .attr("t", unix_seconds())
+        .children([update.build()])
+        .build();
+    tell_companions(network, account, None, &id, &node);
 }
 
 fn notification(account: &Account, kind: &'static str, id: &str) -> NodeBuilder {

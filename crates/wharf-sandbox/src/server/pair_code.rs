@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 
@@ -36,6 +36,8 @@ struct Hello {
     reference: Vec<u8>,
     wrapped: Vec<u8>,
     tries: u32,
+    /// When the code runs out.
+    until: Instant,
 }
 
 /// A code was typed, and nobody knows yet whether it is right.
@@ -52,6 +54,8 @@ pub(super) enum Outcome {
     /// Nothing is said.
     Silence,
     Answer(Node),
+    /// Several things are said, in this order.
+    Said(Vec<Node>),
     /// The code is right: the answer, and the request to link with the secret that both sides know now.
     Proven(Node, ScanRequest),
 }
@@ -78,8 +82,9 @@ impl CodeLink {
         let Some(hello) = read_hello(network, client, part) else {
             return refusal(id, 400, "bad-request");
         };
-        let until = Instant::now() + network.timing.code;
-        network.links.await_code(&hello.account.number, client.serial, until);
+        network
+            .links
+            .await_code(&hello.account.number, client.serial, hello.until);
         let reference = NodeBuilder::new("link_code_pairing_ref")
             .bytes(hello.reference.clone())
             .build();
@@ -102,8 +107,7 @@ impl CodeLink {
         let answered = tokio::task::spawn_blocking(move || Typed::answer(&code, &wrapped, &mut rng)).await;
         let Ok(Ok((typed, wrapped))) = answered else {
             // With a wrong code anything can come out, also what is no key.
-            self.wrong(network, client, done);
-            return None;
+            return self.wrong(network, client, done);
         };
         let node = primary_hello(network, hello, wrapped);
         self.typed = Some(Pending { typed, done });
@@ -139,20 +143,41 @@ impl CodeLink {
                 Outcome::Proven(result(id).build(), request)
             }
             // Only the phone knows that the code was wrong, and it does not tell the companion.
-            Err(_wrong) => {
-                self.wrong(network, client, done);
-                Outcome::Silence
-            }
+            Err(_wrong) => self
+                .wrong(network, client, done)
+                .map_or(Outcome::Silence, Outcome::Answer),
         }
     }
 
-    /// After too many wrong codes the companion's is of no use any more.
-    fn wrong(&mut self, network: &Network, client: &Offer, done: oneshot::Sender<Result<DeviceId, SandboxError>>) {
+    /// After too many wrong codes the companion's is of no use any more: then it is asked for another one.
+    fn wrong(
+        &mut self,
+        network: &Network,
+        client: &Offer,
+        done: oneshot::Sender<Result<DeviceId, SandboxError>>,
+    ) -> Option<Node> {
         let _typist_gone = done.send(Err(SandboxError::WrongLinkingCode));
-        if self.hello.as_ref().is_some_and(|hello| hello.tries >= MOST_TRIES) {
-            network.links.forget_code(client.serial);
-            self.hello = None;
+        self.hello.as_ref().filter(|hello| hello.tries >= MOST_TRIES)?;
+        self.refresh(network, client)
+    }
+
+    /// Returns when the code runs out; never, without one.
+    pub(super) async fn runs_out(&self) {
+        match &self.hello {
+            Some(hello) => sleep_until(hello.until).await,
+            None => std::future::pending().await,
         }
+    }
+
+    /// The code is of no use any more; the companion is asked to make another one.
+    pub(super) fn refresh(&mut self, network: &Network, client: &Offer) -> Option<Node> {
+        network.links.forget_code(client.serial);
+        let hello = self.hello.take()?;
+        let reference = NodeBuilder::new("link_code_pairing_ref").bytes(hello.reference);
+        let part = NodeBuilder::new(TAG)
+            .attr("stage", "refresh_code")
+            .children([reference.build()]);
+        Some(notification(network, &hello.account, part.build()))
     }
 }
 
@@ -169,6 +194,7 @@ fn read_hello(network: &Network, client: &Offer, part: &NodeRef<'_>) -> Option<H
         account,
         wrapped,
         tries: 0,
+        until: Instant::now() + network.timing.code,
     })
 }
 
@@ -179,11 +205,15 @@ fn primary_hello(network: &Network, hello: &Hello, wrapped: Vec<u8>) -> Node {
         child("primary_identity_pub", hello.account.keys.identity_public().to_vec()),
         child("link_code_pairing_ref", hello.reference.clone()),
     ]);
+    notification(network, &hello.account, part.build())
+}
+
+fn notification(network: &Network, account: &Account, part: Node) -> Node {
     NodeBuilder::new("notification")
         .attr("from", server_jid())
         .attr("type", TAG)
-        .attr("id", network.stanza_id(&hello.account.number))
+        .attr("id", network.stanza_id(&account.number))
         .attr("t", unix_seconds())
-        .children([part.build()])
+        .children([part])
         .build()
 }

@@ -98,7 +98,21 @@ impl Pipe {
             && let Some(node) = decode(encoded)
         {
             match self.tap.pass(Direction::ToClient, node.get()) {
-                Passage::Free => parcel.stanzas.push(node),
+                Passage::Overtaken { rule } if !self.held.waits() => {
+                    let encoded = encoded.clone();
+                    self.held.push_overtaken(Late { node, encoded, rule });
+                    return Ok(None);
+                }
+                // The last two do not happen to what the server says.
+                Passage::Free | Passage::Overtaken { .. } | Passage::Refused(_) | Passage::Paused(_) => {
+                    parcel.stanzas.push(node);
+                }
+                Passage::Twice => {
+                    self.seal(parcel, encoded)?;
+                    parcel.stanzas.extend(decode(encoded));
+                    parcel.stanzas.push(node);
+                }
+                Passage::Broken => return self.seal_broken(parcel, encoded).map(|()| None),
                 Passage::Late { delay, rule } => {
                     let encoded = encoded.clone();
                     self.held.push(delay, Late { node, encoded, rule });
@@ -109,7 +123,21 @@ impl Pipe {
             }
         }
         self.seal(parcel, encoded)?;
+        self.held.passed();
+        while let Some(late) = self.held.pop_due() {
+            self.seal(parcel, &late.encoded)?;
+            parcel.stanzas.push(late.node);
+        }
         Ok(None)
+    }
+
+    /// With one bit turned over.
+    fn seal_broken(&mut self, parcel: &mut Parcel, encoded: &[u8]) -> Result<(), Gone> {
+        self.seal(parcel, encoded)?;
+        if let Some(last) = parcel.bytes.last_mut() {
+            *last ^= 1;
+        }
+        Ok(())
     }
 
     fn seal(&mut self, parcel: &mut Parcel, encoded: &[u8]) -> Result<(), Gone> {

@@ -24,7 +24,19 @@ pub(super) enum Passage {
         delay: Duration,
         rule: u64,
     },
+    /// Held back until another one has passed.
+    Overtaken {
+        rule: u64,
+    },
     Lost,
+    /// It comes twice.
+    Twice,
+    /// It comes as something that cannot be read.
+    Broken,
+    /// A client's stanza that is answered with an error.
+    Refused(u16),
+    /// Nothing is read of the client for so long, behind this.
+    Paused(Duration),
     /// It is not handled and not sent, and the connection ends here.
     Ends(Ending),
 }
@@ -77,11 +89,20 @@ impl Tap {
         let Some(Fired { rule, action }) = fired else {
             return Passage::Free;
         };
-        if let Action::Delay(delay) = action {
-            return Passage::Late { delay, rule };
+        match action {
+            Action::Delay(delay) => return Passage::Late { delay, rule },
+            Action::Reorder => return Passage::Overtaken { rule },
+            Action::Duplicate => return Passage::Twice,
+            Action::Pause(pause) => return Passage::Paused(pause),
+            _ => self.lost(direction, node, rule),
         }
-        self.lost(direction, node, rule);
-        faults::ending(action).map_or(Passage::Lost, Passage::Ends)
+        match action {
+            Action::Refuse { code } => Passage::Refused(code),
+            // What a client said and nobody can read ends its connection without a word.
+            Action::Corrupt if direction == Direction::FromClient => Passage::Ends(Ending::Dropped),
+            Action::Corrupt => Passage::Broken,
+            _ => faults::ending(action).map_or(Passage::Lost, Passage::Ends),
+        }
     }
 
     /// Whether a fault refuses the client at the door, and with which reason.

@@ -44,11 +44,13 @@ pub(crate) enum Kind {
     Group = 13,
     /// A sender key that a phone has, its own or another device's.
     SenderKey = 14,
+    /// What an account has to do with another one.
+    Contact = 15,
 }
 
 impl Kind {
     pub(crate) fn from_number(number: u8) -> Option<Self> {
-        const ALL: [Kind; 15] = [
+        const ALL: [Kind; 16] = [
             Kind::Network,
             Kind::Account,
             Kind::Device,
@@ -64,6 +66,7 @@ impl Kind {
             Kind::Media,
             Kind::Group,
             Kind::SenderKey,
+            Kind::Contact,
         ];
         ALL.get(usize::from(number)).copied()
     }

@@ -5,3 +5,4 @@ pub(crate) mod ciphertext;
 pub(crate) mod frame;
 pub(crate) mod node;
 pub(crate) mod noise;
+mod text;

@@ -5,6 +5,8 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::util::unpack_bytes;
 use wacore_binary::{Jid, Node, NodeRef, OwnedNodeRef, Server};
 
+use super::text;
+
 /// The server itself: a JID without a user.
 pub(crate) fn server_jid() -> Jid {
     Jid::new("", Server::Pn)
@@ -63,7 +65,7 @@ pub(crate) fn error(code: u16, text: &'static str) -> Node {
 
 /// The bytes of a node as they go into a frame. Our own nodes always encode; should one not, it is left out.
 pub(crate) fn encode(node: &Node) -> Bytes {
-    match wacore_binary::marshal(node) {
+    match text::marshal(node) {
         Ok(bytes) => Bytes::from(bytes),
         Err(failure) => {
             tracing::error!(error = %failure, tag = %node.tag, "a node of the server cannot be encoded");

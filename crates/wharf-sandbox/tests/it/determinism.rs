@@ -55,6 +55,8 @@ async fn play(seed: u64) -> Transcript {
     let text = hers.text(&bob, "THREE", "three", 3).await;
     hers.client.send(&text).await;
     hear(&mut hers.client, &["ack", "receipt"]).await;
+    // A stanza is logged once the socket took it, which can be a moment after the client has it.
+    sandbox.stop().await;
     transcript(&sandbox)
 }
 

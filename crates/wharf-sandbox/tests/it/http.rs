@@ -35,6 +35,18 @@ pub async fn call_as(base: &str, host: &str, method: &str, path: &str, body: Opt
     }
 }
 
+/// The body of the answer to a GET.
+pub async fn bytes(base: &str, path: &str) -> Vec<u8> {
+    let address = base.split_once("://").unwrap().1.split('/').next().unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
+    answer.split_off(head + 4)
+}
+
 /// The whole answer to a GET as text, head included.
 pub async fn text(base: &str, path: &str) -> String {
     let address = base.strip_prefix("http://").unwrap();

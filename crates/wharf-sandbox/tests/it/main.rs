@@ -9,6 +9,7 @@
     reason = "a test fails by panicking and tells its measurements, also in the functions its tests share"
 )]
 
+mod app_state;
 mod companion;
 mod control;
 mod determinism;
@@ -16,10 +17,15 @@ mod faults;
 mod groups;
 mod hostile;
 mod http;
+mod identity;
+mod kinds;
 mod linking;
 mod load;
 mod media;
+mod odd_faults;
+mod page;
 mod pair_code;
+mod passkey;
 mod phones;
 mod pictures;
 mod presence;
@@ -27,4 +33,5 @@ mod process;
 mod raw_client;
 mod restart;
 mod stanza_log;
+mod strangers;
 mod tls;

@@ -48,6 +48,15 @@ impl CodeClient {
         self.client.expect("iq").await
     }
 
+    /// Waits until the server wants another code than the one that is shown.
+    async fn asked_for_another(&mut self) {
+        let notice = self.client.expect("notification").await;
+        let part = notice.get_optional_child("link_code_companion_reg").unwrap();
+        assert_eq!(attr(part, "stage"), "refresh_code");
+        let reference = part.get_optional_child("link_code_pairing_ref").unwrap();
+        assert_eq!(bytes_of(reference), self.reference);
+    }
+
     /// Waits for the phone's hello and answers with the bundle; the secret of both comes of it.
     async fn finish(&mut self) {
         let hello = self.client.expect("notification").await;
@@ -113,6 +122,7 @@ async fn a_wrong_code_can_be_typed_three_times() {
         let (typed, ()) = tokio::join!(sandbox.enter_code(&phone, OTHER), shown.finish());
         assert_eq!(typed.unwrap_err().code(), "wrong_linking_code");
     }
+    shown.asked_for_another().await;
     let spent = sandbox.enter_code(&phone, CODE).await.unwrap_err();
     assert_eq!(spent.code(), "no_linking_code");
     // A new code starts anew.
@@ -129,7 +139,8 @@ async fn a_code_runs_out() {
         ..Timing::default()
     };
     let (sandbox, phone) = sandbox_with_phone(timing).await;
-    let _shown = CodeClient::show(&sandbox, &phone).await;
+    let mut shown = CodeClient::show(&sandbox, &phone).await;
+    shown.asked_for_another().await;
     let late = sandbox.enter_code(&phone, CODE).await.unwrap_err();
     assert_eq!(late.code(), "no_linking_code");
 }

@@ -295,6 +295,14 @@ impl RawClient {
         Some(OwnedNodeRef::new(unpack_bytes(frame).unwrap()).unwrap().to_owned_node())
     }
 
+    /// Whether the next frame cannot be decrypted.
+    pub async fn is_broken(&mut self) -> bool {
+        let mut frame = self.socket.frame().await.expect("a frame");
+        let opened = self.read.0.decrypt_in_place_with_counter(self.read.1, &mut frame);
+        self.read.1 += 1;
+        opened.is_err()
+    }
+
     /// The next stanza with this tag; others are skipped.
     pub async fn expect(&mut self, tag: &str) -> Node {
         loop {

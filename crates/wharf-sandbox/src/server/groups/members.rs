@@ -226,3 +226,28 @@ pub(crate) fn leave(actor: Actor<'_>, group: &Group) -> Result<Ticket, Refused> 
     );
     Ok(ticket)
 }
+
+/// Puts a member's new account in the place of the old one, which is the actor.
+pub(crate) fn replace_member(actor: Actor<'_>, group: &Group, new: &Arc<Account>) {
+    let (network, old) = (actor.network, &actor.account.number);
+    let replace = |number: &mut String| {
+        if number == old {
+            number.clone_from(&new.number);
+        }
+    };
+    let changed = network.groups.change(&*network.store, group, |state| {
+        if let Some(role) = state.members.remove(old) {
+            state.members.insert(new.number.clone(), role);
+        }
+        replace(&mut state.creator);
+        replace(&mut state.subject_by);
+        if let Some(description) = &mut state.description {
+            replace(&mut description.by);
+        }
+        Ok::<_, Refused>(())
+    });
+    if changed.is_ok() {
+        let what = NodeBuilder::new("modify").children([participant(new, None)]);
+        tell(actor, group, &group.members(), None, &what.build());
+    }
+}

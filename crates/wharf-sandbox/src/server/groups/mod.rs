@@ -8,7 +8,7 @@ mod settings;
 mod shape;
 
 pub(crate) use joining::{Joined, decide, invite, join, reset_invite};
-pub(crate) use members::{Change, NewGroup, Outcome, change, create, leave};
+pub(crate) use members::{Change, NewGroup, Outcome, change, create, leave, replace_member};
 pub(crate) use settings::{Setting, describe, rename, set};
 pub(crate) use shape::{group_node, outcome_node};
 

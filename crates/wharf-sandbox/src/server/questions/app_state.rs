@@ -10,9 +10,10 @@ use waproto::whatsapp::{SyncdPatch, SyncdVersion};
 use super::Question;
 use crate::network::account::AccountState;
 use crate::network::records;
+use crate::phone::app_state;
 use crate::server::{Client, Reply, notifications};
 use crate::store::{Kind, Ticket};
-use crate::wire::node::{children, content_bytes, error, text_attr};
+use crate::wire::node::{attr_is, children, content_bytes, error, text_attr};
 
 /// Collections that exist; others are refused.
 const COLLECTIONS: [&str; 5] = [
@@ -51,10 +52,29 @@ fn answer_collection(client: &Client, collection: &NodeRef<'_>) -> (Node, Ticket
     let version = text_attr(collection, "version")
         .and_then(|version| version.parse().ok())
         .unwrap_or(0);
+    let wants_snapshot = version == 0 && attr_is(collection, "return_snapshot", "true");
     match collection.get_optional_child("patch").and_then(content_bytes) {
         Some(patch) => append(client, &name, version, &patch),
+        None if wants_snapshot && let Some(whole) = snapshot(client, &name) => (whole, 0),
         None => (missed(&client.account.state(), &name, version).build(), 0),
     }
+}
+
+/// The whole collection in one piece, once it is long.
+fn snapshot(client: &Client, name: &str) -> Option<Node> {
+    let patches = client.account.state().collections.get(name).cloned()?;
+    if patches.len() < client.network.snapshot_from {
+        return None;
+    }
+    let reference = app_state::snapshot(&client.network, &client.account, name, &patches);
+    let reference = reference
+        .inspect_err(|failure| tracing::warn!(error = %failure, name, "a snapshot cannot be made"))
+        .ok()?;
+    let node = NodeBuilder::new("collection")
+        .attr("name", name)
+        .attr("version", patches.len().to_string())
+        .children([NodeBuilder::new("snapshot").bytes(reference).build()]);
+    Some(node.build())
 }
 
 /// The patches after a version.

@@ -5,13 +5,14 @@ mod app_state;
 mod groups;
 mod keys;
 mod media;
+mod mex;
 mod picture;
 mod settings;
 mod usync;
 
 use wacore_binary::{Node, NodeRef};
 
-use super::{Client, Reply, Then, removal};
+use super::{Client, Reply, Then, dirty, removal};
 use crate::wire::node::{refusal, result, text_attr};
 
 /// A question with its parts at hand.
@@ -74,7 +75,7 @@ fn route(client: &Client, question: &Question<'_>) -> Option<Reply> {
         "usync" => usync::answer(client, question),
         "w:sync:app:state" => app_state::answer(client, question),
         // The second is how older clients ask.
-        "abt" | "w" => settings::props(question),
+        "abt" | "w" => settings::props(client, question),
         "blocklist" => settings::blocklist(client, question),
         "privacy" => settings::privacy(client, question),
         "status" => settings::about(client, question),
@@ -82,10 +83,11 @@ fn route(client: &Client, question: &Question<'_>) -> Option<Reply> {
         "md" => linked_devices(client, question),
         "w:g2" => groups::answer(client, question),
         "w:m" => media::answer(client, question),
+        "w:mex" => mex::answer(client, question),
         "w:profile:picture" => picture::answer(client, question),
         // Statistics and "I have seen it" want a receipt, nothing is asked.
         "w:stats" if question.kind == "set" => Some(question.done()),
-        "urn:xmpp:whatsapp:dirty" if question.is("set", "clean") => Some(question.done()),
+        "urn:xmpp:whatsapp:dirty" => clean(client, question),
         _ => None,
     }
 }
@@ -107,6 +109,17 @@ fn passive(question: &Question<'_>) -> Option<Reply> {
         "passive" => Some(question.done()),
         _ => None,
     }
+}
+
+/// What was marked as old is fetched. Without a time everything of the kind is meant.
+fn clean(client: &Client, question: &Question<'_>) -> Option<Reply> {
+    let child = question.child.filter(|_| question.is("set", "clean"))?;
+    let up_to = text_attr(child, "timestamp").and_then(|at| at.parse().ok());
+    let kind = text_attr(child, "type").unwrap_or_default();
+    Some(Reply {
+        after: dirty::clean(client, &kind, up_to.unwrap_or(u64::MAX)),
+        ..question.done()
+    })
 }
 
 /// A companion removes itself, or another one of its account.

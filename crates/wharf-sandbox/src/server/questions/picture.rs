@@ -5,10 +5,10 @@ use wacore_binary::builder::NodeBuilder;
 
 use super::Question;
 use crate::network::account::{Account, Picture};
-use crate::network::records;
-use crate::server::{Client, Reply, notifications};
+use crate::network::{contacts, records};
+use crate::server::{Client, Reply, notifications, strangers};
 use crate::store::Kind;
-use crate::wire::node::{content_bytes, jid_attr, text_attr};
+use crate::wire::node::{content_bytes, error, jid_attr, text_attr};
 
 /// Official clients send some 100 KB.
 const MAX_PICTURE: usize = 1024 * 1024;
@@ -25,8 +25,19 @@ pub(super) fn answer(client: &Client, question: &Question<'_>) -> Option<Reply> 
 fn show(client: &Client, question: &Question<'_>) -> Reply {
     let target = jid_attr(question.node, "target").or_else(|| jid_attr(question.node, "to"));
     let account = target.and_then(|jid| client.network.directory.by_jid(&jid));
+    let tokens = question.child.map(strangers::shown).unwrap_or_default();
+    if let Some(account) = &account
+        && !contacts::lets_through(account, &client.account, &tokens)
+    {
+        let hidden = NodeBuilder::new("picture").children([error(401, "not-authorized")]);
+        return question.found(hidden.build());
+    }
     let picture = account.and_then(|account| {
-        let id = account.state().picture.as_ref()?.id.clone();
+        let id = {
+            let state = account.state();
+            let hidden = state.hides("profile") && account.number != client.account.number;
+            state.picture.as_ref().filter(|_| !hidden)?.id.clone()
+        };
         Some((account, id))
     });
     let Some((account, id)) = picture else {

@@ -4,7 +4,8 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
 use super::Question;
-use crate::server::{Client, Reply};
+use crate::clock::unix_seconds;
+use crate::server::{Client, Reply, notifications, strangers};
 use crate::wire::node::{attr_is, children, content_bytes, jid_attr, refusal, text_attr};
 
 /// The privacy of an account that never touched it.
@@ -22,17 +23,23 @@ const PRIVACY_DEFAULTS: [(&str, &str); 8] = [
 const MAX_SETTINGS: usize = 10_000;
 const MAX_ABOUT: usize = 1024;
 
-/// An account without experiments.
-pub(super) fn props(question: &Question<'_>) -> Option<Reply> {
+/// The switches of experiments that the account is in.
+pub(super) fn props(client: &Client, question: &Question<'_>) -> Option<Reply> {
     if !question.is("get", "props") {
         return None;
     }
+    let experiments = client.account.state().rules.experiments.clone();
+    let switches = experiments.into_iter().map(|(code, value)| {
+        let switch = NodeBuilder::new("prop").attr("config_code", code);
+        switch.attr("config_value", value).build()
+    });
     let props = NodeBuilder::new("props")
         .attr("protocol", "1")
         .attr("ab_key", "sandbox")
         .attr("hash", "sandbox")
         .attr("refresh", "86400")
-        .attr("refresh_id", "1");
+        .attr("refresh_id", "1")
+        .children(switches);
     Some(question.found(props.build()))
 }
 
@@ -89,26 +96,30 @@ pub(super) fn privacy(client: &Client, question: &Question<'_>) -> Option<Reply>
             let updates: Vec<_> = updates.collect();
             Some(saved(client, question, &updates, categories))
         }
-        // Trusted-contact tokens: each one is kept under the contact it was given to.
-        ("set", "tokens") => {
-            let tokens = children(question.child?)
-                .iter()
-                .filter(|child| child.tag == "token")
-                .filter_map(|token| {
-                    let (jid, kind) = (jid_attr(token, "jid")?, text_attr(token, "type")?);
-                    Some((format!("token/{kind}/{jid}"), text_attr(token, "t").unwrap_or_default()))
-                });
-            let tokens: Vec<_> = tokens.collect();
-            Some(store(client, &tokens).map_or_else(
-                || question.refuse(406, "not-acceptable"),
-                |after| Reply {
-                    after,
-                    ..question.done()
-                },
-            ))
-        }
+        ("set", "tokens") => give_tokens(client, question),
         _ => None,
     }
+}
+
+/// Tokens for people whom the account trusts; each is told to the one it is for. Of other kinds nothing is known.
+fn give_tokens(client: &Client, question: &Question<'_>) -> Option<Reply> {
+    let tokens = children(question.child?).iter().filter(|child| child.tag == "token");
+    let mut after = 0;
+    for token in tokens {
+        if !attr_is(token, "type", "trusted_contact") {
+            return None;
+        }
+        let taker = jid_attr(token, "jid").and_then(|jid| client.network.directory.by_jid(&jid));
+        let at = text_attr(token, "t").and_then(|at| at.parse().ok());
+        if let Some(taker) = taker {
+            let at = at.unwrap_or_else(unix_seconds);
+            after = after.max(strangers::give_token(&client.network, &client.account, &taker, at));
+        }
+    }
+    Some(Reply {
+        after,
+        ..question.done()
+    })
 }
 
 fn categories(client: &Client) -> Node {
@@ -142,11 +153,14 @@ pub(super) fn about(client: &Client, question: &Question<'_>) -> Option<Reply> {
     if text.len() > MAX_ABOUT {
         return Some(question.refuse(406, "not-acceptable"));
     }
-    let mut state = client.account.state();
-    state.about = text;
-    let mut batch = client.network.store.batch();
-    client.account.save(&state, &mut batch);
-    let after = client.network.store.submit(batch);
+    let after = {
+        let mut state = client.account.state();
+        state.about.clone_from(&text);
+        let mut batch = client.network.store.batch();
+        client.account.save(&state, &mut batch);
+        client.network.store.submit(batch)
+    };
+    notifications::about_changed(&client.network, &client.account, &text);
     Some(Reply {
         after,
         ..question.done()

@@ -128,9 +128,14 @@ fn resolve(client: &Client, user: &NodeRef<'_>) -> Option<Asked> {
         .trim_start_matches('+')
         .to_owned();
     let known = client.network.directory.by_number(&number);
+    // A number that can be spelled in two ways is told as the account has it.
+    let jid = match &known {
+        Some(account) => account.user_jid(Addressing::Number),
+        None => Jid::pn(number),
+    };
     Some(Asked {
         account: known,
-        jid: Jid::pn(number),
+        jid,
         contact: Some(text),
     })
 }
@@ -165,11 +170,19 @@ fn known_user(client: &Client, asked: &Asked, account: &Arc<Account>, protocol: 
         Protocol::Lid if asked.jid.server == Server::Lid => None,
         Protocol::Lid => Some(node.attr("val", account.user_jid(Addressing::Lid)).build()),
         Protocol::Contact => Some(contact(node.attr("type", "in"), asked)),
-        Protocol::About => Some(node.string_content(account.state().about.as_str()).build()),
+        Protocol::About => Some(about(node, client, account)),
         Protocol::Business => Some(node.build()),
         Protocol::Picture => Some(node.children([error(404, "item-not-found")]).build()),
         Protocol::Disappearing => Some(node.attr("duration", "0").attr("t", "0").build()),
     }
+}
+
+/// Empty where the account shows it to nobody.
+fn about(node: NodeBuilder, client: &Client, account: &Account) -> Node {
+    let state = account.state();
+    let hidden = state.hides("status") && account.number != client.account.number;
+    node.string_content(if hidden { "" } else { state.about.as_str() })
+        .build()
 }
 
 fn contact(node: NodeBuilder, asked: &Asked) -> Node {

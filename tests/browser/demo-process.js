@@ -65,6 +65,25 @@ export class Demo {
     return bodyOf(answer);
   }
 
+  // An image as it comes.
+  async picture(path) {
+    const headers = { Authorization: `Bearer ${this.ready.api_key}`, Accept: "image/png" };
+    return this.until(async () => {
+      const answer = await fetch(this.ready.url + path, { headers });
+      return answer.ok && Buffer.from(await answer.arrayBuffer());
+    });
+  }
+
+  // What `look` finds, once it finds something.
+  async until(look) {
+    for (const end = Date.now() + READY_WITHIN; Date.now() < end; ) {
+      const found = await look();
+      if (found) return found;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error("it did not happen in time");
+  }
+
   async sandbox(method, path, body) {
     const headers = { "Content-Type": "application/json" };
     const answer = await fetch(this.ready.sandbox_url + path, { method, headers, body: body && JSON.stringify(body) });

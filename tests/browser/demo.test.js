@@ -1,57 +1,29 @@
 // The walk that the README promises: open the link, scan, send, see ticks, reply, kill, come back, all still there.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { chromium } from "playwright-core";
-
+import { openBrowser } from "./browser.js";
 import { Demo } from "./demo-process.js";
 
-const FLAGS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync",
-];
-const STEP = 15_000;
-
 let demo;
-let shots;
+let browser;
 let context;
 let page;
-let profile;
-const faults = [];
-const foreign = [];
 
 before(async () => {
-  shots = process.env.SHOTS ?? (await mkdtemp(join(tmpdir(), "wharf-shots-")));
   demo = await Demo.create();
   await demo.start();
-  profile = await mkdtemp(join(tmpdir(), "wharf-chromium-"));
-  context = await chromium.launchPersistentContext(profile, {
-    executablePath: "/usr/bin/chromium",
-    headless: true,
-    args: FLAGS,
-    viewport: { width: 1200, height: 900 },
-  });
-  page = context.pages()[0] ?? (await context.newPage());
-  page.setDefaultTimeout(STEP);
-  page.on("pageerror", (error) => faults.push(error.message));
-  page.on("request", (request) => {
-    const url = new URL(request.url());
-    if (url.protocol.startsWith("http") && url.hostname !== "127.0.0.1") foreign.push(request.url());
-  });
+  browser = await openBrowser("demo");
+  ({ context, page } = browser);
 });
 
 after(async () => {
-  await context?.close();
+  await browser?.close();
   await demo?.remove();
-  console.log(`screenshots: ${shots}`);
-  if (profile) await rm(profile, { recursive: true, force: true });
 });
 
-const shot = (name) => page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+const shot = (name) => browser.shot(name);
 const status = (wanted) => page.locator(`#status[data-status="${wanted}"]`).waitFor();
 const tab = (at) => page.getByRole("tab").nth(at).click();
 const bubble = (text) => page.locator("#bubbles li", { hasText: text });
@@ -145,8 +117,8 @@ test("unlinking on the phone ends the session with a reason", async () => {
 });
 
 test("nothing failed, nothing foreign was asked, nothing was left unhandled", async () => {
-  assert.deepEqual(faults, []);
-  assert.deepEqual(foreign, []);
+  assert.deepEqual(browser.faults, []);
+  assert.deepEqual(browser.foreign, []);
   const unhandled = await demo.sandbox("GET", "/sandbox/api/unhandled");
   assert.deepEqual(unhandled.data ?? unhandled, []);
 });

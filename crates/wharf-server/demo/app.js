@@ -1,9 +1,9 @@
 // Signs in with the one-time code of the link, then starts both sides of the page.
 
-import { get, post } from "/demo/api.js";
-import { byId } from "/demo/dom.js";
-import { startPhones } from "/demo/phone.js";
 import { startSession } from "/demo/session.js";
+import { get, post } from "/sandbox/page/api.js";
+import { byId, element, plus } from "/sandbox/page/dom.js";
+import { mountPhones } from "/sandbox/page/phones.js";
 
 async function signIn() {
   const code = new URLSearchParams(location.hash.slice(1)).get("code");
@@ -38,9 +38,29 @@ async function start() {
     throw error;
   }
   byId("app").hidden = false;
+  const up = (answers) => (byId("connection").hidden = answers);
+  const waits = (state) => state.status === "pending" && state.connection_step === "scan_qr";
   let phones;
-  const side = startSession(session.id, (state) => phones?.sessionChanged(state), (up) => (byId("connection").hidden = up));
-  phones = startPhones(side);
+  const side = startSession(session.id, (state) => phones?.setLinkable(waits(state)), up);
+  phones = mountPhones(byId("phones"), {
+    scan: async (phone) => void (await post(`/sandbox/api/phones/${phone.phone}/scan`, { qr: await side.qrText() })),
+    seen: suggest(side),
+  });
+  phones.setLinkable(false);
+}
+
+// Offers the phones as recipients; names that are new show in the list of messages, too.
+function suggest(side) {
+  let known = 0;
+  return (phones) => {
+    if (phones.length > known) side.refreshMessages();
+    known = phones.length;
+    const options = phones.map((phone) => element("option", { value: plus(phone.phone), label: phone.name }));
+    byId("people").replaceChildren(...options);
+    const to = byId("to");
+    const friend = phones[1] ?? phones[0];
+    if (friend && !to.value && document.activeElement !== to) to.value = plus(friend.phone);
+  };
 }
 
 // A link opened in a tab that shows this page already changes only the fragment.

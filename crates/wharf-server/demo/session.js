@@ -1,7 +1,7 @@
 // The left side: one session, its status and QR, its messages.
 
-import { call, gathered, get, listen, post } from "/demo/api.js";
-import { byId, clock, element, nameOf, plus, showProblem, ticks } from "/demo/dom.js";
+import { call, gathered, get, listen, post } from "/sandbox/page/api.js";
+import { byId, clock, element, nameOf, plus, showProblem, ticks } from "/sandbox/page/dom.js";
 
 const WORDS = {
   not_started: ["Not started", "Press Connect: a QR appears, and the phone on the right can scan it."],

@@ -12,7 +12,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Path, media type, content.
-const FILES: [(&str, &str, &str); 8] = [
+const FILES: [(&str, &str, &str); 5] = [
     ("/", "text/html; charset=utf-8", include_str!("../../demo/index.html")),
     (
         "/demo/style.css",
@@ -21,19 +21,18 @@ const FILES: [(&str, &str, &str); 8] = [
     ),
     ("/demo/icon.svg", "image/svg+xml", include_str!("../../demo/icon.svg")),
     ("/demo/app.js", SCRIPT, include_str!("../../demo/app.js")),
-    ("/demo/api.js", SCRIPT, include_str!("../../demo/api.js")),
-    ("/demo/dom.js", SCRIPT, include_str!("../../demo/dom.js")),
-    ("/demo/phone.js", SCRIPT, include_str!("../../demo/phone.js")),
     ("/demo/session.js", SCRIPT, include_str!("../../demo/session.js")),
 ];
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Serves every file.
+/// Serves every file, and those of the simulated phones.
 pub fn router() -> Router {
-    FILES.into_iter().fold(Router::new(), |router, (path, kind, content)| {
-        router.route(path, get(move || async move { file(kind, content) }))
-    })
+    FILES
+        .into_iter()
+        .fold(wharf_sandbox::page(), |router, (path, kind, content)| {
+            router.route(path, get(move || async move { file(kind, content) }))
+        })
 }
 
 fn file(kind: &'static str, content: &'static str) -> impl IntoResponse {

@@ -31,7 +31,8 @@ pub fn router(api: Router, sandbox: Router, door: &Arc<Door>) -> Router {
 
 /// Both routers have a fallback and cannot be merged; a wildcard route would add its match to the other's parameters.
 async fn to_sandbox(State(sandbox): State<Router>, request: Request, next: Next) -> Response {
-    if !request.uri().path().starts_with("/sandbox/") {
+    // The files of the page are open: a browser wants them before it has signed in.
+    if !request.uri().path().starts_with("/sandbox/api/") {
         return next.run(request).await;
     }
     match sandbox.oneshot(request).await {

@@ -38,6 +38,7 @@ export class Baileys {
   #messages = new Happened();
   #receipts = new Happened();
   #groups = new Happened();
+  #past = new Happened();
   // For recipients that ask for another copy.
   #sent = new Map();
 
@@ -47,14 +48,16 @@ export class Baileys {
     return client;
   }
 
-  constructor(kind, name) {
+  // `phone`: one that exists; otherwise the client gets its own.
+  constructor(kind, name, phone) {
     this.kind = kind;
     this.name = name;
+    this.phone = phone;
     this.#library = libraries[kind];
   }
 
   async link(how) {
-    this.phone = (await sandbox.makePhone(this.name)).phone;
+    this.phone ??= (await sandbox.makePhone(this.name)).phone;
     this.jid = `${this.phone}@s.whatsapp.net`;
     const folder = await mkdtemp(path.join(process.env.INTEROP_FOLDER, `${this.kind}-`));
     this.#auth = await this.#library.useMultiFileAuthState(folder);
@@ -96,6 +99,7 @@ export class Baileys {
     );
     // Version 6.7.21 withholds what its buffered functions tell until somebody flushes; later versions do so themselves.
     if (this.kind === "baileys6") this.#flushing(socket);
+    socket.ev.on("messaging-history.set", ({ messages }) => this.#past.add({ messages: messages.length }));
     socket.ev.on("groups.upsert", (groups) => groups.forEach((group) => this.#groups.add(group)));
   }
 
@@ -167,6 +171,11 @@ export class Baileys {
 
   seen(id) {
     return this.#receipts.wait((receipt) => receipt.id === id && receipt.status >= READ, `${id} is read`);
+  }
+
+  // So many messages of the past, told in whatever pieces.
+  toldOfPast(count) {
+    return this.#past.sum((piece) => piece.messages, count, `${this.name} is told of ${count} messages`);
   }
 
   async makeGroup(subject, members) {

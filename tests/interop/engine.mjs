@@ -19,9 +19,11 @@ export class Engine {
     return client;
   }
 
-  constructor(kind, name) {
+  // `phone`: one that exists; otherwise the client gets its own.
+  constructor(kind, name, phone) {
     this.kind = kind;
     this.name = name;
+    this.phone = phone;
     this.#process = spawn(process.env.INTEROP_ENGINE, [sandbox.chatUrl, process.env.NODE_EXTRA_CA_CERTS], {
       stdio: ["pipe", "pipe", "inherit"],
     });
@@ -47,7 +49,7 @@ export class Engine {
   }
 
   async link(how) {
-    this.phone = (await sandbox.makePhone(this.name)).phone;
+    this.phone ??= (await sandbox.makePhone(this.name)).phone;
     this.jid = `${this.phone}@s.whatsapp.net`;
     await this.#ask("start");
     const { qr } = await this.#wait("qr", () => true, "shows a code");
@@ -93,6 +95,12 @@ export class Engine {
 
   seen(id) {
     return this.#wait("receipt", (receipt) => receipt.id === id && receipt.kind === "Read", `hears that ${id} is read`);
+  }
+
+  // So many messages of the past, told in whatever pieces.
+  toldOfPast(count) {
+    const messages = (line) => (line.event === "history" ? line.messages : 0);
+    return this.#events.sum(messages, count, `${this.name} is told of ${count} messages`);
   }
 
   makeGroup(subject, members) {

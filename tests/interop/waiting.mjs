@@ -29,6 +29,12 @@ export class Happened {
       look();
     });
   }
+
+  // Until what happened measures at least so much.
+  sum(measure, least, described) {
+    const enough = () => this.#seen.reduce((sum, what) => sum + measure(what), 0) >= least;
+    return this.wait(enough, described);
+  }
 }
 
 export const eventually = async (wanted, described) => {

@@ -178,6 +178,13 @@ fn pass_on(event: &Event, inbox: &Inbox) {
         Event::Connected(_) => told(Told::Open),
         Event::Disconnected(_) => told(Told::Closed),
         Event::LoggedOut(_) => told(Told::LoggedOut),
+        Event::HistorySync(history) => {
+            let chats = history.get().map(|history| history.conversations.as_slice());
+            let messages = chats.unwrap_or_default().iter().map(|chat| chat.messages.len());
+            told(Told::History {
+                messages: messages.sum(),
+            });
+        }
         Event::GroupUpdate(update) => told(Told::Group {
             jid: update.group_jid.to_string(),
         }),

@@ -31,6 +31,10 @@ pub enum Event {
         id: String,
         kind: String,
     },
+    /// A piece of the past.
+    History {
+        messages: usize,
+    },
     /// Something happened to a group.
     Group {
         jid: String,

@@ -4,10 +4,10 @@
 DATA_DIR ?= demo-data
 PORT ?= 8000
 SEED ?= 1
-
 TIMES ?= 20
+SECONDS ?= 600
 
-.PHONY: demo test check openapi errors prove-kill prove-faults prove-repeat bench
+.PHONY: demo test check openapi errors prove-kill prove-faults prove-repeat prove-fuzz bench
 
 # Wharf with its simulated WhatsApp network: no phone needed. Prints a link to open.
 demo:
@@ -44,6 +44,10 @@ prove-faults:
 # The sandbox's own tests over and over, until one fails: they must not be a matter of luck.
 prove-repeat:
 	cargo xtask prove-repeat --times $(TIMES)
+
+# Bytes that no client would send, for ten minutes on each target: no panic, and no memory that grows.
+prove-fuzz:
+	cargo xtask prove-fuzz --seconds $(SECONDS)
 
 # Memory and speed beside a minimal Baileys program; writes docs/benchmarks.md.
 bench:

@@ -2,6 +2,7 @@
 //! has to pass before a change lands, `prove-*` and `bench` run what takes longer. Never builds anything that users run.
 
 mod ci;
+mod fuzz;
 mod packages;
 mod proof;
 mod schemathesis;
@@ -43,6 +44,18 @@ enum Task {
         #[arg(long, default_value_t = 20)]
         times: u32,
     },
+    /// Feeds the sandbox bytes that no client would send, for a time per target.
+    ProveFuzz {
+        /// Per target.
+        #[arg(long, default_value_t = 600)]
+        seconds: u32,
+        /// Only this target.
+        #[arg(long)]
+        target: Option<String>,
+        /// Adds inputs that reach something new to the corpus in the repository.
+        #[arg(long)]
+        keep: bool,
+    },
     /// Measures memory and speed beside a minimal Baileys program, and writes docs/benchmarks.md.
     Bench {
         /// Passed on: `--quick`, `--only a,c`.
@@ -59,6 +72,7 @@ fn main() -> ExitCode {
         Task::ProveKill { proof, kills } => proof::kill(&proof, kills),
         Task::ProveFaults { proof, short } => proof::faults(&proof, short),
         Task::ProveRepeat { times } => test::repeat(times),
+        Task::ProveFuzz { seconds, target, keep } => fuzz::run(seconds, target.as_deref(), keep),
         Task::Bench { arguments } => proof::bench(&arguments),
     };
     match outcome {

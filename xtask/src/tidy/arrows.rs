@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, Package};
 use super::Tree;
 
 /// For each crate, the crates of the project that its code (not its tests) may use.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("wharf-model", &[]),
     ("wharf-storage", &["wharf-model"]),
     ("wharf-session", &["wharf-model", "wharf-storage"]),
@@ -27,6 +27,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("wharf-testkit", &[]),
     ("wharf-proof", &["wharf-testkit"]),
     ("wharf-bench", &["wharf-testkit"]),
+    ("wharf-fuzz", &["wharf-sandbox"]),
     ("wharf-interop-engine", &[]),
     ("xtask", &[]),
 ];

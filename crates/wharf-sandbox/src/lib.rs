@@ -30,8 +30,8 @@ pub use error::{SandboxError, StoreError};
 pub use fault::{Action, Conflict, FaultStatus, InvalidRule, Match, Rule, StanzaMatch};
 pub use model::{
     Change, Changed, Chat, DeviceId, FileInfo, FileKind, GroupChange, GroupInfo, GroupMember, LinkedDevice, Message,
-    MessageStatus, NewFile, NewGroup, NewMessage, NewPhone, PasskeyAssertion, PhoneDetail, PhoneInfo, PollOption,
-    Typing, Unhandled,
+    MessageStatus, NewContact, NewEdit, NewFile, NewGroup, NewLocation, NewMessage, NewPhone, NewPoll, NewReaction,
+    NewRevoke, NewVote, PasskeyAssertion, PhoneDetail, PhoneInfo, PollOption, Typing, Unhandled,
 };
 pub use network::contacts::ContactRules;
 pub use observation::{

@@ -145,38 +145,75 @@ pub enum NewMessage {
         expires_in: Option<u32>,
     },
     File(NewFile),
-    Location {
-        latitude: f64,
-        longitude: f64,
-        name: Option<String>,
-    },
-    Contact {
-        name: String,
-        phone: String,
-    },
-    Poll {
-        name: String,
-        options: Vec<String>,
-        /// How many options one person may choose; 0 for as many as there are.
-        choose: u32,
-    },
-    /// Replaces an earlier vote.
-    Vote {
-        message: String,
-        options: Vec<String>,
-    },
+    Location(NewLocation),
+    Contact(NewContact),
+    Poll(NewPoll),
+    Vote(NewVote),
+    Reaction(NewReaction),
+    Edit(NewEdit),
+    Revoke(NewRevoke),
+}
+
+/// A place, in degrees.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLocation {
+    pub latitude: f64,
+    pub longitude: f64,
+    pub name: Option<String>,
+}
+
+/// A person of the address book.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewContact {
+    pub name: String,
+    pub phone: String,
+}
+
+/// A question with answers to choose from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPoll {
+    pub name: String,
+    pub options: Vec<String>,
+    /// How many options one person may choose; 0 for as many as there are.
+    #[serde(default)]
+    pub choose: u32,
+}
+
+/// Replaces an earlier vote of the same person.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewVote {
+    /// The poll.
+    pub message: String,
+    /// Names of its options.
+    pub options: Vec<String>,
+}
+
+/// Replaces an earlier reaction of the same person.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewReaction {
+    pub message: String,
     /// An empty one takes the reaction back.
-    Reaction {
-        message: String,
-        emoji: String,
-    },
-    Edit {
-        message: String,
-        text: String,
-    },
-    Revoke {
-        message: String,
-    },
+    pub emoji: String,
+}
+
+/// Another text for an own message.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewEdit {
+    pub message: String,
+    pub text: String,
+}
+
+/// Takes an own message back.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRevoke {
+    pub message: String,
 }
 
 impl From<&str> for NewMessage {

@@ -12,7 +12,10 @@ use utoipa::ToSchema;
 
 use super::phones::Listed;
 use super::problem::{Body, Path, Problem};
-use crate::model::{Chat, FileKind, NewFile, NewMessage, Typing};
+use crate::model::{
+    Chat, FileKind, NewContact, NewEdit, NewFile, NewLocation, NewMessage, NewPoll, NewReaction, NewRevoke, NewVote,
+    Typing,
+};
 use crate::sandbox::Sandbox;
 
 /// One of the ways to say something, to somebody.
@@ -26,64 +29,13 @@ pub(super) struct SendParams {
     mentions: Vec<String>,
     expires_in: Option<u32>,
     file: Option<FileParams>,
-    location: Option<LocationParams>,
-    contact: Option<ContactParams>,
-    poll: Option<PollParams>,
-    vote: Option<VoteParams>,
-    reaction: Option<ReactionParams>,
-    edit: Option<EditParams>,
-    revoke: Option<RevokeParams>,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LocationParams {
-    latitude: f64,
-    longitude: f64,
-    name: Option<String>,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ContactParams {
-    name: String,
-    phone: String,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PollParams {
-    name: String,
-    options: Vec<String>,
-    #[serde(default)]
-    choose: u32,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct VoteParams {
-    message: String,
-    options: Vec<String>,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReactionParams {
-    message: String,
-    emoji: String,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct EditParams {
-    message: String,
-    text: String,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RevokeParams {
-    message: String,
+    location: Option<NewLocation>,
+    contact: Option<NewContact>,
+    poll: Option<NewPoll>,
+    vote: Option<NewVote>,
+    reaction: Option<NewReaction>,
+    edit: Option<NewEdit>,
+    revoke: Option<NewRevoke>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -137,49 +89,13 @@ impl SendParams {
                 })
             }),
             self.file.map(|file| file.read().map(NewMessage::File)),
-            self.location.map(|place| {
-                Ok(NewMessage::Location {
-                    latitude: place.latitude,
-                    longitude: place.longitude,
-                    name: place.name,
-                })
-            }),
-            self.contact.map(|contact| {
-                Ok(NewMessage::Contact {
-                    name: contact.name,
-                    phone: contact.phone,
-                })
-            }),
-            self.poll.map(|poll| {
-                Ok(NewMessage::Poll {
-                    name: poll.name,
-                    options: poll.options,
-                    choose: poll.choose,
-                })
-            }),
-            self.vote.map(|vote| {
-                Ok(NewMessage::Vote {
-                    message: vote.message,
-                    options: vote.options,
-                })
-            }),
-            self.reaction.map(|reaction| {
-                Ok(NewMessage::Reaction {
-                    message: reaction.message,
-                    emoji: reaction.emoji,
-                })
-            }),
-            self.edit.map(|edit| {
-                Ok(NewMessage::Edit {
-                    message: edit.message,
-                    text: edit.text,
-                })
-            }),
-            self.revoke.map(|revoke| {
-                Ok(NewMessage::Revoke {
-                    message: revoke.message,
-                })
-            }),
+            self.location.map(NewMessage::Location).map(Ok),
+            self.contact.map(NewMessage::Contact).map(Ok),
+            self.poll.map(NewMessage::Poll).map(Ok),
+            self.vote.map(NewMessage::Vote).map(Ok),
+            self.reaction.map(NewMessage::Reaction).map(Ok),
+            self.edit.map(NewMessage::Edit).map(Ok),
+            self.revoke.map(NewMessage::Revoke).map(Ok),
         ];
         let mut said = said.into_iter().flatten();
         match (said.next(), said.next()) {

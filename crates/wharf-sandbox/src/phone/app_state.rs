@@ -45,13 +45,11 @@ impl Entry {
         let setting = PushNameSetting {
             name: Some(name.to_owned()),
         };
-        Self {
-            index: b"[\"setting_pushName\"]",
-            value: SyncActionValue {
-                push_name_setting: MessageField::some(setting),
-                ..at_once()
-            },
-        }
+        let value = SyncActionValue {
+            push_name_setting: MessageField::some(setting),
+            ..Default::default()
+        };
+        Self::now(b"[\"setting_pushName\"]", value)
     }
 
     /// The salt that tokens for strangers are made with.
@@ -59,20 +57,19 @@ impl Entry {
         let action = NctSaltSyncAction {
             salt: Some(salt.to_vec()),
         };
-        Self {
-            index: b"[\"nct_salt_sync\"]",
-            value: SyncActionValue {
-                nct_salt_sync_action: MessageField::some(action),
-                ..at_once()
-            },
-        }
+        let value = SyncActionValue {
+            nct_salt_sync_action: MessageField::some(action),
+            ..Default::default()
+        };
+        Self::now(b"[\"nct_salt_sync\"]", value)
     }
-}
 
-fn at_once() -> SyncActionValue {
-    SyncActionValue {
-        timestamp: i64::try_from(unix_seconds()).ok(),
-        ..Default::default()
+    fn now(index: &'static [u8], value: SyncActionValue) -> Self {
+        let timestamp = i64::try_from(unix_seconds()).ok();
+        Self {
+            index,
+            value: SyncActionValue { timestamp, ..value },
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::outbox::Recipient;
 use super::{Phone, content, effects, files};
 use crate::clock::unix_millis;
 use crate::error::SandboxError;
-use crate::model::NewMessage;
+use crate::model::{NewContact, NewEdit, NewLocation, NewMessage, NewPoll, NewReaction, NewRevoke, NewVote};
 use crate::network::Network;
 use crate::network::account::{Account, Addressing};
 
@@ -47,17 +47,13 @@ impl Composer<'_> {
                 expires_in,
             } => self.text(text, reply_to.as_deref(), &mentions, expires_in),
             NewMessage::File(file) => files::message(self.network, file, rng),
-            NewMessage::Location {
-                latitude,
-                longitude,
-                name,
-            } => location(latitude, longitude, name),
-            NewMessage::Contact { name, phone } => contact(&name, &phone),
-            NewMessage::Poll { name, options, choose } => poll(name, options, choose, rng),
-            NewMessage::Vote { message, options } => self.vote(&message, &options),
-            NewMessage::Reaction { message, emoji } => self.reaction(&message, emoji),
-            NewMessage::Edit { message, text } => self.edit(&message, &text),
-            NewMessage::Revoke { message } => self.revoke(&message),
+            NewMessage::Location(place) => location(place),
+            NewMessage::Contact(person) => contact(person),
+            NewMessage::Poll(new) => poll(new, rng),
+            NewMessage::Vote(vote) => self.vote(&vote),
+            NewMessage::Reaction(reaction) => self.reaction(reaction),
+            NewMessage::Edit(edit) => self.edit(&edit),
+            NewMessage::Revoke(revoke) => self.revoke(&revoke),
         }
     }
 
@@ -107,15 +103,15 @@ impl Composer<'_> {
         })
     }
 
-    fn reaction(&self, id: &str, emoji: String) -> Result<Message, SandboxError> {
-        if emoji.len() > MAX_EMOJI {
+    fn reaction(&self, new: NewReaction) -> Result<Message, SandboxError> {
+        if new.emoji.len() > MAX_EMOJI {
             return Err(SandboxError::InvalidMessage(
                 "a reaction is one emoji, or empty to take it back",
             ));
         }
         let reaction = ReactionMessage {
-            key: buffa::MessageField::some(self.key(id)?),
-            text: Some(emoji),
+            key: buffa::MessageField::some(self.key(&new.message)?),
+            text: Some(new.emoji),
             sender_timestamp_ms: now(),
             ..Default::default()
         };
@@ -125,22 +121,22 @@ impl Composer<'_> {
         })
     }
 
-    fn edit(&self, id: &str, text: &str) -> Result<Message, SandboxError> {
-        check_text(text)?;
-        self.must_be_own(id)?;
+    fn edit(&self, new: &NewEdit) -> Result<Message, SandboxError> {
+        check_text(&new.text)?;
+        self.must_be_own(&new.message)?;
         Ok(content::protocol(ProtocolMessage {
-            key: buffa::MessageField::some(self.key(id)?),
+            key: buffa::MessageField::some(self.key(&new.message)?),
             r#type: Some(protocol_message::Type::MESSAGE_EDIT),
-            edited_message: buffa::MessageField::some(content::text(text)),
+            edited_message: buffa::MessageField::some(content::text(&new.text)),
             timestamp_ms: now(),
             ..Default::default()
         }))
     }
 
-    fn revoke(&self, id: &str) -> Result<Message, SandboxError> {
-        self.must_be_own(id)?;
+    fn revoke(&self, new: &NewRevoke) -> Result<Message, SandboxError> {
+        self.must_be_own(&new.message)?;
         Ok(content::protocol(ProtocolMessage {
-            key: buffa::MessageField::some(self.key(id)?),
+            key: buffa::MessageField::some(self.key(&new.message)?),
             r#type: Some(protocol_message::Type::REVOKE),
             ..Default::default()
         }))
@@ -153,7 +149,8 @@ impl Composer<'_> {
         Err(SandboxError::InvalidMessage("only its author changes a message"))
     }
 
-    fn vote(&self, id: &str, chosen: &[String]) -> Result<Message, SandboxError> {
+    fn vote(&self, new: &NewVote) -> Result<Message, SandboxError> {
+        let (id, chosen) = (&new.message, &new.options);
         let poll = self.find(id)?;
         let known = |name: &String| poll.message.options.iter().any(|option| option.name == *name);
         let secret = effects::secret(&poll.content()).filter(|_| chosen.iter().all(known));
@@ -223,17 +220,17 @@ fn check_text(text: &str) -> Result<(), SandboxError> {
     Ok(())
 }
 
-fn location(latitude: f64, longitude: f64, name: Option<String>) -> Result<Message, SandboxError> {
-    let on_earth = (-90.0..=90.0).contains(&latitude) && (-180.0..=180.0).contains(&longitude);
-    if !on_earth || name.as_ref().is_some_and(|name| name.len() > MAX_NAME) {
+fn location(new: NewLocation) -> Result<Message, SandboxError> {
+    let on_earth = (-90.0..=90.0).contains(&new.latitude) && (-180.0..=180.0).contains(&new.longitude);
+    if !on_earth || new.name.as_ref().is_some_and(|name| name.len() > MAX_NAME) {
         return Err(SandboxError::InvalidMessage(
             "a place has a latitude, a longitude and a name of at most 255 bytes",
         ));
     }
     let place = LocationMessage {
-        degrees_latitude: Some(latitude),
-        degrees_longitude: Some(longitude),
-        name,
+        degrees_latitude: Some(new.latitude),
+        degrees_longitude: Some(new.longitude),
+        name: new.name,
         ..Default::default()
     };
     Ok(Message {
@@ -243,8 +240,8 @@ fn location(latitude: f64, longitude: f64, name: Option<String>) -> Result<Messa
 }
 
 /// With a card as address books exchange it (RFC 6350; clients still write version 3).
-fn contact(name: &str, phone: &str) -> Result<Message, SandboxError> {
-    let digits = phone.strip_prefix('+').unwrap_or(phone);
+fn contact(NewContact { name, phone }: NewContact) -> Result<Message, SandboxError> {
+    let digits = phone.strip_prefix('+').unwrap_or(&phone);
     let number = (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
     let name_fits = !name.is_empty() && name.len() <= MAX_NAME && !name.contains(['\r', '\n']);
     if !number || !name_fits {
@@ -255,7 +252,7 @@ fn contact(name: &str, phone: &str) -> Result<Message, SandboxError> {
     let card = format!("BEGIN:VCARD\nVERSION:3.0\nFN:{name}\nTEL;type=CELL;waid={digits}:+{digits}\nEND:VCARD");
     Ok(Message {
         contact_message: buffa::MessageField::some(ContactMessage {
-            display_name: Some(name.to_owned()),
+            display_name: Some(name),
             vcard: Some(card),
             ..Default::default()
         }),
@@ -264,7 +261,7 @@ fn contact(name: &str, phone: &str) -> Result<Message, SandboxError> {
 }
 
 /// Votes are sealed with a secret that comes with the poll.
-fn poll(name: String, options: Vec<String>, choose: u32, rng: &mut StdRng) -> Result<Message, SandboxError> {
+fn poll(NewPoll { name, options, choose }: NewPoll, rng: &mut StdRng) -> Result<Message, SandboxError> {
     let fits = |text: &String| !text.is_empty() && text.len() <= MAX_NAME;
     let twice = |place: usize| options[..place].contains(&options[place]);
     if !OPTIONS.contains(&options.len()) || !options.iter().chain([&name]).all(fits) || (0..options.len()).any(twice) {

@@ -1,6 +1,9 @@
 //! Everything that people say besides plain texts, from one phone to another.
 
-use wharf_sandbox::{Message, MessageStatus, NewGroup, NewMessage, NewPhone, Sandbox, SandboxConfig};
+use wharf_sandbox::{
+    Message, MessageStatus, NewContact, NewEdit, NewGroup, NewLocation, NewMessage, NewPhone, NewPoll, NewReaction,
+    NewRevoke, NewVote, Sandbox, SandboxConfig,
+};
 
 use crate::raw_client::PATIENCE;
 
@@ -59,27 +62,29 @@ async fn a_reply_names_what_it_answers_and_whom_it_mentions() {
 #[tokio::test]
 async fn places_people_and_reactions_are_shown() {
     let pair = pair().await;
-    let place = NewMessage::Location {
+    let place = NewMessage::Location(NewLocation {
         latitude: 59.91,
         longitude: 10.75,
         name: Some("Harbour".to_owned()),
-    };
+    });
     let id = pair.say(place).await;
     let seen = pair.seen(|message| message.id == id).await;
     assert_eq!(
         (seen.kind.as_str(), seen.text.as_str()),
         ("location", "Harbour (59.91, 10.75)")
     );
-    let person = NewMessage::Contact {
+    let person = NewMessage::Contact(NewContact {
         name: "Carol".to_owned(),
         phone: "+15550100009".to_owned(),
-    };
+    });
     let id = pair.say(person).await;
     assert_eq!(pair.seen(|message| message.id == id).await.text, "Carol");
 
-    let react = |emoji: &str| NewMessage::Reaction {
-        message: id.clone(),
-        emoji: emoji.to_owned(),
+    let react = |emoji: &str| {
+        NewMessage::Reaction(NewReaction {
+            message: id.clone(),
+            emoji: emoji.to_owned(),
+        })
     };
     pair.say(react("👍")).await;
     let seen = pair
@@ -96,16 +101,18 @@ async fn its_author_changes_a_message_and_takes_it_back_and_nobody_else() {
     let pair = pair().await;
     let id = pair.say("helo").await;
     pair.seen(|message| message.id == id).await;
-    let edit = |text: &str| NewMessage::Edit {
-        message: id.clone(),
-        text: text.to_owned(),
+    let edit = |text: &str| {
+        NewMessage::Edit(NewEdit {
+            message: id.clone(),
+            text: text.to_owned(),
+        })
     };
     pair.say(edit("hello")).await;
     let seen = pair.seen(|message| message.id == id && message.edited).await;
     assert_eq!(seen.text, "hello");
     let foreign = pair.sandbox.send(&pair.bob, &pair.alice, edit("goodbye")).await;
     assert_eq!(foreign.unwrap_err().code(), "invalid_message");
-    let revoke = NewMessage::Revoke { message: id.clone() };
+    let revoke = NewMessage::Revoke(NewRevoke { message: id.clone() });
     pair.say(revoke).await;
     let seen = pair.seen(|message| message.id == id && message.revoked).await;
     assert_eq!(seen.text, "");
@@ -120,16 +127,18 @@ async fn votes_are_counted_on_every_phone_of_a_group() {
         members: vec![pair.bob.clone(), carol.clone()],
     };
     let group = pair.sandbox.create_group(&pair.alice, group).await.unwrap().group;
-    let poll = NewMessage::Poll {
+    let poll = NewMessage::Poll(NewPoll {
         name: "Soup?".to_owned(),
         options: vec!["yes".to_owned(), "no".to_owned()],
         choose: 1,
-    };
+    });
     let id = pair.sandbox.send(&pair.alice, &group, poll).await.unwrap();
     pair.seen(|message| message.id == id).await;
-    let vote = |option: &str| NewMessage::Vote {
-        message: id.clone(),
-        options: vec![option.to_owned()],
+    let vote = |option: &str| {
+        NewMessage::Vote(NewVote {
+            message: id.clone(),
+            options: vec![option.to_owned()],
+        })
     };
     let votes =
         |message: &Message| -> Vec<usize> { message.options.iter().map(|option| option.voters.len()).collect() };
@@ -147,19 +156,25 @@ async fn votes_are_counted_on_every_phone_of_a_group() {
 #[tokio::test]
 async fn what_cannot_be_said_is_refused() {
     let pair = pair().await;
-    let poll = |options: &[&str]| NewMessage::Poll {
-        name: "Soup?".to_owned(),
-        options: options.iter().map(|&option| option.to_owned()).collect(),
-        choose: 0,
+    let poll = |options: &[&str]| {
+        NewMessage::Poll(NewPoll {
+            name: "Soup?".to_owned(),
+            options: options.iter().map(|&option| option.to_owned()).collect(),
+            choose: 0,
+        })
     };
-    let place = |latitude| NewMessage::Location {
-        latitude,
-        longitude: 0.0,
-        name: None,
+    let place = |latitude| {
+        NewMessage::Location(NewLocation {
+            latitude,
+            longitude: 0.0,
+            name: None,
+        })
     };
-    let contact = |name: &str, phone: &str| NewMessage::Contact {
-        name: name.to_owned(),
-        phone: phone.to_owned(),
+    let contact = |name: &str, phone: &str| {
+        NewMessage::Contact(NewContact {
+            name: name.to_owned(),
+            phone: phone.to_owned(),
+        })
     };
     for wrong in [
         poll(&["one"]),
@@ -174,9 +189,9 @@ async fn what_cannot_be_said_is_refused() {
         let refused = pair.sandbox.send(&pair.alice, &pair.bob, wrong.clone()).await;
         assert_eq!(refused.unwrap_err().code(), "invalid_message", "{wrong:?}");
     }
-    let nothing = NewMessage::Revoke {
+    let nothing = NewMessage::Revoke(NewRevoke {
         message: "nothing".to_owned(),
-    };
+    });
     let refused = pair.sandbox.send(&pair.alice, &pair.bob, nothing).await;
     assert_eq!(refused.unwrap_err().code(), "unknown_message");
     let refused = pair.sandbox.send(&pair.alice, &pair.bob, text("")).await;

@@ -5,7 +5,7 @@ DATA_DIR ?= demo-data
 PORT ?= 8000
 SEED ?= 1
 TIMES ?= 20
-SECONDS ?= 600
+FUZZ_SECONDS ?= 600
 
 .PHONY: demo test check openapi errors prove-kill prove-faults prove-repeat prove-fuzz bench
 
@@ -47,7 +47,7 @@ prove-repeat:
 
 # Bytes that no client would send, for ten minutes on each target: no panic, and no memory that grows.
 prove-fuzz:
-	cargo xtask prove-fuzz --seconds $(SECONDS)
+	cargo xtask prove-fuzz --seconds $(FUZZ_SECONDS)
 
 # Memory and speed beside a minimal Baileys program; writes docs/benchmarks.md.
 bench:

@@ -123,6 +123,38 @@ pub async fn what_was_to_go_at_once_goes_after_the_clock_was_set_back(subject: &
     }
 }
 
+/// The second message was accepted after the clock went back, and so has the earlier time.
+pub async fn a_chat_keeps_its_order_when_the_clock_goes_back(subject: &Subject) {
+    let session = subject.session("s").await;
+    let now = subject.now();
+    let earlier = now - Duration::from_millis(20);
+    let ids = subject
+        .accept(vec![
+            subject.outbound_at(&session, Lane::Interactive, A, now, None),
+            subject.outbound_at(&session, Lane::Interactive, B, now, None),
+            subject.outbound_at(&session, Lane::Interactive, A, earlier, None),
+        ])
+        .await;
+    assert_eq!(due(subject, session.id, now).await, [ids[0], ids[2], ids[1]]);
+}
+
+/// Those who were accepted before and after it was set back stand in one queue.
+pub async fn a_release_is_in_the_order_of_acceptance(subject: &Subject) {
+    let session = subject.session("s").await;
+    let ahead = subject.now();
+    let first = subject.outbound_at(&session, Lane::Interactive, A, ahead, None);
+    let mut second = subject.outbound_at(&session, Lane::Interactive, B, ahead - Duration::from_secs(7200), None);
+    second.created_at = second.due_at;
+    let ids = subject.accept(vec![first, second]).await;
+    for hours in [1, 3] {
+        let (id, fence, now) = (session.id, session.fence, ahead - Duration::from_secs(3600 * hours));
+        let release = messages::release_stranded;
+        let released = subject.write(move |tx| Box::pin(async move { release(tx, &fence, now).await }));
+        assert_eq!(released.await, 2, "set back by {hours} hours");
+        assert_eq!(due(subject, id, now).await, ids);
+    }
+}
+
 async fn due(subject: &Subject, session: SessionId, now: Timestamp) -> Vec<MessageId> {
     let found = subject.read(move |tx| Box::pin(messages::next_outbound(tx, session, now, 10)));
     found.await.into_iter().map(|row| row.id).collect()

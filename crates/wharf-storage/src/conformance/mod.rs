@@ -66,6 +66,8 @@ macro_rules! conformance {
             a_chat_in_flight_holds_its_next_message_back,
             a_message_is_not_sent_before_it_is_due,
             what_was_to_go_at_once_goes_after_the_clock_was_set_back,
+            a_chat_keeps_its_order_when_the_clock_goes_back,
+            a_release_is_in_the_order_of_acceptance,
             an_expired_message_is_never_sent,
             what_was_handed_over_expires_too,
             a_message_can_be_cancelled_only_while_it_is_queued,

@@ -1,11 +1,13 @@
 //! The queue: what a session sends next.
 
+use std::collections::{HashMap, VecDeque};
+
 use wharf_model::{Direction, Lane, MessageId, MessageStatus, SessionId, Timestamp};
 
 use super::draft::NewOutbound;
-use super::row::{Message, columns, read_all};
+use super::row::{Message, columns, read, read_all};
 use super::status::{self, Advance};
-use crate::driver::value::params;
+use crate::driver::value::{Row, params};
 use crate::error::StorageError;
 use crate::postgres::lock::Lock;
 use crate::seal::Blind;
@@ -56,10 +58,10 @@ pub async fn insert_outbound(tx: &mut Tx, message: &NewOutbound) -> Result<(), S
     Ok(())
 }
 
-/// What may be sent now: lane by lane, in each by time and then in order of acceptance, without chats that have a
-/// message in flight, without what was accepted after a message of its chat and lane that waits for another try (people
-/// read in the order in which they were written to), and without what has expired. Two messages of one chat can both be in the answer; the second one's
-/// [`mark_sending`] says no while the first is in flight.
+/// What may be sent now: lane by lane, in each by time, without chats that have a message in flight, without what was
+/// accepted after a message of its chat and lane that waits for another try (people read in the order in which they were
+/// written to), and without what has expired. Two messages of one chat can both be in the answer, in the order in which
+/// they were accepted; the second one's [`mark_sending`] says no while the first is in flight.
 ///
 /// # Errors
 /// The database failed.
@@ -75,12 +77,29 @@ pub async fn next_outbound(
         // A statement per lane: each is one range of the index, where one for all would read every future row.
         let missing = i64::try_from(limit - messages.len()).unwrap_or(1);
         let rows = tx.query(NEXT, params![&session, lane, now, missing]).await?;
-        messages.extend(read_all(rows)?);
+        messages.extend(in_order_of_acceptance(rows)?);
         if messages.len() >= limit {
             break;
         }
     }
     Ok(messages)
+}
+
+/// Reads rows that are ordered by time; those of one chat trade places until they stand in the order of acceptance. While
+/// the clock goes forward they do so anyway; where it went back, the later one has the earlier time.
+fn in_order_of_acceptance(rows: Vec<Row>) -> Result<Vec<Message>, StorageError> {
+    let mut rows = rows
+        .into_iter()
+        .map(|mut row| read(&mut row))
+        .collect::<Result<Vec<_>, _>>()?;
+    let places: Vec<Blind> = rows.iter().map(|(_, message)| message.chat_index).collect();
+    rows.sort_by_key(|(seq, _)| *seq);
+    let mut chats: HashMap<Blind, VecDeque<Message>> = HashMap::new();
+    for (_, message) in rows {
+        chats.entry(message.chat_index).or_default().push_back(message);
+    }
+    let next = |chat: &Blind| chats.get_mut(chat).and_then(VecDeque::pop_front);
+    Ok(places.iter().filter_map(next).collect())
 }
 
 const NEXT: &str = concat!(
@@ -132,7 +151,8 @@ pub async fn newest_at(tx: &mut ReadTx, session: SessionId) -> Result<Option<Tim
 }
 
 /// After the clock was set back: what was to go at once when it was accepted goes now, and not when the clock comes to
-/// that time again. What was given a time by its caller keeps it. Reads every row that waits for its time.
+/// that time again. All of it gets one time, so that it goes in the order of acceptance, whatever the clock said then.
+/// What was given a time by its caller keeps it. Writes every row of the queue: O(queued).
 ///
 /// # Errors
 /// [`StorageError::StaleEpoch`] when the session has another owner.
@@ -141,8 +161,10 @@ pub async fn release_stranded(tx: &mut Tx, fence: &Fence, now: Timestamp) -> Res
     tx.lock(Lock::Messages(fence.session)).await?;
     let mut released = 0;
     for lane in Lane::ALL {
-        let sql = "update messages set due_at = $3
-             where session_id = $1 and lane = $2 and status = 'queued' and due_at > $3 and due_at = created_at";
+        // What an earlier release gave its time has it from `updated_at`.
+        let sql = "update messages set due_at = $3, updated_at = $3
+             where session_id = $1 and lane = $2 and status = 'queued' and retry_at is null
+                 and due_at in (created_at, updated_at) and due_at <> $3";
         released += tx.execute(sql, params![&fence.session, lane, now]).await?;
     }
     Ok(released)

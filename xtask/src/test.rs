@@ -55,7 +55,9 @@ fn formatting_and_tidy() -> Result<()> {
     crate::tidy::run()
 }
 
+/// Tests of credentials ask Baileys for real ones.
 fn crates() -> Result<()> {
+    npm_ci("tests/baileys")?;
     shell(&mut crate_tests())
 }
 

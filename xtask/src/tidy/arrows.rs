@@ -6,11 +6,15 @@ use cargo_metadata::{DependencyKind, Package};
 use super::Tree;
 
 /// For each crate, the crates of the project that its code (not its tests) may use.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("wharf-model", &[]),
     ("wharf-storage", &["wharf-model"]),
     ("wharf-session", &["wharf-model", "wharf-storage"]),
-    ("wharf-api", &["wharf-model", "wharf-storage", "wharf-session"]),
+    ("wharf-vault", &["wharf-model"]),
+    (
+        "wharf-api",
+        &["wharf-model", "wharf-storage", "wharf-session", "wharf-vault"],
+    ),
     ("wharf-whatsapp", &["wharf-model", "wharf-storage", "wharf-session"]),
     (
         "wharf-server",
@@ -27,7 +31,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("wharf-testkit", &[]),
     ("wharf-proof", &["wharf-testkit"]),
     ("wharf-bench", &["wharf-testkit"]),
-    ("wharf-fuzz", &["wharf-sandbox"]),
+    ("wharf-fuzz", &["wharf-sandbox", "wharf-vault"]),
     ("wharf-interop-engine", &[]),
     ("xtask", &[]),
 ];

@@ -4,6 +4,7 @@ use std::fmt::{Error, Write};
 
 use wharf_model::CloseReason;
 use wharf_session::FailureCode;
+use wharf_vault::VaultError;
 
 use super::catalogue;
 
@@ -77,7 +78,7 @@ pub fn reference() -> Result<String, Error> {
     }
     page.push_str(FIELDS);
     page.push_str("| code of a field | meaning |\n|---|---|\n");
-    for (code, meaning) in FIELD_CODES {
+    for (code, meaning) in FIELD_CODES.into_iter().chain(VaultError::CODES) {
         writeln!(page, "| `{code}` | {meaning} |")?;
     }
     page.push_str(MESSAGES);

@@ -1,6 +1,7 @@
 //! What the facade's refusals mean to a client.
 
 use wharf_session::{IdempotencyError, SessionError};
+use wharf_vault::VaultError;
 
 use crate::error::ApiError;
 
@@ -31,6 +32,16 @@ impl From<IdempotencyError> for ApiError {
             IdempotencyError::SecretShown => Self::SecretAlreadyShown,
             IdempotencyError::Render(error) => Self::Internal(error),
         }
+    }
+}
+
+/// Every input of credentials has them in the same field.
+impl From<VaultError> for ApiError {
+    fn from(error: VaultError) -> Self {
+        let mut sentence = error.to_string();
+        sentence[..1].make_ascii_uppercase();
+        sentence.push('.');
+        Self::invalid_field("/data", error.code(), sentence)
     }
 }
 

@@ -16,6 +16,7 @@ mod qr;
 mod restart;
 mod stream;
 mod update;
+mod validate;
 
 pub(crate) use errors::metadata_too_large;
 use utoipa_axum::router::OpenApiRouter;
@@ -38,4 +39,5 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(logout::logout_session))
         .routes(routes!(history::get_session_history))
         .routes(routes!(stream::stream_session_events))
+        .routes(routes!(validate::validate_credentials))
 }

@@ -9,6 +9,7 @@
 mod api_keys;
 mod app;
 mod auth;
+mod credentials;
 mod document;
 mod errors;
 mod events;

@@ -1,0 +1,50 @@
+//! Owns portable credentials: what a linked WhatsApp account logs in with, in whatever form people carry it around.
+//!
+//! Promises: a form is recognised by what it holds and never by the brand in front of it; bad input gets a named error
+//! in bounded time and memory; nothing is kept, fetched or written. Never touches the network, a file or the database.
+//!
+//! ```
+//! # fn main() -> Result<(), wharf_vault::VaultError> {
+//! # let creds = r#"{"noiseKey": 1}"#;
+//! let report = wharf_vault::examine(creds.as_bytes())?;
+//! for check in report.checks() {
+//!     println!("{}: {}", check.name, check.detail);
+//! }
+//! assert!(!report.valid());
+//! # Ok(())
+//! # }
+//! ```
+
+mod baileys;
+mod check;
+mod credentials;
+mod error;
+mod report;
+mod source;
+
+pub use check::Check;
+pub use credentials::{Credentials, DeviceIdentity, KeyPair, Owner, SignedPreKey};
+pub use error::{Fetch, VaultError};
+pub use report::{Level, Report};
+pub use source::{Format, Layer, MAX_INPUT};
+
+/// Recognises credentials and checks them as far as that is possible without a connection: first that everything is
+/// there, then that the keys and signatures belong together.
+///
+/// Takes up to some hundred milliseconds for the largest inputs; call it where that blocks nobody.
+///
+/// # Errors
+/// [`VaultError`] when the input holds no credentials that can be looked at. Credentials with faults are no error: the
+/// report tells of them.
+pub fn examine(data: &[u8]) -> Result<Report, VaultError> {
+    let source = source::unpack(data)?;
+    let (structure, credentials) = baileys::creds::read(&source.creds)?;
+    let mathematics = credentials.as_ref().map(check::mathematics).unwrap_or_default();
+    Ok(Report::new(
+        source.format,
+        source.layers,
+        structure,
+        mathematics,
+        credentials,
+    ))
+}

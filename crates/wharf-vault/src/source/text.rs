@@ -1,0 +1,105 @@
+//! Session strings: a brand, a delimiter, and base64 of something.
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
+
+use super::{Layer, is_known};
+use crate::error::{Fetch, VaultError};
+
+/// Padded or not, and cut or not in the middle of a last byte: strings are copied by hand.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+/// Bytes of the longest brand with its delimiter.
+const LONGEST_BRAND: usize = 64;
+/// What ends a brand. An underscore may also be a letter of the url-safe alphabet, so that every place is tried.
+const DELIMITERS: &[u8] = b"~;:_-=|., ";
+/// Characters that are enough to see how the decoded content begins: three bytes of it.
+const HEAD: usize = 4;
+/// Lengths of the two halves of a MEGA link.
+const MEGA_FILE: usize = 8;
+const MEGA_KEY: usize = 43;
+/// Characters of the longest id that a server keeps credentials under.
+const LONGEST_ID: usize = 64;
+
+/// What the text holds. A brand and the base64 are added to the layers.
+pub(super) fn payload(text: &[u8], layers: &mut Vec<Layer>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let text = cleaned(text)?;
+    let promising =
+        |start: &usize| decode(&text[*start..text.len().min(start + HEAD)]).is_some_and(|head| is_known(&head));
+    let promising: Vec<usize> = starts(&text).filter(promising).collect();
+    let decoded = promising
+        .iter()
+        .find_map(|&start| Some((start, decode(&text[start..])?)));
+    match decoded {
+        Some((start, content)) => {
+            layers.extend((start > 0).then_some(Layer::Prefix));
+            layers.push(Layer::Base64);
+            Ok(content)
+        }
+        None if promising.is_empty() => Err(elsewhere(&text)),
+        None => Err(VaultError::Damaged("session string")),
+    }
+}
+
+/// The text without white space, dots that stand for what follows, and the difference between the alphabets.
+fn cleaned(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let mut text: Zeroizing<Vec<u8>> = Zeroizing::new(
+        text.iter()
+            .copied()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect(),
+    );
+    while text.last() == Some(&b'.') {
+        text.pop();
+    }
+    if text.is_empty() {
+        return Err(VaultError::Empty);
+    }
+    Ok(text)
+}
+
+/// Where the payload may begin: at once, or behind a delimiter.
+fn starts(text: &[u8]) -> impl Iterator<Item = usize> {
+    let behind = text.iter().take(LONGEST_BRAND).enumerate();
+    let behind = behind
+        .filter(|(_, byte)| DELIMITERS.contains(byte))
+        .map(|(place, _)| place + 1);
+    std::iter::once(0).chain(behind)
+}
+
+fn decode(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let standard = text.iter().map(|byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => *other,
+    });
+    let standard: Zeroizing<Vec<u8>> = Zeroizing::new(standard.collect());
+    BASE64.decode(&*standard).ok().map(Zeroizing::new)
+}
+
+/// Text that holds no credentials may still name them.
+fn elsewhere(text: &[u8]) -> VaultError {
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let tail = text
+        .len()
+        .checked_sub(MEGA_FILE + 1 + MEGA_KEY)
+        .map(|start| &text[start..]);
+    let is_mega = tail.is_some_and(|tail| {
+        let (file, key) = tail.split_at(MEGA_FILE);
+        file.iter().all(word) && key[0] == b'#' && key[1..].iter().all(word)
+    });
+    let id = text.rsplit(|byte| matches!(byte, b'~' | b';')).next().unwrap_or(text);
+    if is_mega {
+        VaultError::Elsewhere(Fetch::Mega)
+    } else if id.len() < text.len() && (1..=LONGEST_ID).contains(&id.len()) && id.iter().all(word) {
+        VaultError::Elsewhere(Fetch::Id)
+    } else {
+        VaultError::Unrecognised
+    }
+}

@@ -1,4 +1,4 @@
-//! Fuzzing of the sandbox with libFuzzer: targets, seeds and kept inputs lie in `tests/fuzz`, whatever a run finds beside
+//! Fuzzing of the sandbox and the vault with libFuzzer: targets, seeds and kept inputs lie in `tests/fuzz`, whatever a run finds beside
 //! them in the target folder. The tests of `wharf-fuzz` replay what is kept.
 
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::test::shell;
 
 /// The release that the arguments below are for.
 const CARGO_FUZZ: &str = "0.13.2";
-const TARGETS: [&str; 4] = ["frames", "handshake", "nodes", "bodies"];
+const TARGETS: [&str; 5] = ["frames", "handshake", "nodes", "bodies", "credentials"];
 /// Bytes of the longest input.
 const LONGEST: u32 = 16 * 1024;
 /// Megabytes that a target may use, most of them for what it has learned about the code; a leak ends it here.

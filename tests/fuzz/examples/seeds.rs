@@ -1,6 +1,10 @@
 //! Writes the seeds of every target below `corpus/`: what clients really send, for the fuzzer to start from.
 //! `cargo run --package wharf-fuzz --example seeds`
 
+#[path = "../../../crates/wharf-vault/tests/it/recipes.rs"]
+#[expect(clippy::unwrap_used, reason = "they are written for tests")]
+mod recipes;
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -27,7 +31,8 @@ fn main() -> Result<()> {
     write("frames", &frames())?;
     write("handshake", &handshakes())?;
     write("nodes", &conversations()?)?;
-    write("bodies", &bodies())
+    write("bodies", &bodies())?;
+    write("credentials", &credentials())
 }
 
 fn write(target: &str, seeds: &[(&str, Vec<u8>)]) -> Result<()> {
@@ -37,6 +42,21 @@ fn write(target: &str, seeds: &[(&str, Vec<u8>)]) -> Result<()> {
         fs::write(folder.join(format!("seed-{name}")), bytes)?;
     }
     Ok(())
+}
+
+fn credentials() -> Vec<(&'static str, Vec<u8>)> {
+    let creds = recipes::creds().to_string();
+    let string = format!("BRAND~{}", recipes::base64(recipes::gzip(&creds)));
+    let wrapped = serde_json::json!({"creds": recipes::creds(), "keys": {}}).to_string();
+    vec![
+        ("string", string.into_bytes()),
+        ("base64", recipes::base64(&creds).into_bytes()),
+        ("creds", creds.into_bytes()),
+        ("wrapped", wrapped.into_bytes()),
+        ("zip", recipes::zip(recipes::folder())),
+        ("tar", recipes::tar(recipes::folder())),
+        ("mega", format!("BRAND~aB3dEf6h#{}", "k".repeat(43)).into_bytes()),
+    ]
 }
 
 fn frames() -> Vec<(&'static str, Vec<u8>)> {

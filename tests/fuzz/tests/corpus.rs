@@ -37,6 +37,11 @@ fn nodes() -> Result<()> {
 }
 
 #[test]
+fn credentials() -> Result<()> {
+    replay("credentials", |bytes| drop(wharf_vault::examine(bytes)))
+}
+
+#[test]
 fn bodies() -> Result<()> {
     replay("bodies", fuzz::bodies)
 }

@@ -92,6 +92,9 @@ fn in_order_of_acceptance(rows: Vec<Row>) -> Result<Vec<Message>, StorageError> 
         .into_iter()
         .map(|mut row| read(&mut row))
         .collect::<Result<Vec<_>, _>>()?;
+    if rows.is_sorted_by_key(|(seq, _)| *seq) {
+        return Ok(rows.into_iter().map(|(_, message)| message).collect());
+    }
     let places: Vec<Blind> = rows.iter().map(|(_, message)| message.chat_index).collect();
     rows.sort_by_key(|(seq, _)| *seq);
     let mut chats: HashMap<Blind, VecDeque<Message>> = HashMap::new();

@@ -17,11 +17,13 @@ const CREDS: &str = "creds.json";
 const ZIP_END: &[u8] = b"PK\x05\x06";
 /// Where in it that is said.
 const ZIP_ENTRIES: usize = 10;
+/// What stands so many bytes before that end where there are more entries than it can say (section 4.3.15).
+const ZIP64: (usize, &[u8]) = (20, b"PK\x06\x07");
 
 /// `creds.json` of a zip archive.
 pub(super) fn zip(packed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     const DAMAGED: VaultError = VaultError::Damaged("zip archive");
-    if zip_entries(packed).ok_or(DAMAGED)? > MAX_FILES {
+    if ends_of_zip(packed).any(|end| holds_too_many(packed, end)) {
         return Err(VaultError::TooManyFiles);
     }
     let mut archive = ZipArchive::new(Cursor::new(packed)).map_err(|_| DAMAGED)?;
@@ -37,11 +39,21 @@ pub(super) fn zip(packed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     limited(file, MAX_CREDS, DAMAGED)
 }
 
-/// How many entries the archive says it has: the library would make room for all of them.
-fn zip_entries(packed: &[u8]) -> Option<usize> {
-    let end = packed.windows(ZIP_END.len()).rposition(|window| window == ZIP_END)?;
-    let count = packed.get(end + ZIP_ENTRIES..end + ZIP_ENTRIES + 2)?;
-    Some(usize::from(u16::from_le_bytes([count[0], count[1]])))
+/// Wherever an end may begin: the library takes the last one that it can read.
+fn ends_of_zip(packed: &[u8]) -> impl Iterator<Item = usize> {
+    let windows = packed.windows(ZIP_END.len()).enumerate();
+    windows.filter(|(_, window)| *window == ZIP_END).map(|(place, _)| place)
+}
+
+/// Whether the archive says of itself that it holds too many entries: the library would make room for all of them.
+fn holds_too_many(packed: &[u8], end: usize) -> bool {
+    let (before, magic) = ZIP64;
+    let is_zip64 = end
+        .checked_sub(before)
+        .is_some_and(|place| packed[place..].starts_with(magic));
+    let count = packed[end..].get(ZIP_ENTRIES..ZIP_ENTRIES + 2);
+    let count = count.map_or(0, |count| usize::from(u16::from_le_bytes([count[0], count[1]])));
+    is_zip64 || count > MAX_FILES
 }
 
 /// `creds.json` of a tar archive.

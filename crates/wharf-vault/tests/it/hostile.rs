@@ -23,6 +23,30 @@ fn bombs_are_put_down() {
     assert_eq!(examine(&zip(many)).unwrap_err(), VaultError::TooManyFiles);
 }
 
+/// The end says that another record, which stands before it, knows how many entries there are.
+#[test]
+fn a_count_beyond_16_bits_is_refused() {
+    let whole = zip(folder());
+    let end = whole.len() - 22;
+    assert_eq!(whole[end..end + 4], *b"PK\x05\x06");
+    let record = [
+        &b"PK\x06\x06"[..],
+        &44u64.to_le_bytes(),
+        &[0; 12],
+        &[0xff; 4],
+        &[0; 4],
+        &[0xff; 4],
+        &[0; 20],
+    ]
+    .concat();
+    let place = u64::try_from(end).unwrap().to_le_bytes();
+    let locator = [&b"PK\x06\x07"[..], &[0; 4], &place, &1u32.to_le_bytes()].concat();
+    let mut huge = [&whole[..end], &record, &locator, &whole[end..]].concat();
+    let offset = huge.len() - 22 + 16;
+    huge[offset..offset + 4].fill(0xff);
+    assert_eq!(examine(&huge).unwrap_err(), VaultError::TooManyFiles);
+}
+
 #[test]
 fn paths_that_lead_out_are_refused() {
     for name in ["../creds.json", "a/../../creds.json", "/creds.json", "..\\creds.json"] {

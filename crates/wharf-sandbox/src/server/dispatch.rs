@@ -57,7 +57,7 @@ fn refuse(node: &NodeRef<'_>, code: u16) -> Reply {
 }
 
 fn receipt(client: &Client, node: &NodeRef<'_>) -> Reply {
-    let Some(receipt) = receipts::Receipt::read(node) else {
+    let Some(receipt) = receipts::Receipt::read(node, &client.account) else {
         return Reply::nothing();
     };
     let after = receipts::accept(&client.network, &client.account, client.device, &receipt);

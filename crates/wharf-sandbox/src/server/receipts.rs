@@ -25,11 +25,17 @@ pub(crate) struct Receipt {
 }
 
 impl Receipt {
-    pub(crate) fn read(node: &NodeRef<'_>) -> Option<Self> {
+    /// Baileys sends the receipt of what the account said elsewhere to nobody: it is meant for the account itself.
+    pub(crate) fn read(node: &NodeRef<'_>, author: &Account) -> Option<Self> {
+        let kind = text_attr(node, "type");
+        let own = || {
+            let is_own_copy = kind.as_deref() == Some("sender");
+            is_own_copy.then(|| author.user_jid(Addressing::Number))
+        };
         Some(Self {
             id: text_attr(node, "id")?,
-            kind: text_attr(node, "type"),
-            to: jid_attr(node, "to")?,
+            to: jid_attr(node, "to").or_else(own)?,
+            kind,
             recipient: jid_attr(node, "recipient"),
             participant: jid_attr(node, "participant"),
             children: children(node).iter().map(NodeRef::to_owned).collect(),

@@ -7,7 +7,7 @@ use wacore_binary::builder::NodeBuilder;
 use wharf_sandbox::{MessageStatus, NewPhone, Sandbox, SandboxConfig};
 
 use crate::companion::Companion;
-use crate::raw_client::PATIENCE;
+use crate::raw_client::{PATIENCE, activate, log_in};
 
 async fn two_phones() -> (Sandbox, String, String) {
     let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
@@ -199,4 +199,22 @@ async fn what_was_under_way_when_a_message_is_asked_for_again_is_read() {
     }
     companion.client.send(&late).await;
     sandbox.wait_for_message(&bob, shows("LATE"), PATIENCE).await.unwrap();
+}
+
+/// Baileys 7 tells nobody in particular that it has what the account said on its phone.
+#[tokio::test]
+async fn a_receipt_of_an_own_copy_needs_no_address() {
+    let (sandbox, alice, bob) = two_phones().await;
+    let mut companion = Companion::linked(&sandbox, &alice).await;
+    let id = sandbox.send_text(&alice, &bob, "said on the phone").await.unwrap();
+    companion.client.expect("message").await;
+    let receipt = NodeBuilder::new("receipt")
+        .attr("id", id.as_str())
+        .attr("type", "sender")
+        .attr("recipient", Jid::pn(&bob));
+    companion.client.send(&receipt.build()).await;
+    companion.client.expect("ack").await;
+    let mut client = log_in(&sandbox, &companion.keys, &alice, companion.device).await;
+    let waited = activate(&mut client).await;
+    assert!(waited.iter().all(|node| node.tag != "message"), "{waited:?}");
 }

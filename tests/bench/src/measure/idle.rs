@@ -29,8 +29,8 @@ const TARGET_SESSIONS: usize = 1000;
 struct Idle {
     /// Sessions, and resident memory with its proportional part.
     memory: Vec<(usize, Figure)>,
-    slope: Figure,
-    /// `None` when it did not get as far.
+    /// `None` when it did not get as far, as what follows.
+    slope: Option<Figure>,
     processor: Option<Figure>,
     /// Why not all sessions could be linked.
     gave_up: Option<String>,
@@ -105,16 +105,15 @@ async fn idle<G: Gateway>(
             .map(|(_, bytes)| *bytes)
     };
     let (few, many) = plan.slope;
-    let (Some(low), Some(high)) = (at(few), at(many)) else {
-        anyhow::bail!("the slope is between numbers that are not measured");
-    };
+    let slope = at(few).zip(at(many));
+    let slope = slope.map(|(low, high)| Figure::new(Unit::Bytes, (high - low) / (many - few) as f64));
     let processor = match gave_up {
         Some(_) => None,
         None => Some(processor_during(gateway, watch).await?),
     };
     Ok(Idle {
         memory,
-        slope: Figure::new(Unit::Bytes, (high - low) / (many - few) as f64),
+        slope,
         processor,
         gave_up,
     })
@@ -125,8 +124,9 @@ async fn processor_during<G: Gateway>(gateway: &G, watch: impl AsyncFnOnce() -> 
     let (before, started) = (gateway.usage()?.cpu, Instant::now());
     watch().await?;
     let used = gateway.usage()?.cpu.saturating_sub(before);
-    let share = used.as_secs_f64() / started.elapsed().as_secs_f64();
-    Ok(Figure::new(Unit::Percent, share * 100.0))
+    let percent = 100.0 * used.as_secs_f64() / started.elapsed().as_secs_f64();
+    tell(&format!("(a) {}: {percent:.2} % of a core at rest", G::NAME));
+    Ok(Figure::new(Unit::Percent, percent))
 }
 
 /// Waits until what follows a link has ended and what it left behind is given back.
@@ -156,6 +156,10 @@ async fn count_commits(wharf: &Wharf, folder: &std::path::Path, time: Duration) 
         count.look()?;
     }
     let seconds = started.elapsed().as_secs_f64();
+    tell(&format!(
+        "(a) Wharf: {:.2} commits a second at rest",
+        count.commits() as f64 / seconds
+    ));
     let metric = match (told, committed(wharf).await?) {
         (Some(before), Some(after)) => Some((after - before) / seconds),
         _ => None,
@@ -186,8 +190,8 @@ fn section(bench: &Bench, ours: &Idle, theirs: &Idle, (commits, metric): (f64, O
     let full = (plan.slope == TARGET_SLOPE).then_some(Target::AtMost(Unit::Bytes, 0.3e6));
     let slope = format!("each further session between {few} and {many}");
     rows.push(
-        Row::wharf(slope, ours.slope.clone())
-            .beside(Some(theirs.slope.clone()))
+        Row::wharf(slope, ours.slope.clone().context("not measured")?)
+            .beside(theirs.slope.clone())
             .target(full),
     );
     let whole = most == TARGET_SESSIONS;

@@ -29,6 +29,10 @@ if (!authFolder) {
 trust(rootPublicKey);
 
 const { state: auth, saveCreds } = await useMultiFileAuthState(authFolder);
+// What is being written to the folder: a process that ends in the middle leaves half a file.
+let written = Promise.resolve();
+const setKeys = auth.keys.set;
+auth.keys.set = (keys) => writing(setKeys(keys));
 // The stanza that a ciphertext came in; the cipher itself is not told.
 const stanzas = new WeakMap();
 let socket;
@@ -51,7 +55,7 @@ function start() {
     getMessage: async ({ id }) => sentMessages.get(id),
   });
   const current = socket;
-  current.ev.on("creds.update", saveCreds);
+  current.ev.on("creds.update", () => writing(saveCreds()));
   current.ev.on("connection.update", (update) => connectionChanged(current, update));
   current.ws.prependListener("CB:message", remember);
   current.ws.on("CB:ack,class:message", ({ attrs }) => tell({ event: "acked", id: attrs.id, error: attrs.error, at: Date.now() }));
@@ -146,7 +150,15 @@ function stop() {
   stopping = true;
   // The server may be the one that does not answer.
   setTimeout(() => process.exit(0), STOP_WITHIN).unref();
-  socket.end(undefined).finally(() => process.exit(0));
+  socket.end(undefined).finally(async () => {
+    for (let seen; seen !== written; await seen) seen = written;
+    process.exit(0);
+  });
+}
+
+function writing(file) {
+  written = Promise.allSettled([written, file]);
+  return file;
 }
 
 // What waits until the connection is open.

@@ -2,6 +2,7 @@
 //! program that does not start says why, in its own words, and that none outlives the value that holds it. Paths of
 //! binaries are always parameters: nothing here builds or looks for one.
 
+mod baileys;
 mod error;
 mod http;
 mod node;
@@ -13,6 +14,7 @@ mod wharf;
 
 use std::time::Duration;
 
+pub use baileys::{Baileys, KeptFile, kept};
 pub use error::ProcessError;
 pub use http::{Answer, Remote, until};
 pub use node::{Node, NodeInput};

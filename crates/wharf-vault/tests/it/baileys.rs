@@ -1,79 +1,28 @@
 //! What an unmodified Baileys keeps when it is linked, in the simulated network.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use wharf_sandbox::{NewPhone, Sandbox, SandboxConfig};
-use wharf_testkit::process::Node;
+use wharf_testkit::process::{Baileys, KeptFile};
 use wharf_vault::{Format, examine};
 
 use crate::recipes::{base64, gzip, zip};
 
-const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
 /// Links Baileys to a new phone, and returns its number and what Baileys keeps.
-async fn linked() -> (String, Vec<(String, Vec<u8>)>) {
+async fn linked() -> (String, Vec<KeptFile>) {
     let folder = tempfile::tempdir().unwrap();
     let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
     let phone = sandbox.create_phone(NewPhone::default()).await.unwrap().phone;
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/baileys/peer.mjs");
-    assert!(
-        script.with_file_name("node_modules").exists(),
-        "run `npm ci` in tests/baileys first, as `make test` does"
-    );
-    let root: String = sandbox
-        .root_public_key()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let arguments = [sandbox.chat_url(), root, folder.path().to_string_lossy().into_owned()];
-    let mut baileys = Node::start(Path::new("node"), &script, &arguments, None).unwrap();
-    loop {
-        let line = baileys.next(PATIENCE).await.unwrap();
-        match line["event"].as_str().unwrap() {
-            "ready_for_qr" => {
-                sandbox.scan(&phone, line["qr"].as_str().unwrap()).await.unwrap();
-            }
-            "open" => break,
-            _ => {}
-        }
-    }
-    let files = whole_files(folder.path()).await;
-    drop(baileys);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/baileys/peer.mjs");
+    let root = sandbox.root_public_key();
+    let mut baileys = Baileys::start(&script, &sandbox.chat_url(), root, folder.path()).unwrap();
+    let shown = baileys.event("ready_for_qr").await.unwrap();
+    sandbox.scan(&phone, shown["qr"].as_str().unwrap()).await.unwrap();
+    baileys.event("open").await.unwrap();
+    let files = baileys.stop(folder.path()).await.unwrap();
     sandbox.stop().await;
     (phone, files)
-}
-
-/// Baileys goes on writing: until no file is in the middle of it.
-async fn whole_files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let whole = async {
-        loop {
-            let files = files(folder);
-            let is_whole = |(_, content): &(String, Vec<u8>)| serde_json::from_slice::<IgnoredAny>(content).is_ok();
-            if files.iter().all(is_whole) {
-                return files;
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, whole)
-        .await
-        .expect("Baileys finishes its files")
-}
-
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    entries
-        .map(|entry| {
-            (
-                entry.file_name().to_string_lossy().into_owned(),
-                std::fs::read(entry.path()).unwrap(),
-            )
-        })
-        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -110,7 +110,9 @@ impl Outbox {
     }
 
     pub(super) fn replace_pacer(&mut self, pacer: Pacer) {
+        let held = self.pacer.held();
         self.pacer = pacer;
+        self.pacer.hold(held);
         self.nudge();
     }
 

@@ -80,6 +80,11 @@ impl Pacer {
         self.held = self.held.max(until);
     }
 
+    /// Until when [`Pacer::hold`] keeps it quiet.
+    pub const fn held(&self) -> Timestamp {
+        self.held
+    }
+
     /// When the session as a whole may send, whatever the message; `None` when it may now.
     pub fn session_waits(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.settle(now);

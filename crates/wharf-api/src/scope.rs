@@ -132,6 +132,7 @@ permissions! {
     ReadSessions => SessionsRead,
     WriteSessions => SessionsWrite,
     LinkSessions => SessionsLink,
+    ExportSessions => SessionsExport,
     ReadMessages => MessagesRead,
     SendMessages => MessagesSend,
     ReadEvents => EventsRead,

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_model::{Clock, Network, Random};
 use wharf_session::Sessions;
 use wharf_storage::{Queue, Storage, idempotency};
+use wharf_vault::StateFormat;
 
 use crate::auth::{Authenticator, CookieLogin};
 use crate::config::ApiConfig;
@@ -33,6 +34,8 @@ pub struct ApiParts {
     pub clock: Arc<dyn Clock>,
     /// Keys and request ids.
     pub random: Arc<dyn Random>,
+    /// How the protocol engine keeps credentials.
+    pub format: Arc<dyn StateFormat>,
     /// Which keys this build makes and accepts.
     pub network: Network,
     /// What `/metrics` shows.

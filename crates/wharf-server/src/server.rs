@@ -18,7 +18,7 @@ use wharf_api::{ApiParts, ApiState, CookieLogin};
 use wharf_model::{Network, SystemEdges};
 use wharf_session::{SessionDeps, Sessions};
 use wharf_storage::{MasterKey, Ownership, Storage, StorageConfig};
-use wharf_whatsapp::{EngineConfig, EngineNetwork};
+use wharf_whatsapp::{EngineConfig, EngineFormat, EngineNetwork};
 
 use crate::bootstrap::KeyMaker;
 use crate::config::Settings;
@@ -86,6 +86,7 @@ impl Wharf {
             config: settings.sections.api.clone(),
             clock: Arc::<SystemEdges>::clone(&edges),
             random: edges,
+            format: Arc::new(EngineFormat),
             network: NETWORK,
             metrics: recorder,
             readiness: Arc::new(ServerReadiness::new(storage.clone(), stop.clone())),

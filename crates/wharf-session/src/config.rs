@@ -21,6 +21,8 @@ pub struct SessionConfig {
     pub stable_after: Duration,
     /// How many messages of one session may be on the wire at once.
     pub in_flight: usize,
+    /// How long a session whose credentials come from elsewhere sends nothing when it is ready for the first time.
+    pub import_quiet: Duration,
     /// How often the supervisor compares what should run with what runs, beside being nudged.
     pub reconcile_every: Duration,
     /// How long a graceful stop waits for the server's acks of what is on the wire.
@@ -39,6 +41,7 @@ impl Default for SessionConfig {
             deaf_after: Duration::from_secs(60),
             stable_after: Duration::from_secs(30),
             in_flight: 16,
+            import_quiet: Duration::from_secs(10),
             reconcile_every: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(5),
             pacing: PacingPolicy::default(),

@@ -4,6 +4,7 @@ use wharf_model::PacingError;
 use wharf_storage::StorageError;
 
 use crate::port::ClientError;
+use crate::sessions::InUse;
 
 /// What can be wrong with a call on a session.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,15 @@ pub enum SessionError {
     /// The idempotency key was used with another request, or is being used right now.
     #[error(transparent)]
     Idempotency(#[from] crate::IdempotencyError),
+    /// The session is connected, or on its way there.
+    #[error("the session is not at rest")]
+    NotAtRest,
+    /// A session of this server is linked with these credentials.
+    #[error(transparent)]
+    InUse(#[from] InUse),
+    /// Credentials that passed every check cannot be brought into the engine's form.
+    #[error("the credentials could not be converted")]
+    NotConverted(#[source] crate::BoxError),
     /// The process is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -50,7 +60,10 @@ impl From<StorageError> for SessionError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::NotFound(_) => Self::NotFound,
-            other => Self::Storage(other),
+            other => match other.rejection::<InUse>() {
+                Some(in_use) => Self::InUse(*in_use),
+                None => Self::Storage(other),
+            },
         }
     }
 }

@@ -27,5 +27,6 @@ pub use failure::FailureCode;
 pub use idempotency::{BoxError, IdempotencyError, Idempotent, Outcome, Render};
 pub use live::{Live, QrCode};
 pub use sessions::{
-    AcceptError, MessageQuery, MessageView, NewMessage, NewSession, SessionPatch, SessionView, Sessions,
+    AcceptError, InUse, Linked, MessageQuery, MessageView, NewMessage, NewSession, SessionPatch, SessionView, Sessions,
+    SignalState,
 };

@@ -150,6 +150,9 @@ pub struct AccountProfile {
     pub push_name: Option<String>,
     /// The kind of phone, such as `android`.
     pub platform: Option<String>,
+    /// Which linked device this is: stays the same while the link lasts, and no other device has it. `None` before the
+    /// first login.
+    pub fingerprint: Option<String>,
 }
 
 /// Logs are written with `Debug`: names and numbers must not reach them.

@@ -109,6 +109,7 @@ async fn prepare(dir: &std::path::Path, url: Option<String>) -> Result<Target, B
         metadata: None,
         proxy: None,
         keys: rows,
+        fingerprint: None,
         created_by: None,
         created_at: storage.clock().now(),
     };

@@ -30,6 +30,7 @@
 //!     metadata: None,
 //!     proxy: None,
 //!     keys: new_keys,
+//!     fingerprint: None,
 //!     created_by: None,
 //!     created_at: storage.clock().now(),
 //! };

@@ -20,12 +20,20 @@ pub(crate) struct Migration {
 /// The number and the checksum of a step that a database has.
 pub(crate) type Applied = (i64, [u8; 32]);
 
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "base",
-    sqlite: include_str!("../migrations/sqlite/0001_base.sql"),
-    postgres: include_str!("../migrations/postgres/0001_base.sql"),
-}];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "base",
+        sqlite: include_str!("../migrations/sqlite/0001_base.sql"),
+        postgres: include_str!("../migrations/postgres/0001_base.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "session_fingerprint",
+        sqlite: include_str!("../migrations/sqlite/0002_session_fingerprint.sql"),
+        postgres: include_str!("../migrations/postgres/0002_session_fingerprint.sql"),
+    },
+];
 
 const APPLIED: &str = "
 create table if not exists schema_migrations (
@@ -110,4 +118,47 @@ fn applied(connection: &SqliteConnection) -> Result<Vec<Applied>, StorageError> 
 
 fn database(error: StorageError) -> OpenError {
     OpenError::Database(std::sync::Arc::new(error))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// What stands in a session's row, whatever its version.
+    pub(crate) const ROWS: &str = "select name, status, created_at from sessions order by seq";
+
+    /// A workspace and two sessions as version 1 has them; an id is a number in the dialect's notation of bytes.
+    pub(crate) fn seed(id: fn(u8) -> String) -> String {
+        let (workspace, one, two) = (id(1), id(2), id(3));
+        format!(
+            "insert into workspaces (id, name, created_at) values ({workspace}, 'w', 1);
+             insert into sessions (id, workspace_id, name, network, wanted, status, status_since, unlinked_at, created_at,
+                 updated_at)
+             values ({one}, {workspace}, 'linked', 'sandbox', 'connected', 'ready', 1, null, 2, 3),
+                    ({two}, {workspace}, 'unlinked', 'sandbox', 'stopped', 'disconnected', 1, 9, 4, 5)"
+        )
+    }
+
+    fn rows(connection: &SqliteConnection) -> Vec<(String, String, i64)> {
+        let rows = connection.query(ROWS, &[]).unwrap().into_iter();
+        rows.map(|mut row| (row.take().unwrap(), row.take().unwrap(), row.take().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_database_of_version_1_keeps_its_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("old.db");
+        std::fs::write(&file, b"").unwrap();
+        let connection = SqliteConnection::draft(&file).unwrap();
+        let now = Timestamp::from_millis(7);
+        apply(&connection, &MIGRATIONS[..1], now).unwrap();
+        connection.batch(&seed(|id| format!("x'{id:032x}'"))).unwrap();
+        let before = rows(&connection);
+        assert_eq!(before.len(), 2);
+        apply(&connection, MIGRATIONS, now).unwrap();
+        assert_eq!(rows(&connection), before);
+        check(&connection, MIGRATIONS).unwrap();
+        apply(&connection, MIGRATIONS, now).unwrap();
+    }
 }

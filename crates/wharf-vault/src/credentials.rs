@@ -1,7 +1,5 @@
 //! Credentials in the one form that everything else is converted to and from.
 
-use std::fmt;
-
 use wharf_model::Jid;
 use zeroize::Zeroizing;
 
@@ -66,17 +64,25 @@ pub struct Credentials {
     pub account: DeviceIdentity,
     /// See [`Owner`].
     pub owner: Owner,
+    /// What the phone and the device shared while they were linked.
+    pub linking_secret: Option<Zeroizing<[u8; 32]>>,
+    /// The id of the next one-time pre-key, as far as these credentials know: ids are never used twice.
+    pub next_pre_key_id: u32,
+    /// Tells the server's front which of its parts serves the account.
+    pub routing_info: Option<Vec<u8>>,
 }
 
 /// Logs are written with `Debug`: neither keys nor numbers must reach them.
 macro_rules! hidden {
     ($($name:ident),*) => {$(
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct(stringify!($name)).finish_non_exhaustive()
             }
         }
     )*};
 }
+
+pub(crate) use hidden;
 
 hidden!(KeyPair, SignedPreKey, DeviceIdentity, Owner, Credentials);

@@ -16,16 +16,23 @@
 //! ```
 
 mod baileys;
+mod base64;
 mod check;
 mod credentials;
 mod error;
+pub mod export;
+mod format;
+mod keys;
+mod ordered;
 mod report;
 mod source;
 
 pub use check::Check;
 pub use credentials::{Credentials, DeviceIdentity, KeyPair, Owner, SignedPreKey};
 pub use error::{Fetch, VaultError};
-pub use report::{Level, Report};
+pub use format::StateFormat;
+pub use keys::{Address, ContactToken, Identity, Keys, LidMapping, PreKey, SenderKey, SignalSession, SyncKey};
+pub use report::{Level, Portable, Report, fingerprint};
 pub use source::{Format, Layer, MAX_INPUT};
 
 /// Recognises credentials and checks them as far as that is possible without a connection: first that everything is
@@ -40,11 +47,15 @@ pub fn examine(data: &[u8]) -> Result<Report, VaultError> {
     let source = source::unpack(data)?;
     let (structure, credentials) = baileys::creds::read(&source.creds)?;
     let mathematics = credentials.as_ref().map(check::mathematics).unwrap_or_default();
+    let keys = credentials
+        .as_ref()
+        .map(|credentials| baileys::keys::read(&source.keys, credentials));
     Ok(Report::new(
         source.format,
         source.layers,
         structure,
         mathematics,
         credentials,
+        keys.unwrap_or_default(),
     ))
 }

@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::check::Check;
 use crate::credentials::Credentials;
+use crate::keys::Keys;
 use crate::source::{Format, Layer};
 
 /// Makes fingerprints of this kind differ from other hashes of the same key.
@@ -27,6 +28,34 @@ pub struct Report {
     layers: Vec<Layer>,
     checks: Vec<Check>,
     credentials: Option<Credentials>,
+    keys: Keys,
+}
+
+/// Everything that a device takes along to another program. Made of credentials that passed every check.
+#[derive(Debug)]
+pub struct Portable {
+    /// What it logs in with.
+    pub credentials: Credentials,
+    /// What it goes on talking with.
+    pub keys: Keys,
+    fingerprint: String,
+}
+
+impl Portable {
+    /// Of credentials that are known to be good: a session's own.
+    pub fn new(credentials: Credentials, keys: Keys) -> Self {
+        let fingerprint = fingerprint(&credentials.identity.public);
+        Self {
+            credentials,
+            keys,
+            fingerprint,
+        }
+    }
+
+    /// See [`Report::fingerprint`].
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
 }
 
 impl Report {
@@ -36,12 +65,14 @@ impl Report {
         structure: Vec<Check>,
         mathematics: Vec<Check>,
         credentials: Option<Credentials>,
+        keys: Keys,
     ) -> Self {
         Self {
             format,
             layers,
             checks: [structure, mathematics].concat(),
             credentials,
+            keys,
         }
     }
 
@@ -78,14 +109,34 @@ impl Report {
         self.credentials.as_ref()
     }
 
+    /// The keys that came with them.
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// What can be taken along; the report again when a check failed.
+    ///
+    /// # Errors
+    /// The report itself.
+    pub fn into_portable(self) -> Result<Portable, Box<Self>> {
+        match (self.valid(), self.credentials) {
+            (true, Some(credentials)) => Ok(Portable::new(credentials, self.keys)),
+            (_, credentials) => Err(Box::new(Self { credentials, ..self })),
+        }
+    }
+
     /// Tells one link from every other and says nothing of the account: 32 hexadecimal digits of a hash of the device's
     /// public identity key.
     pub fn fingerprint(&self) -> Option<String> {
-        let public = self.credentials.as_ref()?.identity.public;
-        let hash = Sha256::new()
-            .chain_update(FINGERPRINT_CONTEXT)
-            .chain_update(public)
-            .finalize();
-        Some(hash[..FINGERPRINT].iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(fingerprint(&self.credentials.as_ref()?.identity.public))
     }
+}
+
+/// See [`Report::fingerprint`]; of the device's public identity key without its type byte.
+pub fn fingerprint(identity: &[u8]) -> String {
+    let hash = Sha256::new()
+        .chain_update(FINGERPRINT_CONTEXT)
+        .chain_update(identity)
+        .finalize();
+    hash[..FINGERPRINT].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -32,6 +32,9 @@ impl EventTap {
             lid: device.lid.as_ref().and_then(person_jid),
             push_name: some_text(&device.push_name),
             platform: None,
+            fingerprint: Some(wharf_vault::fingerprint(
+                device.identity_key.public_key.public_key_bytes(),
+            )),
         });
         ClientEvent::Opened(profile)
     }
@@ -110,6 +113,7 @@ fn linked(success: &PairSuccess) -> Option<ClientEvent> {
         lid: person_jid(&success.lid),
         push_name: some_text(&success.business_name),
         platform: some_text(&success.platform),
+        fingerprint: None,
     }))
 }
 

@@ -31,7 +31,7 @@ mod transport;
 mod version;
 mod watch;
 
-pub use backend::{CarryError, carry_over};
+pub use backend::{CarryError, EngineFormat, carry_over};
 pub use config::{Browser, ClientVersion, EngineConfig};
 pub use logs::log_filter_directives;
 pub use network::EngineNetwork;

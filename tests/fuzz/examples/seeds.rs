@@ -48,6 +48,12 @@ fn credentials() -> Vec<(&'static str, Vec<u8>)> {
     let creds = recipes::creds().to_string();
     let string = format!("BRAND~{}", recipes::base64(recipes::gzip(&creds)));
     let wrapped = serde_json::json!({"creds": recipes::creds(), "keys": {}}).to_string();
+    let value = |content: &[u8]| serde_json::from_slice(content).unwrap_or_default();
+    let files = recipes::folder().into_iter();
+    let object: serde_json::Map<String, serde_json::Value> = files
+        .map(|(name, content)| (name.to_owned(), value(&content)))
+        .collect();
+    let object = serde_json::Value::Object(object);
     vec![
         ("string", string.into_bytes()),
         ("base64", recipes::base64(&creds).into_bytes()),
@@ -55,6 +61,7 @@ fn credentials() -> Vec<(&'static str, Vec<u8>)> {
         ("wrapped", wrapped.into_bytes()),
         ("zip", recipes::zip(recipes::folder())),
         ("tar", recipes::tar(recipes::folder())),
+        ("object", object.to_string().into_bytes()),
         ("mega", format!("BRAND~aB3dEf6h#{}", "k".repeat(43)).into_bytes()),
     ]
 }

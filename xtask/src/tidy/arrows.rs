@@ -10,12 +10,15 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("wharf-model", &[]),
     ("wharf-storage", &["wharf-model"]),
     ("wharf-session", &["wharf-model", "wharf-storage"]),
-    ("wharf-vault", &["wharf-model"]),
+    ("wharf-vault", &["wharf-model", "wharf-storage"]),
     (
         "wharf-api",
         &["wharf-model", "wharf-storage", "wharf-session", "wharf-vault"],
     ),
-    ("wharf-whatsapp", &["wharf-model", "wharf-storage", "wharf-session"]),
+    (
+        "wharf-whatsapp",
+        &["wharf-model", "wharf-storage", "wharf-session", "wharf-vault"],
+    ),
     (
         "wharf-server",
         &[

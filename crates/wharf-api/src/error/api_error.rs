@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use http::StatusCode;
-use wharf_model::MessageStatus;
+use wharf_model::{MessageStatus, SessionId};
 
 use super::{ErrorCode, FieldProblem};
 use crate::scope::Scope;
@@ -89,6 +89,15 @@ pub enum ApiError {
     /// There is no QR to show.
     #[error("The session shows no QR now.")]
     NotPending,
+    /// Its keys go on moving.
+    #[error("The session is connected; disconnect it first.")]
+    NotAtRest,
+    /// There are no credentials.
+    #[error("The session is not linked to an account.")]
+    NotLinked,
+    /// Another session is linked with these credentials; named, unless it belongs to another workspace.
+    #[error("{}", in_use(.0.as_ref()))]
+    CredentialsInUse(Option<SessionId>),
     /// The message has left, or ended.
     #[error("The message is {0} and can no longer be cancelled.")]
     MessageNotCancellable(MessageStatus),
@@ -156,6 +165,14 @@ pub(crate) fn seconds(wait: &Duration) -> u64 {
     wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1)
 }
 
+fn in_use(by: Option<&SessionId>) -> String {
+    let by = by.map_or_else(
+        || "a session of another workspace".to_owned(),
+        |id| format!("the session {id}"),
+    );
+    format!("These credentials are in use by {by}.")
+}
+
 fn count(problems: &[FieldProblem], what: &str) -> String {
     match problems {
         [one] => format!("1 {what} is invalid: {}", one.detail),
@@ -200,6 +217,9 @@ impl ApiError {
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
             Self::NotAcceptable(_) => ErrorCode::NotAcceptable,
             Self::NotPending => ErrorCode::NotPending,
+            Self::NotAtRest => ErrorCode::NotAtRest,
+            Self::NotLinked => ErrorCode::NotLinked,
+            Self::CredentialsInUse(_) => ErrorCode::CredentialsInUse,
             Self::MessageNotCancellable(_) => ErrorCode::MessageNotCancellable,
             Self::Conflict => ErrorCode::Conflict,
             Self::IdempotencyInProgress => ErrorCode::IdempotencyInProgress,

@@ -87,6 +87,12 @@ codes! {
         "The answer exists in other media types than the Accept header names.";
     NotPending => "not_pending", CONFLICT, "Nothing to scan",
         "The session shows no QR now: it is linked, not connecting, or between two QRs.";
+    NotAtRest => "not_at_rest", CONFLICT, "Session not at rest",
+        "The session is connected or connecting, and its keys go on moving. Disconnect it first.";
+    NotLinked => "not_linked", CONFLICT, "Not linked",
+        "The session is not linked to an account, so that there is nothing to export.";
+    CredentialsInUse => "credentials_in_use", CONFLICT, "Credentials in use",
+        "Another session of this server is linked with the same credentials. Log it out or delete it first.";
     MessageNotCancellable => "message_not_cancellable", CONFLICT, "Too late to cancel",
         "Only a message that is still queued can be cancelled.";
     Conflict => "conflict", CONFLICT, "Conflict",

@@ -7,11 +7,11 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use wharf_session::{NewSession, Outcome, SessionView};
+use wharf_session::{Idempotent, NewSession, Outcome, SessionView};
 
 use super::body::SessionBody;
 use super::pacing::Pacing;
-use crate::auth::Allowed;
+use crate::auth::{Allowed, Caller};
 use crate::error::ApiError;
 use crate::extract::Valid;
 use crate::idempotency::{Answer, Once};
@@ -56,10 +56,20 @@ pub(crate) async fn create_session(
         pacing: body.pacing.map(Into::into),
         created_by: Some(caller.name()),
     };
-    let idempotent = once.with_effect(caller.workspace(), &raw, |view: &SessionView| {
+    let idempotent = claim(&once, &caller, &raw);
+    made(state.sessions.create(caller.workspace(), new, idempotent).await?)
+}
+
+/// A new session and the answer that tells of it commit together.
+pub(super) fn claim(once: &Once, caller: &Caller, raw: &[u8]) -> Option<Idempotent<SessionView>> {
+    once.with_effect(caller.workspace(), raw, |view: &SessionView| {
         Answer::json(StatusCode::CREATED, &SessionBody::from(view.clone()))
-    });
-    match state.sessions.create(caller.workspace(), new, idempotent).await? {
+    })
+}
+
+/// The answer that tells of a new session.
+pub(super) fn made(outcome: Outcome<SessionView>) -> Result<Response, ApiError> {
+    match outcome {
         Outcome::New(view) => Ok(Answer::json(StatusCode::CREATED, &SessionBody::from(view))?.into_response()),
         Outcome::Replayed(stored) => Ok(Answer::from_stored(&stored)?.replayed()),
     }

@@ -1,6 +1,6 @@
 //! What the facade's refusals mean to a client.
 
-use wharf_session::{IdempotencyError, SessionError};
+use wharf_session::{IdempotencyError, InUse, SessionError};
 use wharf_vault::VaultError;
 
 use crate::error::ApiError;
@@ -14,6 +14,9 @@ impl From<SessionError> for ApiError {
             SessionError::Metadata => metadata_too_large(),
             SessionError::Pacing(error) => Self::invalid_field("/pacing", "contradiction", error.to_string()),
             SessionError::Idempotency(error) => error.into(),
+            SessionError::NotAtRest => Self::NotAtRest,
+            SessionError::InUse(InUse { by }) => Self::CredentialsInUse(by),
+            SessionError::NotConverted(error) => Self::Internal(error),
             SessionError::Stopping => Self::NotReady("The server is stopping.".to_owned()),
             SessionError::Restarting => Self::NotReady("The session is being restarted.".to_owned()),
             SessionError::NotStored => Self::NotStored("The order was carried out; its outcome is not stored yet."),

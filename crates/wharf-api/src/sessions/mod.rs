@@ -7,8 +7,10 @@ mod create;
 mod delete;
 mod disconnect;
 mod errors;
+mod export;
 mod get;
 mod history;
+mod import;
 mod list;
 mod logout;
 mod pacing;
@@ -39,5 +41,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(logout::logout_session))
         .routes(routes!(history::get_session_history))
         .routes(routes!(stream::stream_session_events))
+        .routes(routes!(export::export_session))
+        .routes(routes!(import::import_session))
         .routes(routes!(validate::validate_credentials))
 }

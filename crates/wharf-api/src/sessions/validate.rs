@@ -6,7 +6,7 @@ use garde::Validate;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wharf_vault::{Check, Format, Layer, Level, Report};
+use wharf_vault::{Check, Format, Keys, Layer, Level, Report};
 
 use crate::auth::Allowed;
 use crate::error::ApiError;
@@ -19,8 +19,8 @@ use crate::state::ApiState;
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ValidateCredentials {
-    /// A session string with whatever brand in front, `creds.json`, or a folder of Baileys as one JSON object; a zip or
-    /// tar archive of such a folder in base64.
+    /// A session string with whatever brand in front, `creds.json`, or a folder of Baileys as one JSON object; a zip
+    /// archive of such a folder, or a compressed tar archive, in base64.
     #[garde(skip)]
     #[schema(example = "BRAND~H4sIAAAAAAAAA...")]
     data: String,
@@ -48,8 +48,31 @@ pub(crate) struct ValidationBody {
     /// The account's number in E.164; `null` when parts are missing.
     #[schema(example = "+15551234567")]
     phone: Option<String>,
+    /// What came beside the credentials, and would go along with an import.
+    keys: KeysBody,
     /// Every check that was made, in order.
     checks: Vec<CheckBody>,
+}
+
+/// How many keys of each kind there are.
+#[derive(Debug, Serialize, ToSchema)]
+struct KeysBody {
+    /// One-time pre-keys that nobody has used. Without them, who picked one is asked to write again.
+    pre_keys: usize,
+    /// Conversations. Without them, the first message of each comes one round later.
+    conversations: usize,
+    /// Sender keys of groups. Without them, the next message of each group member comes one round later.
+    sender_keys: usize,
+    /// Identities of others.
+    identities: usize,
+    /// Keys of app state. Without them the phone is asked for them.
+    app_state_keys: usize,
+    /// Phones and their hidden ids.
+    lid_mappings: usize,
+    /// Tokens of contacts, without which WhatsApp refuses to open chats more often.
+    contact_tokens: usize,
+    /// Keys that cannot be read, and stay behind.
+    unreadable: usize,
 }
 
 /// What was recognised.
@@ -123,9 +146,25 @@ impl From<Report> for ValidationBody {
             format: report.format().into(),
             layers: report.layers().iter().copied().map(Into::into).collect(),
             level: report.level().into(),
+            keys: report.keys().into(),
             fingerprint: report.fingerprint(),
             phone: owner.map(|owner| format!("+{}", owner.phone.user())),
             checks: report.checks().iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&Keys> for KeysBody {
+    fn from(keys: &Keys) -> Self {
+        Self {
+            pre_keys: keys.pre_keys.len(),
+            conversations: keys.sessions.len(),
+            sender_keys: keys.sender_keys.len(),
+            identities: keys.identities.len(),
+            app_state_keys: keys.sync_keys.len(),
+            lid_mappings: keys.lid_mappings.len(),
+            contact_tokens: keys.contact_tokens.len(),
+            unreadable: keys.unreadable,
         }
     }
 }

@@ -19,6 +19,7 @@ use wharf_session::{SessionConfig, SessionDeps, Sessions};
 use wharf_storage::api_keys::NewApiKey;
 use wharf_storage::workspaces::Workspace;
 use wharf_storage::{MasterKey, Queue, Storage, StorageConfig, api_keys, workspaces};
+use wharf_whatsapp::EngineFormat;
 
 use crate::script::{ScriptedClient, ScriptedNetwork};
 
@@ -104,6 +105,7 @@ impl App {
             config,
             clock: clock.clone(),
             random: Arc::new(SystemEdges),
+            format: Arc::new(EngineFormat),
             network: Network::Sandbox,
             metrics: recorder(),
             readiness: readiness.clone(),

@@ -60,3 +60,82 @@ async fn only_keys_that_may_link_may_ask() {
     )
     .await;
 }
+
+const IMPORT: &str = "/api/sessions/import";
+
+#[tokio::test]
+async fn an_import_names_what_is_wrong_with_the_credentials() {
+    let app = App::new().await;
+    let creds = json!({"noiseKey": {"private": "x", "public": "y"}, "registrationId": 5}).to_string();
+    let answer = app.post(IMPORT, &json!({"data": creds})).send().await.unwrap();
+    let answer = problem(answer, 422, "validation_failed").await;
+    let named: Vec<_> = answer["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| &error["code"])
+        .collect();
+    assert_eq!(
+        named,
+        ["noise_key", "identity_key", "signed_pre_key", "account", "owner"]
+    );
+    let answer = app
+        .post(IMPORT, &json!({"data": "Gifted~a1b2c3d4e5f6"}))
+        .send()
+        .await
+        .unwrap();
+    let answer = problem(answer, 422, "validation_failed").await;
+    assert_eq!(answer["errors"][0]["code"], "credentials_elsewhere");
+    let listed = json_of(app.get("/api/sessions").send().await.unwrap(), 200).await;
+    assert_eq!(listed["data"], json!([]), "nothing was made");
+}
+
+#[tokio::test]
+async fn what_is_not_linked_has_nothing_to_export() {
+    let app = App::new().await;
+    let session = app.session().await;
+    let path = format!("/api/sessions/{session}/export");
+    for format in ["session_string", "baileys_creds", "baileys_folder"] {
+        let answer = app.post(&path, &json!({"format": format})).send().await.unwrap();
+        problem(answer, 409, "not_linked").await;
+    }
+    let answer = app.post(&path, &json!({"format": "paper"})).send().await.unwrap();
+    problem(answer, 422, "validation_failed").await;
+    let nobody = "/api/sessions/ses_00000000000000000000000000/export";
+    let answer = app
+        .post(nobody, &json!({"format": "baileys_creds"}))
+        .send()
+        .await
+        .unwrap();
+    problem(answer, 404, "session_not_found").await;
+}
+
+#[tokio::test]
+async fn a_connected_session_gives_no_conversations_away() {
+    let app = App::new().await;
+    let (session, client) = app.pending("qr").await;
+    app.network.link(session.parse().unwrap());
+    client.link();
+    app.until(&session, "ready", |session| session["status"] == "ready")
+        .await;
+    let path = format!("/api/sessions/{session}/export");
+    let answer = app
+        .post(&path, &json!({"format": "baileys_folder"}))
+        .send()
+        .await
+        .unwrap();
+    problem(answer, 409, "not_at_rest").await;
+}
+
+#[tokio::test]
+async fn only_keys_that_may_export_get_credentials() {
+    let app = App::new().await;
+    let session = app.session().await;
+    let path = format!("/api/sessions/{session}/export");
+    let key = app
+        .key(&[Scope::SessionsRead, Scope::SessionsWrite, Scope::SessionsLink])
+        .await;
+    let call = app.anonymous(reqwest::Method::POST, &path).bearer_auth(key);
+    let answer = call.json(&json!({"format": "baileys_creds"})).send().await.unwrap();
+    problem(answer, 403, "insufficient_scope").await;
+}

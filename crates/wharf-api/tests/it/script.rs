@@ -90,6 +90,7 @@ impl ScriptedClient {
             lid: Some("100000000000001@lid".parse().unwrap()),
             push_name: Some("Ada".to_owned()),
             platform: Some("android".to_owned()),
+            fingerprint: Some("3f1c09a2b7d84e5590cc12fe7a6b3d81".to_owned()),
         }));
         self.emit(ClientEvent::LoggedIn);
         self.emit(ClientEvent::Opened(None));

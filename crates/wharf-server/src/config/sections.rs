@@ -131,6 +131,7 @@ fn session(reader: &mut Reader<'_>) -> SessionConfig {
         retain_after_unlink: reader.duration("session.retain_after_unlink", Duration::ZERO..=365 * DAY),
         ack_timeout: reader.duration("session.ack_timeout", SECOND..=DAY),
         in_flight: reader.number::<u16>("session.in_flight", 1..=256).into(),
+        import_quiet: reader.duration("session.import_quiet", Duration::ZERO..=DAY),
         drain_timeout: reader.duration("session.drain_timeout", Duration::ZERO..=Duration::from_secs(600)),
         pacing: pacing(reader),
         ..SessionConfig::default()

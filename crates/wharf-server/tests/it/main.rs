@@ -11,6 +11,7 @@ mod commands;
 mod database_server;
 mod flow;
 mod kills;
+mod moving;
 mod process;
 mod remote;
 mod secrets;

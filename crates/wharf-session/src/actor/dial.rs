@@ -217,6 +217,7 @@ impl Actor {
         let was_ready = self.is_ready();
         self.feed(Input::Opened, None).await;
         if self.is_ready() && !was_ready {
+            self.settle();
             self.outbox.connected();
         }
         self.save().await;
@@ -233,6 +234,15 @@ impl Actor {
         }
         self.outbox.disconnected();
         self.feed_closed(reason, detail).await;
+    }
+
+    /// Credentials that come from elsewhere get a quiet moment first: keys are uploaded, and who wrote under old ones is
+    /// asked to write again.
+    fn settle(&mut self) {
+        if std::mem::take(&mut self.is_import) {
+            let until = self.cx.clock.now() + self.cx.config.import_quiet;
+            self.outbox.pacer().hold(until);
+        }
     }
 
     /// The next session may dial.
@@ -252,6 +262,12 @@ impl Actor {
             ..self.profile.clone()
         };
         self.keep_profile(profile);
+        if let Some(fingerprint) = &account.fingerprint
+            && self.fingerprint.as_ref() != Some(fingerprint)
+        {
+            self.fingerprint = Some(fingerprint.clone());
+            self.unsaved.push_back(Change::Fingerprint(fingerprint.clone()));
+        }
     }
 
     async fn rename(&mut self, name: String) {

@@ -30,6 +30,8 @@ pub(crate) enum Change {
     Wanted(Wanted),
     /// Who the account is.
     Profile(SessionProfile),
+    /// Which linked device this is.
+    Fingerprint(String),
     /// The account unlinked us (its keys go later), or the device is linked anew.
     Unlinked {
         at: Option<Timestamp>,
@@ -116,6 +118,7 @@ impl Journal {
                 let keys = self.storage().session_keys(self.fence.session).await?;
                 steps.push(Step::Profile(profile.seal(&keys)?));
             }
+            Change::Fingerprint(fingerprint) => steps.push(Step::Fingerprint(fingerprint.clone())),
             Change::Unlinked { at, shred_at } => steps.push(Step::Unlinked(*at, *shred_at)),
         }
         Ok(())
@@ -147,6 +150,7 @@ enum Step {
     Qr(Timestamp),
     Wanted(Wanted),
     Profile(Sealed),
+    Fingerprint(String),
     Unlinked(Option<Timestamp>, Option<Timestamp>),
 }
 
@@ -164,6 +168,7 @@ impl Step {
             Self::Qr(at) => sessions::note_qr(tx, fence, *at).await,
             Self::Wanted(wanted) => sessions::set_wanted(tx, workspace, fence.session, *wanted, now).await,
             Self::Profile(profile) => sessions::set_profile(tx, fence, Some(profile), now).await,
+            Self::Fingerprint(fingerprint) => sessions::set_fingerprint(tx, fence, fingerprint).await,
             Self::Unlinked(at, shred_at) => sessions::set_unlinked(tx, fence, *at, *shred_at).await,
         }
     }

@@ -91,6 +91,10 @@ pub(crate) struct Actor {
     /// What the order that is being carried out wants of the session, also should the process die in it.
     intent: Option<Wanted>,
     profile: SessionProfile,
+    /// Which linked device this is, as far as it is known.
+    fingerprint: Option<String>,
+    /// The credentials come from elsewhere and were never used here.
+    is_import: bool,
     /// The random pause before the next dial, in a mass start.
     pause: Duration,
 }

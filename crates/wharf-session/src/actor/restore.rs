@@ -83,6 +83,9 @@ fn build(
         fenced: false,
         intent: None,
         profile: profile.unwrap_or_default(),
+        fingerprint: row.fingerprint.clone(),
+        // One that was linked here was ready before it became known which device it is.
+        is_import: row.fingerprint.is_some() && row.ready_at.is_none(),
         pause: Duration::ZERO,
     };
     if state.status() != stored.status() {

@@ -1,15 +1,18 @@
 //! Making, reading and changing sessions.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
 use wharf_model::{PacingPolicy, SessionId, WorkspaceId};
+use wharf_storage::sessions::Fence;
 use wharf_storage::sessions::{self as rows, HistoryEntry, Session};
-use wharf_storage::{Page, PageRequest, Place, Queue, Sealed, SessionKeys, StorageError};
+use wharf_storage::wa_state::{self, StateRow};
+use wharf_storage::{Page, PageRequest, Place, Queue, Sealed, SessionKeys, StorageError, Tx};
 
 use super::{SessionView, Sessions};
 use crate::error::SessionError;
-use crate::idempotency::{self, Idempotent, Outcome, Prepared};
+use crate::idempotency::{self, BoxError, Idempotent, Outcome, Prepared};
 use crate::registry::Order;
 
 /// The longest name, in characters.
@@ -29,6 +32,26 @@ pub struct NewSession {
     pub pacing: Option<PacingPolicy>,
     /// Who makes it.
     pub created_by: Option<String>,
+}
+
+/// Credentials from elsewhere, for a session that is linked before it ever connects.
+pub trait Linked: Send + Sync + fmt::Debug {
+    /// Which linked device they are of. No two sessions are the same.
+    fn fingerprint(&self) -> &str;
+
+    /// The signal state that the session starts with, sealed with its keys.
+    ///
+    /// # Errors
+    /// The credentials cannot be brought into that form.
+    fn state(&self, keys: &SessionKeys) -> Result<Vec<StateRow>, BoxError>;
+}
+
+/// Another session has these credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("another session is linked with these credentials")]
+pub struct InUse {
+    /// Which one, unless it belongs to another workspace.
+    pub by: Option<SessionId>,
 }
 
 /// What a person may change; `None` leaves a field as it is, `Some(None)` empties it.
@@ -53,11 +76,41 @@ impl Sessions {
         new: NewSession,
         idempotent: Option<Idempotent<SessionView>>,
     ) -> Result<Outcome<SessionView>, SessionError> {
+        self.make(workspace, new, None, idempotent).await
+    }
+
+    /// Makes a session that is linked already. It stays `not_started` until somebody connects it, which needs no QR.
+    ///
+    /// # Errors
+    /// What is wrong with the request, [`SessionError::InUse`], or storage failed.
+    pub async fn import(
+        &self,
+        workspace: WorkspaceId,
+        new: NewSession,
+        linked: Arc<dyn Linked>,
+        idempotent: Option<Idempotent<SessionView>>,
+    ) -> Result<Outcome<SessionView>, SessionError> {
+        self.make(workspace, new, Some(linked), idempotent).await
+    }
+
+    async fn make(
+        &self,
+        workspace: WorkspaceId,
+        new: NewSession,
+        linked: Option<Arc<dyn Linked>>,
+        idempotent: Option<Idempotent<SessionView>>,
+    ) -> Result<Outcome<SessionView>, SessionError> {
         check_name(&new.name)?;
         check_pacing(new.pacing.as_ref())?;
         let id = SessionId::generate(&*self.cx.clock, &*self.cx.random);
         let (keys, rows_of_keys) = self.storage().new_session_keys(id)?;
         let metadata = seal_metadata(id, &keys, new.metadata.as_ref())?;
+        let keys = Arc::new(keys);
+        let fingerprint = linked.as_ref().map(|linked| linked.fingerprint().to_owned());
+        let state = match linked {
+            Some(linked) => converted(linked, Arc::clone(&keys)).await?,
+            None => Vec::new(),
+        };
         let row = rows::NewSession {
             id,
             workspace_id: workspace,
@@ -68,16 +121,18 @@ impl Sessions {
             metadata,
             proxy: None,
             keys: rows_of_keys,
+            fingerprint,
             created_by: new.created_by,
             created_at: self.cx.clock.now(),
         };
         let view = SessionView::new(as_stored(&row), None, &keys, &self.cx.config.pacing)?;
-        self.store(row, view, idempotent).await
+        self.store(row, state, view, idempotent).await
     }
 
     async fn store(
         &self,
         row: rows::NewSession,
+        state: Vec<StateRow>,
         view: SessionView,
         idempotent: Option<Idempotent<SessionView>>,
     ) -> Result<Outcome<SessionView>, SessionError> {
@@ -96,7 +151,13 @@ impl Sessions {
                     if let Some(claim) = &claim {
                         claim.claim(tx).await?;
                     }
-                    rows::create(tx, &row).await
+                    refuse_second(tx, &row).await?;
+                    rows::create(tx, &row).await?;
+                    let fence = Fence {
+                        session: row.id,
+                        epoch: 0,
+                    };
+                    wa_state::put_many(tx, &fence, &state).await
                 })
             })
             .await;
@@ -213,6 +274,28 @@ impl Sessions {
     }
 }
 
+/// Thousands of rows are sealed: other work must not wait for it.
+async fn converted(linked: Arc<dyn Linked>, keys: Arc<SessionKeys>) -> Result<Vec<StateRow>, SessionError> {
+    let state = tokio::task::spawn_blocking(move || linked.state(&keys));
+    let state = state
+        .await
+        .map_err(|failed| SessionError::NotConverted(failed.into()))?;
+    state.map_err(SessionError::NotConverted)
+}
+
+/// Two sessions that log in as one device replace each other for ever.
+async fn refuse_second(tx: &mut Tx, new: &rows::NewSession) -> Result<(), StorageError> {
+    let Some(fingerprint) = &new.fingerprint else {
+        return Ok(());
+    };
+    match rows::linked_as(tx, fingerprint).await? {
+        None => Ok(()),
+        Some((workspace, session)) => Err(StorageError::rejected(InUse {
+            by: (workspace == new.workspace_id).then_some(session),
+        })),
+    }
+}
+
 fn check_name(name: &str) -> Result<(), SessionError> {
     let length = name.chars().count();
     if name.trim().is_empty() || length > MAX_NAME {
@@ -266,6 +349,7 @@ fn as_stored(new: &rows::NewSession) -> Session {
         lease_until: None,
         unlinked_at: None,
         keys_shred_at: None,
+        fingerprint: new.fingerprint.clone(),
         created_by: new.created_by.clone(),
         created_at: new.created_at,
         updated_at: new.created_at,

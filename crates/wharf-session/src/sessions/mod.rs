@@ -6,6 +6,7 @@ mod control;
 mod create;
 mod messages;
 mod prepare;
+mod signal_state;
 mod view;
 
 use std::sync::Arc;
@@ -17,9 +18,10 @@ use crate::registry::Registry;
 use crate::supervisor::Supervisor;
 
 pub use accept::AcceptError;
-pub use create::{MAX_METADATA, MAX_NAME, NewSession, SessionPatch};
+pub use create::{InUse, Linked, MAX_METADATA, MAX_NAME, NewSession, SessionPatch};
 pub use messages::MessageQuery;
 pub use prepare::NewMessage;
+pub use signal_state::SignalState;
 pub(crate) use view::state_of;
 pub use view::{MessageView, SessionView};
 

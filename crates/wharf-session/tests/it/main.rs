@@ -7,6 +7,7 @@
 )]
 
 mod connection;
+mod imported;
 mod inbound;
 mod outbound;
 mod script;

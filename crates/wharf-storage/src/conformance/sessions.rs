@@ -340,6 +340,55 @@ pub async fn signal_state_can_be_shredded_and_messages_stay(subject: &Subject) {
     assert_eq!(keys.open_state("session", b"k", &fresh).unwrap(), b"new");
 }
 
+/// Two sessions that are the same linked device would replace each other at WhatsApp for ever.
+pub async fn a_linked_device_is_found_while_it_is_linked(subject: &Subject) {
+    let session = subject.session("s").await;
+    let (fence, now) = (session.fence, subject.now());
+    let found = || subject.write(|tx| Box::pin(sessions::linked_as(tx, "3f1c09a2")));
+    assert_eq!(found().await, None);
+    subject
+        .write(move |tx| Box::pin(async move { sessions::set_fingerprint(tx, &fence, "3f1c09a2").await }))
+        .await;
+    let holder = Some((subject.workspace, session.id));
+    assert_eq!(found().await, holder);
+    let unlink =
+        |at| subject.write(move |tx| Box::pin(async move { sessions::set_unlinked(tx, &fence, at, None).await }));
+    unlink(Some(now)).await;
+    assert_eq!(found().await, None, "an unlinked device may be linked elsewhere");
+    subject.storage.shred_session_signal_state(session.id).await.unwrap();
+    unlink(None).await;
+    assert_eq!(found().await, None, "what was shredded is no device");
+    subject
+        .write(move |tx| Box::pin(async move { sessions::set_fingerprint(tx, &fence, "3f1c09a2").await }))
+        .await;
+    assert_eq!(found().await, holder);
+    subject
+        .storage
+        .delete_session(subject.workspace, session.id)
+        .await
+        .unwrap();
+    assert_eq!(found().await, None, "a deleted session is nobody");
+}
+
+/// Also when they come at the same moment.
+pub async fn of_two_that_bring_a_device_in_one_finds_the_other(subject: &Subject) {
+    let bring = |name| {
+        let mut new = subject.new_session(name);
+        new.fingerprint = Some("3f1c09a2".to_owned());
+        subject.write(move |tx| {
+            Box::pin(async move {
+                let is_first = sessions::linked_as(tx, "3f1c09a2").await?.is_none();
+                if is_first {
+                    sessions::create(tx, &new).await?;
+                }
+                Ok(is_first)
+            })
+        })
+    };
+    let (one, two) = tokio::join!(bring("one"), bring("two"));
+    assert_ne!(one, two);
+}
+
 /// With the reasons.
 pub async fn history_is_newest_first(subject: &Subject) {
     let session = subject.session("s").await;

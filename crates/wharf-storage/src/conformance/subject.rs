@@ -142,6 +142,7 @@ impl Subject {
             metadata: None,
             proxy: None,
             keys: self.storage.new_session_keys(id).unwrap().1,
+            fingerprint: None,
             created_by: None,
             created_at: self.now(),
         }

@@ -6,7 +6,7 @@
 //! everybody who writes has a way to try again (the API's caller by its 503, an actor by its next look, the engine by a
 //! new client).
 //!
-//! 1. [`Lock::Keys`], [`Lock::Workspaces`]: rare.
+//! 1. [`Lock::Devices`], [`Lock::Keys`], [`Lock::Workspaces`]: rare.
 //! 2. [`Lock::Owned`] or [`Lock::Changed`] of one session: fenced writes of a session go on beside each other; what
 //!    reads to write, or replaces the owner, is alone.
 //! 3. [`Lock::Messages`] of one session: what moves messages of a session on, one unit at a time, because status,
@@ -22,6 +22,8 @@ pub(crate) enum Lock {
     Keys,
     /// No key is added meanwhile: all are wrapped anew.
     AllKeys,
+    /// Nobody else brings a linked device in.
+    Devices,
     /// The first workspace is made once.
     Workspaces,
     /// The session keeps its owner until the commit. Shared.
@@ -49,7 +51,7 @@ impl Lock {
     pub(crate) fn sql(self) -> &'static str {
         match self {
             Self::Keys | Self::Owned(_) => SHARED,
-            Self::AllKeys | Self::Workspaces | Self::Changed(_) | Self::Messages(_) => ALONE,
+            Self::AllKeys | Self::Devices | Self::Workspaces | Self::Changed(_) | Self::Messages(_) => ALONE,
         }
     }
 
@@ -58,6 +60,7 @@ impl Lock {
         match self {
             Self::Keys | Self::AllKeys => 1,
             Self::Workspaces => 2,
+            Self::Devices => 3,
             Self::Owned(session) | Self::Changed(session) => of_session(session) & !1,
             Self::Messages(session) => of_session(session) | 1,
         }

@@ -83,3 +83,34 @@ pub(crate) async fn in_transaction<T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migrate::MIGRATIONS;
+    use crate::migrate::tests::{ROWS, seed};
+
+    async fn rows(client: &Client) -> Vec<(String, String, i64)> {
+        let rows = client.query(ROWS, &[]).await.unwrap();
+        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+    }
+
+    #[tokio::test]
+    async fn a_database_of_version_1_keeps_its_rows() {
+        let url = wharf_testkit::postgres::fresh_shared_database();
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let now = Timestamp::from_millis(7);
+        client.batch_execute(APPLIED).await.unwrap();
+        apply(&client, &MIGRATIONS[..1], now).await.unwrap();
+        client
+            .batch_execute(&seed(|id| format!("'\\x{id:032x}'::bytea")))
+            .await
+            .unwrap();
+        let before = rows(&client).await;
+        assert_eq!(before.len(), 2);
+        apply(&client, MIGRATIONS, now).await.unwrap();
+        assert_eq!(rows(&client).await, before);
+        apply(&client, MIGRATIONS, now).await.unwrap();
+    }
+}

@@ -63,7 +63,7 @@ pub async fn shred_signal_state(
     data_keys::shred(tx, session, KeyPurpose::Signal).await?;
     data_keys::insert(tx, fresh, now).await?;
     tx.execute(
-        "update sessions set keys_shred_at = null, updated_at = $2 where id = $1",
+        "update sessions set keys_shred_at = null, fingerprint = null, updated_at = $2 where id = $1",
         params![&session, now],
     )
     .await?;

@@ -11,7 +11,7 @@ pub use history::{HistoryEntry, history};
 pub use lifecycle::{delete, due_for_shredding, purge_deleted, set_unlinked, shred_signal_state};
 pub use profile::SessionProfile;
 pub use row::{Session, Wanted};
-pub use state::{Fence, StateChange, claim, note_qr, record_state, renew_lease, set_profile};
+pub use state::{Fence, StateChange, claim, note_qr, record_state, renew_lease, set_fingerprint, set_profile};
 
 pub(crate) use state::check_epoch;
 
@@ -49,6 +49,8 @@ pub struct NewSession {
     pub proxy: Option<Sealed>,
     /// From [`crate::Storage::new_session_keys`].
     pub keys: NewSessionKeys,
+    /// Which linked device it is, where its credentials come from elsewhere.
+    pub fingerprint: Option<String>,
     /// Who makes it.
     pub created_by: Option<String>,
     /// Now.
@@ -76,8 +78,8 @@ pub async fn create(tx: &mut Tx, session: &NewSession) -> Result<(), StorageErro
     let pacing = session.pacing.as_ref().map(row::pacing_to_json);
     tx.execute(
         "insert into sessions (id, workspace_id, name, network, wanted, status, status_since, device, pacing, metadata,
-             proxy, created_by, created_at, updated_at)
-         values ($1, $2, $3, $4, 'stopped', $5, $6, $7, $8, $9, $10, $11, $6, $6)",
+             proxy, fingerprint, created_by, created_at, updated_at)
+         values ($1, $2, $3, $4, 'stopped', $5, $6, $7, $8, $9, $10, $11, $12, $6, $6)",
         params![
             &session.id,
             &session.workspace_id,
@@ -89,12 +91,26 @@ pub async fn create(tx: &mut Tx, session: &NewSession) -> Result<(), StorageErro
             &pacing,
             &session.metadata,
             &session.proxy,
+            &session.fingerprint,
             &session.created_by
         ],
     )
     .await?;
     data_keys::insert(tx, &session.keys.content, session.created_at).await?;
     data_keys::insert(tx, &session.keys.signal, session.created_at).await
+}
+
+/// The session that is linked as this device, in whatever workspace. Nobody else asks until the unit has ended, so that
+/// of two that bring the same device in one finds the other.
+///
+/// # Errors
+/// The database failed.
+pub async fn linked_as(tx: &mut Tx, fingerprint: &str) -> Result<Option<(WorkspaceId, SessionId)>, StorageError> {
+    tx.lock(Lock::Devices).await?;
+    let sql = "select workspace_id, id from sessions
+               where fingerprint = $1 and unlinked_at is null and deleted_at is null limit 1";
+    let found = tx.first(sql, params![fingerprint]).await?;
+    found.map(|mut row| Ok((row.take()?, row.take()?))).transpose()
 }
 
 /// One session of a workspace; deleted ones are gone.

@@ -87,6 +87,8 @@ pub struct Session {
     pub unlinked_at: Option<Timestamp>,
     /// When its signal state will be shredded.
     pub keys_shred_at: Option<Timestamp>,
+    /// Which linked device it is; `None` until it is linked.
+    pub fingerprint: Option<String>,
     /// Who made it.
     pub created_by: Option<String>,
     /// When it was made.
@@ -99,7 +101,8 @@ macro_rules! columns {
     () => {
         "seq, id, workspace_id, name, network, wanted, status, status_since, last_qr_at, authenticated_at, ready_at,
          auth_failed_at, disconnected_at, error, disconnect_reason, next_attempt_at, device, pacing, profile, metadata,
-         proxy, owner, epoch, lease_until, unlinked_at, keys_shred_at, created_by, created_at, updated_at"
+         proxy, owner, epoch, lease_until, unlinked_at, keys_shred_at, fingerprint, created_by, created_at,
+         updated_at"
     };
 }
 pub(crate) use columns;
@@ -137,6 +140,7 @@ pub(crate) fn read(row: &mut Row) -> Result<(i64, Session), StorageError> {
         lease_until: row.take()?,
         unlinked_at: row.take()?,
         keys_shred_at: row.take()?,
+        fingerprint: row.take()?,
         created_by: row.take()?,
         created_at: row.take()?,
         updated_at: row.take()?,

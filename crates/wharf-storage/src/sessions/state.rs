@@ -145,6 +145,20 @@ pub async fn set_profile(
     Ok(())
 }
 
+/// Notes which linked device the session is.
+///
+/// # Errors
+/// [`StorageError::StaleEpoch`] when the session has another owner.
+pub async fn set_fingerprint(tx: &mut Tx, fence: &Fence, fingerprint: &str) -> Result<(), StorageError> {
+    check_epoch(tx, fence).await?;
+    tx.execute(
+        "update sessions set fingerprint = $2 where id = $1",
+        params![&fence.session, fingerprint],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Refuses an owner that was replaced. The session keeps its owner until the unit has ended.
 pub(crate) async fn check_epoch(tx: &mut Tx, fence: &Fence) -> Result<(), StorageError> {
     if tx.knows(fence) {

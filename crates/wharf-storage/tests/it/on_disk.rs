@@ -35,6 +35,7 @@ async fn fill(storage: &Storage, workspace: WorkspaceId) -> (SessionId, MessageI
         metadata: Some(keys.seal(&Place::session(id, "metadata"), BODY.as_bytes()).unwrap()),
         proxy: None,
         keys: rows,
+        fingerprint: None,
         created_by: None,
         created_at: now,
     };

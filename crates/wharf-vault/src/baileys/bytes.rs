@@ -1,27 +1,20 @@
 //! Bytes in JSON, in every notation that Baileys and what was made of it have used.
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
-/// Takes what is padded and what is not.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+use crate::base64;
 
 /// `{"type": "Buffer", "data": "<base64>"}` today; `data` as an array in older files; a bare text where protobuf objects
 /// were written by their own rules; an array or `{"0": 1, "1": 2}` where nobody had a rule at all.
 pub(super) fn read(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::Object(object) => match object.get("data").or_else(|| object.get("value")) {
-            Some(Value::String(text)) => base64(text),
+            Some(Value::String(text)) => decoded(text),
             Some(Value::Array(items)) => octets(items.iter()),
             Some(_) => None,
             None => indexed(object),
         },
-        Value::String(text) => base64(text),
+        Value::String(text) => decoded(text),
         Value::Array(items) => octets(items.iter()),
         _ => None,
     }
@@ -43,8 +36,8 @@ pub(super) fn public_key(value: &Value) -> Option<[u8; 32]> {
     }
 }
 
-fn base64(text: &str) -> Option<Vec<u8>> {
-    BASE64.decode(text).ok()
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    base64::decode(text.as_bytes()).map(|mut bytes| std::mem::take(&mut *bytes))
 }
 
 fn octets<'v>(items: impl Iterator<Item = &'v Value>) -> Option<Vec<u8>> {

@@ -4,9 +4,10 @@ use serde_json::{Map, Value};
 use wharf_model::{Jid, JidServer};
 use zeroize::Zeroizing;
 
-use super::bytes;
+use super::keys::PRE_KEY_IDS;
+use super::{bytes, number, pair};
 use crate::check::Check;
-use crate::credentials::{Credentials, DeviceIdentity, KeyPair, Owner, SignedPreKey};
+use crate::credentials::{Credentials, DeviceIdentity, Owner, SignedPreKey};
 use crate::error::VaultError;
 
 const PAIR: [&str; 2] = ["It is there.", "It is missing, or is no pair of keys of 32 bytes."];
@@ -61,6 +62,11 @@ pub(crate) fn read(json: &[u8]) -> Result<(Vec<Check>, Option<Credentials>), Vau
             registration_id: registration_id?,
             account: account?,
             owner: owner?,
+            linking_secret: object.get("advSecretKey").and_then(bytes::exactly).map(Zeroizing::new),
+            next_pre_key_id: number(object.get("nextPreKeyId"))
+                .filter(|id| PRE_KEY_IDS.contains(id))
+                .unwrap_or(1),
+            routing_info: object.get("routingInfo").and_then(bytes::read),
         })
     })();
     Ok((checks, credentials))
@@ -72,14 +78,6 @@ fn told<T>(checks: &mut Vec<Check>, name: &'static str, part: Option<T>, sentenc
     part
 }
 
-fn pair(value: Option<&Value>) -> Option<KeyPair> {
-    let value = value?;
-    Some(KeyPair {
-        private: Zeroizing::new(bytes::exactly(value.get("private")?)?),
-        public: bytes::public_key(value.get("public")?)?,
-    })
-}
-
 fn signed_pre_key(value: Option<&Value>) -> Option<SignedPreKey> {
     let value = value?;
     Some(SignedPreKey {
@@ -87,10 +85,6 @@ fn signed_pre_key(value: Option<&Value>) -> Option<SignedPreKey> {
         pair: pair(value.get("keyPair"))?,
         signature: bytes::exactly(value.get("signature")?)?,
     })
-}
-
-fn number(value: Option<&Value>) -> Option<u32> {
-    u32::try_from(value?.as_u64()?).ok()
 }
 
 fn account(value: Option<&Value>) -> Option<DeviceIdentity> {

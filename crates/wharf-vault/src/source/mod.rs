@@ -10,14 +10,19 @@ use std::io::Read as _;
 use flate2::read::MultiGzDecoder;
 use zeroize::Zeroizing;
 
+use crate::baileys::names::KeyName;
 use crate::error::VaultError;
 
 /// Bytes of the largest input.
 pub const MAX_INPUT: usize = 4 * 1024 * 1024;
 /// Bytes of the largest thing that comes out of a packed one.
-const MAX_UNPACKED: usize = 12 * 1024 * 1024;
+const MAX_UNPACKED: usize = 8 * 1024 * 1024;
 /// Bytes of the largest `creds.json`; real ones have some ten thousand.
 const MAX_CREDS: usize = 512 * 1024;
+/// Entries of the largest archive; an account with thousands of contacts has some ten thousand.
+pub(crate) const MAX_FILES: usize = 20_000;
+/// Bytes of the largest file of a key: a conversation with all the keys that it keeps.
+const MAX_KEY: usize = 512 * 1024;
 /// Packed things inside packed things; real ones have at most four.
 const MAX_LAYERS: usize = 6;
 
@@ -58,6 +63,20 @@ pub(crate) struct Source {
     pub layers: Vec<Layer>,
     /// The text of `creds.json`.
     pub creds: Zeroizing<Vec<u8>>,
+    /// The keys that lay beside it.
+    pub keys: Vec<KeyFile>,
+}
+
+/// A key by its name, as JSON.
+pub(crate) struct KeyFile {
+    pub name: KeyName,
+    pub content: Zeroizing<Vec<u8>>,
+}
+
+/// Files by name: what an archive or an object holds.
+struct Folder {
+    creds: Zeroizing<Vec<u8>>,
+    keys: Vec<KeyFile>,
 }
 
 /// Takes off layer by layer until `creds.json` is there. O(size of all layers), which is bounded.
@@ -70,8 +89,15 @@ pub(crate) fn unpack(data: &[u8]) -> Result<Source, VaultError> {
     for _ in 0..MAX_LAYERS {
         match peel(content, &mut layers)? {
             Peeled::More(inner) => content = inner,
-            Peeled::Creds(_, creds) if creds.len() > MAX_CREDS => return Err(VaultError::UnpacksTooLarge),
-            Peeled::Creds(format, creds) => return Ok(Source { format, layers, creds }),
+            Peeled::Folder(_, folder) if folder.creds.len() > MAX_CREDS => return Err(VaultError::UnpacksTooLarge),
+            Peeled::Folder(format, Folder { creds, keys }) => {
+                return Ok(Source {
+                    format,
+                    layers,
+                    creds,
+                    keys,
+                });
+            }
         }
     }
     Err(VaultError::Unrecognised)
@@ -81,8 +107,8 @@ pub(crate) fn unpack(data: &[u8]) -> Result<Source, VaultError> {
 enum Peeled {
     /// Something to look at again.
     More(Zeroizing<Vec<u8>>),
-    /// The text of `creds.json`.
-    Creds(Format, Zeroizing<Vec<u8>>),
+    /// `creds.json`, alone or with keys.
+    Folder(Format, Folder),
 }
 
 fn peel(content: Zeroizing<Vec<u8>>, layers: &mut Vec<Layer>) -> Result<Peeled, VaultError> {
@@ -92,20 +118,23 @@ fn peel(content: Zeroizing<Vec<u8>>, layers: &mut Vec<Layer>) -> Result<Peeled, 
     }
     if content.starts_with(ZIP) {
         layers.push(Layer::Zip);
-        return Ok(Peeled::Creds(Format::BaileysFolder, archive::zip(&content)?));
+        return Ok(Peeled::Folder(Format::BaileysFolder, archive::zip(&content)?));
     }
     if is_tar(&content) {
         layers.push(Layer::Tar);
-        return Ok(Peeled::Creds(Format::BaileysFolder, archive::tar(&content)?));
+        return Ok(Peeled::Folder(Format::BaileysFolder, archive::tar(&content)?));
     }
     if !is_json(&content) {
         return text::payload(&content, layers).map(Peeled::More);
     }
-    Ok(match json::creds(&content)? {
-        json::Found::Bare => Peeled::Creds(Format::BaileysCreds, content),
-        json::Found::Wrapped(creds) => {
+    Ok(match json::files(&content)? {
+        json::Found::Bare => {
+            let (creds, keys) = (content, Vec::new());
+            Peeled::Folder(Format::BaileysCreds, Folder { creds, keys })
+        }
+        json::Found::Wrapped(folder) => {
             layers.push(Layer::Json);
-            Peeled::Creds(Format::BaileysFolder, creds)
+            Peeled::Folder(Format::BaileysFolder, folder)
         }
     })
 }

@@ -1,20 +1,11 @@
 //! Session strings: a brand, a delimiter, and base64 of something.
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use super::{Layer, is_known};
+use crate::base64::decode;
 use crate::error::{Fetch, VaultError};
 
-/// Padded or not, and cut or not in the middle of a last byte: strings are copied by hand.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
 /// Bytes of the longest brand with its delimiter.
 const LONGEST_BRAND: usize = 64;
 /// What ends a brand. An underscore may also be a letter of the url-safe alphabet, so that every place is tried.
@@ -71,16 +62,6 @@ fn starts(text: &[u8]) -> impl Iterator<Item = usize> {
         .filter(|(_, byte)| DELIMITERS.contains(byte))
         .map(|(place, _)| place + 1);
     std::iter::once(0).chain(behind)
-}
-
-fn decode(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let standard = text.iter().map(|byte| match byte {
-        b'-' => b'+',
-        b'_' => b'/',
-        other => *other,
-    });
-    let standard: Zeroizing<Vec<u8>> = Zeroizing::new(standard.collect());
-    BASE64.decode(&*standard).ok().map(Zeroizing::new)
 }
 
 /// Text that holds no credentials may still name them.

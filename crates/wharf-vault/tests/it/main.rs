@@ -11,4 +11,5 @@ mod baileys;
 mod broken;
 mod forms;
 mod hostile;
+mod keys;
 mod recipes;

@@ -94,11 +94,102 @@ pub fn tar<'f>(files: impl IntoIterator<Item = (&'f str, Vec<u8>)>) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
-/// A folder as `useMultiFileAuthState` keeps it.
+/// A conversation as the JavaScript libsignal writes it: one that goes on, with a message that was passed over, and one
+/// that is over.
+pub fn conversation() -> Value {
+    let mut rng = StdRng::seed_from_u64(2);
+    let mut key = || KeyPair::generate(&mut rng);
+    let peer = key();
+    let text = |bytes: &[u8]| Value::from(BASE64_STANDARD.encode(bytes));
+    let public = |pair: &KeyPair| text(&pair.public_key.serialize());
+    let mut entry = |closed: i64| {
+        let [base, ours, theirs] = [key(), key(), key()];
+        let entry = json!({
+            "registrationId": 4711,
+            "currentRatchet": {
+                "ephemeralKeyPair": {"pubKey": public(&ours), "privKey": text(ours.private_key.serialize())},
+                "lastRemoteEphemeralKey": public(&theirs),
+                "previousCounter": -1,
+                "rootKey": text(&[7; 32]),
+            },
+            "indexInfo": {
+                "baseKey": public(&base),
+                "baseKeyType": 2,
+                "closed": closed,
+                "used": 1_700_000_000_000_u64,
+                "created": 1_700_000_000_000_u64,
+                "remoteIdentityKey": public(&peer),
+            },
+            "_chains": {
+                public(&theirs).as_str().unwrap(): {
+                    "chainKey": {"counter": 2, "key": text(&[8; 32])},
+                    "chainType": 2,
+                    "messageKeys": {"1": text(&[9; 32])},
+                },
+                public(&ours).as_str().unwrap(): {
+                    "chainKey": {"counter": 0, "key": text(&[10; 32])},
+                    "chainType": 1,
+                    "messageKeys": {},
+                },
+            },
+        });
+        (public(&base).as_str().unwrap().to_owned(), entry)
+    };
+    let sessions = [entry(-1), entry(1_700_000_001_000)];
+    json!({"_sessions": Value::Object(sessions.into_iter().collect()), "version": "v1"})
+}
+
+/// The sender key of somebody else, with a state that was replaced.
+pub fn sender_key() -> Value {
+    let mut rng = StdRng::seed_from_u64(3);
+    let mut state = |id: u32| {
+        let signing = KeyPair::generate(&mut rng);
+        json!({
+            "senderKeyId": id,
+            "senderChainKey": {"iteration": 4, "seed": buffer(&[7; 32])},
+            "senderSigningKey": {"public": buffer(&signing.public_key.serialize()), "private": buffer(&[])},
+            "senderMessageKeys": [{"iteration": 2, "seed": buffer(&[8; 32])}],
+        })
+    };
+    buffer(json!([state(1), state(2)]).to_string().as_bytes())
+}
+
+/// A folder as `useMultiFileAuthState` keeps it: one file of each kind.
 pub fn folder() -> Vec<(&'static str, Vec<u8>)> {
-    vec![
-        ("session/app-state-sync-version-regular.json", b"{}".to_vec()),
-        ("session/creds.json", creds().to_string().into_bytes()),
-        ("session/pre-key-1.json", b"{}".to_vec()),
-    ]
+    let pre_key = json!({"private": buffer(&[1; 32]), "public": buffer(&[2; 32])});
+    let sync_key = json!({
+        "keyData": BASE64_STANDARD.encode([3; 32]),
+        "fingerprint": {"rawId": 5, "currentIndex": 1, "deviceIndexes": [0, 1]},
+        "timestamp": "1700000000",
+    });
+    let files = [
+        ("session/app-state-sync-key-AAAAAPq+.json", sync_key),
+        ("session/app-state-sync-version-regular.json", json!({})),
+        ("session/creds.json", creds()),
+        ("session/device-list-15550100002.json", json!(["0"])),
+        (
+            "session/identity-key-15550100002.0.json",
+            buffer(&[&[5][..], &[4; 32]].concat()),
+        ),
+        ("session/lid-mapping-15550100002.json", json!("100000000000002")),
+        ("session/lid-mapping-100000000000002_reverse.json", json!("15550100002")),
+        ("session/pre-key-1.json", pre_key),
+        (
+            "session/sender-key-120363000000000001@g.us--100000000000002_1--0.json",
+            sender_key(),
+        ),
+        (
+            "session/sender-key-memory-120363000000000001@g.us.json",
+            json!({"15550100002@s.whatsapp.net": true}),
+        ),
+        ("session/session-100000000000002_1.0.json", conversation()),
+        (
+            "session/tctoken-100000000000002@lid.json",
+            json!({"token": buffer(&[1, 2]), "timestamp": "1700000000"}),
+        ),
+    ];
+    files
+        .into_iter()
+        .map(|(name, value)| (name, value.to_string().into_bytes()))
+        .collect()
 }

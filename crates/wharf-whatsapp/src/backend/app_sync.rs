@@ -9,17 +9,29 @@ use wacore::store::error::Result;
 use wacore::store::traits::{AppStateSyncKey, AppSyncStore};
 use wacore_appstate::processor::AppStateMutationMAC;
 use wharf_storage::wa_state::{self, StateRow};
-use wharf_storage::{Queue, StorageError};
+use wharf_storage::{Queue, SessionKeys, StorageError};
 
 use super::WaBackend;
 use super::kinds::{APP_VERSION, MUTATION_MAC, SYNC_KEY};
-use super::rows::{Extras, failed, from_json, seal, to_json};
+use super::rows::{Extras, blind, failed, from_json, seal, sealing, to_json};
 
 /// A key beside its id, which must be given back.
 #[derive(Serialize, Deserialize)]
 struct StoredSyncKey {
     id: Vec<u8>,
     key: AppStateSyncKey,
+}
+
+/// The row of a key that arrived as the `rank`-th.
+pub(super) fn sync_key_row(keys: &SessionKeys, id: &[u8], key: AppStateSyncKey, rank: i64) -> Result<StateRow> {
+    let value = to_json(&StoredSyncKey { id: id.to_vec(), key })?;
+    seal(keys, SYNC_KEY, blind(keys, SYNC_KEY, &[id]), Extras::rank(rank), &value).map_err(sealing)
+}
+
+/// What [`sync_key_row`] keeps.
+pub(super) fn sync_key_of(value: &[u8]) -> Result<(Vec<u8>, AppStateSyncKey)> {
+    let StoredSyncKey { id, key } = from_json(value)?;
+    Ok((id, key))
 }
 
 impl WaBackend {
@@ -48,17 +60,12 @@ impl AppSyncStore for WaBackend {
     }
 
     async fn set_sync_key(&self, key_id: &[u8], key: AppStateSyncKey) -> Result<()> {
-        let (fence, keys) = (self.fence, self.shared_keys());
-        let blind = self.blind(SYNC_KEY, &[key_id]);
-        let value = to_json(&StoredSyncKey {
-            id: key_id.to_vec(),
-            key,
-        })?;
+        let (fence, keys, id) = (self.fence, self.shared_keys(), key_id.to_vec());
         self.write(Queue::Normal, move |tx| {
             Box::pin(async move {
                 wa_state::alone(tx, &fence).await?;
                 let newest = wa_state::max_rank(tx, fence.session, SYNC_KEY).await?.unwrap_or(0);
-                let row = seal(&keys, SYNC_KEY, blind, Extras::rank(newest + 1), &value)?;
+                let row = sync_key_row(&keys, &id, key, newest + 1).map_err(StorageError::rejected)?;
                 wa_state::put(tx, &fence, &row).await
             })
         })

@@ -79,7 +79,7 @@ fn carry_device(keys: &SessionKeys, row: &StateRow, random: &dyn Random) -> Resu
 /// The next login uploads a batch, under ids that no other batch of this account ever had: peers and WhatsApp may hold
 /// keys of ids that were given out after the backup. The leap is by chance, so that one backup restored twice does not
 /// give out the same ids twice either.
-fn renew_pre_keys(device: &mut Device, random: &dyn Random) {
+pub(super) fn renew_pre_keys(device: &mut Device, random: &dyn Random) {
     let mut bytes = [0; 4];
     random.fill(&mut bytes);
     let leap = GIVEN_OUT + u32::from_be_bytes(bytes) % (4 * GIVEN_OUT);

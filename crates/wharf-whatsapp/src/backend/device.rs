@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use wacore::store::Device;
 use wacore::store::error::{Result, StoreError};
 use wacore::store::traits::DeviceStore;
-use wharf_storage::Queue;
 use wharf_storage::wa_state::{self, StateRow};
+use wharf_storage::{Queue, SessionKeys};
 
 use super::WaBackend;
 use super::kinds::DEVICE;
-use super::rows::{Extras, from_json, to_json};
+use super::rows::{Extras, blind, from_json, seal, sealing, to_json};
 
 /// The form of the value: JSON as the engine of this release writes it.
 const VERSION: u8 = 1;
@@ -17,15 +17,9 @@ const VERSION: u8 = 1;
 /// There is one device in a session.
 const ONLY: &[u8] = b"device";
 
-impl WaBackend {
-    fn device_row(&self, device: &Device) -> Result<StateRow> {
-        self.seal(
-            DEVICE,
-            self.blind(DEVICE, &[ONLY]),
-            Extras::default(),
-            &write_device(device)?,
-        )
-    }
+pub(super) fn device_row(keys: &SessionKeys, device: &Device) -> Result<StateRow> {
+    let (key, value) = (blind(keys, DEVICE, &[ONLY]), write_device(device)?);
+    seal(keys, DEVICE, key, Extras::default(), &value).map_err(sealing)
 }
 
 pub(super) fn write_device(device: &Device) -> Result<Vec<u8>> {
@@ -46,7 +40,7 @@ pub(super) fn read_device(value: &[u8]) -> Result<Device> {
 #[async_trait]
 impl DeviceStore for WaBackend {
     async fn save(&self, device: &Device) -> Result<()> {
-        self.put(Queue::SignalState, self.device_row(device)?).await
+        self.put(Queue::SignalState, device_row(&self.keys, device)?).await
     }
 
     async fn load(&self) -> Result<Option<Device>> {
@@ -63,7 +57,7 @@ impl DeviceStore for WaBackend {
 
     /// A session has one device; its number means nothing here.
     async fn create(&self) -> Result<i32> {
-        let (fence, row) = (self.fence, self.device_row(&Device::new())?);
+        let (fence, row) = (self.fence, device_row(&self.keys, &Device::new())?);
         self.write(Queue::SignalState, move |tx| {
             Box::pin(async move {
                 wa_state::alone(tx, &fence).await?;

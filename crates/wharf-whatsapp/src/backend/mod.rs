@@ -13,6 +13,7 @@ mod device;
 mod inbound;
 mod kinds;
 mod msg_secrets;
+mod portable;
 mod protocol;
 mod rows;
 mod sent;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use carry::{CarryError, carry_over};
 pub(crate) use inbound::Loss;
+pub use portable::EngineFormat;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -139,18 +139,37 @@ async fn put_mappings(
 ) -> Stored<()> {
     wa_state::alone(tx, fence).await?;
     for entry in entries {
-        let owner = blind(keys, "phone", &[entry.phone_number.as_bytes()]);
+        let owner = mapping_owner(keys, &entry.phone_number);
         let newest = wa_state::list_by_owner(tx, fence.session, LID_MAPPING, &owner).await?;
         let rank = newest.first().and_then(|row| row.rank).unwrap_or(0) + 1;
-        let key = blind(keys, LID_MAPPING, &[entry.lid.as_bytes()]);
-        let extras = Extras {
-            owner: Some(owner),
-            rank: Some(rank),
-            expires_at: None,
-        };
-        wa_state::put(tx, fence, &seal(keys, LID_MAPPING, key, extras, &json(entry)?)?).await?;
+        wa_state::put(tx, fence, &mapping_row(keys, entry, rank)?).await?;
     }
     Ok(())
+}
+
+/// The row of a mapping that is the `rank`-th of its phone.
+pub(super) fn mapping_row(keys: &SessionKeys, entry: &LidPnMappingEntry, rank: i64) -> Stored<StateRow> {
+    let key = blind(keys, LID_MAPPING, &[entry.lid.as_bytes()]);
+    let extras = Extras {
+        owner: Some(mapping_owner(keys, &entry.phone_number)),
+        rank: Some(rank),
+        expires_at: None,
+    };
+    Ok(seal(keys, LID_MAPPING, key, extras, &json(entry)?)?)
+}
+
+fn mapping_owner(keys: &SessionKeys, phone: &str) -> Vec<u8> {
+    blind(keys, "phone", &[phone.as_bytes()])
+}
+
+/// What [`token_row`] keeps.
+pub(super) fn token_of(value: &[u8]) -> Stored<(String, TcTokenEntry)> {
+    let StoredToken { jid, entry } = parse(value)?;
+    Ok((jid, entry))
+}
+
+pub(super) fn token_row(keys: &SessionKeys, jid: String, entry: TcTokenEntry) -> Stored<StateRow> {
+    StoredToken { jid, entry }.row(keys)
 }
 
 #[async_trait]

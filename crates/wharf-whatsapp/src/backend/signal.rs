@@ -8,52 +8,92 @@ use bytes::Bytes;
 use wacore::store::error::{Result, StoreError};
 use wacore::store::traits::SignalStore;
 use wharf_storage::wa_state::{self, StateRow};
-use wharf_storage::{Queue, StorageError};
+use wharf_storage::{Queue, SessionKeys, StorageError};
 
 use super::WaBackend;
 use super::kinds::{IDENTITY, PRE_KEY, SENDER_KEY, SESSION, SIGNED_PRE_KEY};
-use super::rows::{Extras, failed, open, seal};
+use super::rows::{Extras, blind, failed, open, seal, sealing};
 
 const SIGNAL: Queue = Queue::SignalState;
 
 /// Whether WhatsApp has the public half of a pre-key; the first byte of its value.
 const UPLOADED: u8 = 1;
 
+/// Begins a value that names its address: a row's key is blind, and whoever takes conversations elsewhere must know whom
+/// they are with. Values of before have no address and no mark: no record of libsignal begins with 0, and an identity is
+/// told by its length.
+const ADDRESSED: u8 = 0;
+/// Bytes of an identity.
+const IDENTITY_LEN: usize = 32;
+
+fn addressed(address: &str, value: &[u8]) -> Result<Vec<u8>> {
+    let length = u16::try_from(address.len());
+    let length = length.map_err(|_| StoreError::Validation("an address is too long".to_owned()))?;
+    let mut whole = Vec::with_capacity(3 + address.len() + value.len());
+    whole.push(ADDRESSED);
+    whole.extend_from_slice(&length.to_be_bytes());
+    whole.extend_from_slice(address.as_bytes());
+    whole.extend_from_slice(value);
+    Ok(whole)
+}
+
+/// The address of a value and where what it is about begins.
+pub(super) fn address_of(value: &[u8]) -> (Option<&str>, usize) {
+    let split = || {
+        let [ADDRESSED, high, low, rest @ ..] = value else {
+            return None;
+        };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        Some((std::str::from_utf8(rest.get(..length)?).ok()?, 3 + length))
+    };
+    match split() {
+        Some((address, start)) => (Some(address), start),
+        None => (None, 0),
+    }
+}
+
+/// The address of an identity, and where it begins.
+pub(super) fn address_of_identity(value: &[u8]) -> (Option<&str>, usize) {
+    if value.len() == IDENTITY_LEN {
+        (None, 0)
+    } else {
+        address_of(value)
+    }
+}
+
+/// A value without its address.
+fn bare(value: Vec<u8>) -> Bytes {
+    let (_, start) = address_of(&value);
+    Bytes::from(value).slice(start..)
+}
+
+/// A row that belongs to an address of the form `user@server` or `user:device@server`.
+pub(super) fn address_row(keys: &SessionKeys, kind: &str, address: &str, value: &[u8]) -> Result<StateRow> {
+    let user = address.split([':', '@']).next().unwrap_or(address);
+    let owner = blind(keys, "user", &[user.as_bytes()]);
+    let key = blind(keys, kind, &[address.as_bytes()]);
+    seal(keys, kind, key, Extras::owner(owner), &addressed(address, value)?).map_err(sealing)
+}
+
+pub(super) fn pre_key_row(keys: &SessionKeys, id: u32, record: &[u8], uploaded: bool) -> Result<StateRow> {
+    let mut value = Vec::with_capacity(record.len() + 1);
+    value.push(if uploaded { UPLOADED } else { 0 });
+    value.extend_from_slice(record);
+    seal(keys, PRE_KEY, number(id), Extras::rank(i64::from(id)), &value).map_err(sealing)
+}
+
+pub(super) fn sender_key_row(keys: &SessionKeys, address: &str, record: &[u8]) -> Result<StateRow> {
+    let key = blind(keys, SENDER_KEY, &[address.as_bytes()]);
+    seal(keys, SENDER_KEY, key, Extras::default(), &addressed(address, record)?).map_err(sealing)
+}
+
 impl WaBackend {
-    /// A row that belongs to an address of the form `user@server` or `user:device@server`.
-    fn address_row(&self, kind: &str, address: &str, value: &[u8]) -> Result<StateRow> {
-        let user = address.split([':', '@']).next().unwrap_or(address);
-        let owner = self.blind("user", &[user.as_bytes()]);
-        self.seal(
-            kind,
-            self.blind(kind, &[address.as_bytes()]),
-            Extras::owner(owner),
-            value,
-        )
-    }
-
-    fn pre_key_row(&self, id: u32, record: &[u8], uploaded: bool) -> Result<StateRow> {
-        let mut value = Vec::with_capacity(record.len() + 1);
-        value.push(if uploaded { UPLOADED } else { 0 });
-        value.extend_from_slice(record);
-        self.seal(PRE_KEY, number(id), Extras::rank(i64::from(id)), &value)
-    }
-
     async fn may_flush(&self) -> Result<()> {
         if self.intake.may_flush().await {
             Ok(())
         } else {
             Err(StoreError::Database(Box::new(MessageInBetween)))
         }
-    }
-
-    fn sender_key_row(&self, address: &str, record: &[u8]) -> Result<StateRow> {
-        self.seal(
-            SENDER_KEY,
-            self.blind(SENDER_KEY, &[address.as_bytes()]),
-            Extras::default(),
-            record,
-        )
     }
 }
 
@@ -75,21 +115,22 @@ fn read_number(key: &[u8]) -> Result<u32> {
     Ok(u32::from_be_bytes(bytes))
 }
 
-fn pre_key_record(value: Vec<u8>) -> Bytes {
-    let value = Bytes::from(value);
-    if value.is_empty() { value } else { value.slice(1..) }
+/// A pre-key's value without the mark of its upload.
+pub(super) fn pre_key_record(value: &[u8]) -> &[u8] {
+    value.get(1..).unwrap_or_default()
 }
 
 #[async_trait]
 impl SignalStore for WaBackend {
     async fn put_identity(&self, address: &str, key: [u8; 32]) -> Result<()> {
-        self.put(SIGNAL, self.address_row(IDENTITY, address, &key)?).await
+        self.put(SIGNAL, address_row(&self.keys, IDENTITY, address, &key)?)
+            .await
     }
 
     async fn put_identities_batch(&self, identities: &[(Arc<str>, [u8; 32])]) -> Result<()> {
         let rows = identities
             .iter()
-            .map(|(address, key)| self.address_row(IDENTITY, address, key));
+            .map(|(address, key)| address_row(&self.keys, IDENTITY, address, key));
         self.put_many(SIGNAL, rows.collect::<Result<_>>()?).await
     }
 
@@ -97,8 +138,8 @@ impl SignalStore for WaBackend {
         let value = self.get(IDENTITY, self.blind(IDENTITY, &[address.as_bytes()])).await?;
         value
             .map(|value| {
-                value
-                    .try_into()
+                let (_, start) = address_of_identity(&value);
+                <[u8; IDENTITY_LEN]>::try_from(&value[start..])
                     .map_err(|_| StoreError::Validation("a stored identity is not 32 bytes".to_owned()))
             })
             .transpose()
@@ -113,18 +154,19 @@ impl SignalStore for WaBackend {
         Ok(self
             .get(SESSION, self.blind(SESSION, &[address.as_bytes()]))
             .await?
-            .map(Bytes::from))
+            .map(bare))
     }
 
     async fn put_session(&self, address: &str, session: &[u8]) -> Result<()> {
-        self.put(SIGNAL, self.address_row(SESSION, address, session)?).await
+        self.put(SIGNAL, address_row(&self.keys, SESSION, address, session)?)
+            .await
     }
 
     async fn put_sessions_batch(&self, sessions: &[(Arc<str>, Bytes)]) -> Result<()> {
         self.may_flush().await?;
         let rows = sessions
             .iter()
-            .map(|(address, session)| self.address_row(SESSION, address, session));
+            .map(|(address, session)| address_row(&self.keys, SESSION, address, session));
         self.put_many(SIGNAL, rows.collect::<Result<_>>()?).await
     }
 
@@ -152,16 +194,19 @@ impl SignalStore for WaBackend {
     }
 
     async fn store_prekey(&self, id: u32, record: &[u8], uploaded: bool) -> Result<()> {
-        self.put(SIGNAL, self.pre_key_row(id, record, uploaded)?).await
+        self.put(SIGNAL, pre_key_row(&self.keys, id, record, uploaded)?).await
     }
 
     async fn store_prekeys_batch(&self, keys: &[(u32, Bytes)], uploaded: bool) -> Result<()> {
-        let rows = keys.iter().map(|(id, record)| self.pre_key_row(*id, record, uploaded));
+        let rows = keys
+            .iter()
+            .map(|(id, record)| pre_key_row(&self.keys, *id, record, uploaded));
         self.put_many(SIGNAL, rows.collect::<Result<_>>()?).await
     }
 
     async fn load_prekey(&self, id: u32) -> Result<Option<Bytes>> {
-        Ok(self.get(PRE_KEY, number(id)).await?.map(pre_key_record))
+        let value = self.get(PRE_KEY, number(id)).await?;
+        Ok(value.map(|value| Bytes::copy_from_slice(pre_key_record(&value))))
     }
 
     async fn load_prekeys_batch(&self, ids: &[u32]) -> Result<Vec<(u32, Bytes)>> {
@@ -169,7 +214,10 @@ impl SignalStore for WaBackend {
             .get_many(PRE_KEY, ids.iter().copied().map(number).collect())
             .await?;
         rows.iter()
-            .map(|row| Ok((read_number(&row.key)?, pre_key_record(self.open(row)?))))
+            .map(|row| {
+                let value = self.open(row)?;
+                Ok((read_number(&row.key)?, Bytes::copy_from_slice(pre_key_record(&value))))
+            })
             .collect()
     }
 
@@ -243,24 +291,48 @@ impl SignalStore for WaBackend {
     }
 
     async fn put_sender_key(&self, address: &str, record: &[u8]) -> Result<()> {
-        self.put(SIGNAL, self.sender_key_row(address, record)?).await
+        self.put(SIGNAL, sender_key_row(&self.keys, address, record)?).await
     }
 
     async fn put_sender_keys_batch(&self, sender_keys: &[(Arc<str>, Bytes)]) -> Result<()> {
         self.may_flush().await?;
         let rows = sender_keys
             .iter()
-            .map(|(address, record)| self.sender_key_row(address, record));
+            .map(|(address, record)| sender_key_row(&self.keys, address, record));
         self.put_many(SIGNAL, rows.collect::<Result<_>>()?).await
     }
 
     async fn get_sender_key(&self, address: &str) -> Result<Option<Vec<u8>>> {
-        self.get(SENDER_KEY, self.blind(SENDER_KEY, &[address.as_bytes()]))
-            .await
+        let value = self.get(SENDER_KEY, self.blind(SENDER_KEY, &[address.as_bytes()]));
+        Ok(value.await?.map(|value| bare(value).to_vec()))
     }
 
     async fn delete_sender_key(&self, address: &str) -> Result<()> {
         self.delete(SIGNAL, SENDER_KEY, self.blind(SENDER_KEY, &[address.as_bytes()]))
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_gives_its_address_back() {
+        let address = "15557654321:12@c.us.0";
+        for record in [&b"\x0a\x01record"[..], b"", &[0; IDENTITY_LEN]] {
+            let value = addressed(address, record).unwrap();
+            assert_eq!(address_of(&value).0, Some(address));
+            assert_eq!(bare(value), record);
+        }
+    }
+
+    #[test]
+    fn values_of_before_are_read_as_they_are() {
+        assert_eq!(address_of_identity(&[0; IDENTITY_LEN]), (None, 0));
+        for value in [&b"\x0a\x01record"[..], b"", &[0], &[0, 255, 255, 1]] {
+            assert_eq!(address_of(value), (None, 0));
+            assert_eq!(bare(value.to_vec()), value);
+        }
     }
 }

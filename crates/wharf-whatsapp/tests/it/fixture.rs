@@ -80,6 +80,7 @@ impl World {
             metadata: None,
             proxy: None,
             keys,
+            fingerprint: None,
             created_by: None,
             created_at: self.storage.clock().now(),
         };

@@ -20,16 +20,16 @@ use super::WaBackend;
 const SENT_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A database of its own.
-struct House {
+pub(super) struct House {
     dir: TempDir,
     /// Where it is, unless it is in the directory.
     url: Option<String>,
-    storage: Storage,
+    pub(super) storage: Storage,
     workspace: WorkspaceId,
 }
 
 impl House {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = StorageConfig::new(dir.path(), Network::Sandbox);
         config.durability = Durability::Process;
@@ -47,7 +47,7 @@ impl House {
     }
 
     /// A new session, and a backend that owns it.
-    async fn backend(&self) -> WaBackend {
+    pub(super) async fn backend(&self) -> WaBackend {
         let id = SessionId::generate(&SystemEdges, &SystemEdges);
         let (_, keys) = self.storage.new_session_keys(id).unwrap();
         let session = NewSession {
@@ -60,6 +60,7 @@ impl House {
             metadata: None,
             proxy: None,
             keys,
+            fingerprint: None,
             created_by: None,
             created_at: self.storage.clock().now(),
         };

@@ -1,0 +1,339 @@
+//! Credentials move between Baileys and Wharf in the middle of a conversation, both ways.
+
+use std::io::{Cursor, Read as _};
+use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64;
+use flate2::read::GzDecoder;
+use serde_json::{Map, Value, json};
+use wharf_sandbox::{Direction, NewGroup, NewPhone, Observation, Observed, Sandbox, SandboxConfig};
+use wharf_testkit::process::{self as testkit, Baileys, KeptFile};
+use zip::ZipArchive;
+
+use crate::process::{PATIENCE, Wharf, serve_command};
+use crate::remote::{Remote, bubbles, text_message, until};
+
+/// A network in which Baileys is linked to a phone and talks with a friend's.
+struct World {
+    dir: tempfile::TempDir,
+    network: Sandbox,
+    control: Remote,
+    own: String,
+    friend: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let network = Sandbox::start(SandboxConfig {
+            stanza_log: 100_000,
+            ..SandboxConfig::default()
+        });
+        let network = network.await.unwrap();
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            control: Remote::new(&network.control_url().unwrap(), None),
+            own: network.create_phone(NewPhone::default()).await.unwrap().phone,
+            friend: network.create_phone(NewPhone::default()).await.unwrap().phone,
+            network,
+        }
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn baileys(&self, folder: &str) -> Baileys {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/baileys/peer.mjs");
+        let (url, root) = (self.network.chat_url(), self.network.root_public_key());
+        Baileys::start(&script, &url, root, &self.folder(folder)).unwrap()
+    }
+
+    /// Links Baileys, has it talk with the friend in both directions and in a group, and takes what it keeps.
+    async fn talked(&self) -> (String, Vec<KeptFile>) {
+        let mut baileys = self.baileys("first");
+        let shown = baileys.event("ready_for_qr").await.unwrap();
+        self.network
+            .scan(&self.own, shown["qr"].as_str().unwrap())
+            .await
+            .unwrap();
+        baileys.event("open").await.unwrap();
+        self.friend_says("one").await;
+        baileys.hears("one").await.unwrap();
+        baileys.says(&self.friend, "two").await.unwrap();
+        self.friend_shows(&["one", "two"]).await;
+        self.friend_says("three").await;
+        self.heard_by(&mut baileys, "three").await;
+        self.network.send_text(&self.own, &self.friend, "four").await.unwrap();
+        self.heard_by(&mut baileys, "four").await;
+        let new = NewGroup {
+            subject: "Friends".to_owned(),
+            members: vec![self.own.clone()],
+        };
+        let group = self.network.create_group(&self.friend, new).await.unwrap().group;
+        self.group_talks(&group, "to the group").await;
+        (group, baileys.stop(&self.folder("first")).await.unwrap())
+    }
+
+    /// Waits until Baileys decrypted the text and told the network.
+    async fn heard_by(&self, baileys: &mut Baileys, text: &str) {
+        let message = baileys.hears(text).await.unwrap();
+        self.taken(message["id"].as_str().unwrap()).await;
+    }
+
+    /// Waits until somebody told the network that he has the message: one that was decrypted and not acknowledged comes
+    /// again to whoever goes on, who has no key for it any more.
+    async fn taken(&self, id: &str) {
+        let is_receipt = |line: &Observation| match &line.what {
+            Observed::Stanza(stanza) => {
+                let from_client = stanza.direction == Direction::FromClient && stanza.tag == "receipt";
+                from_client && stanza.kind.as_deref() != Some("retry") && stanza.id.as_deref() == Some(id)
+            }
+            _ => false,
+        };
+        self.network.wait_for_observation(is_receipt, PATIENCE).await.unwrap();
+    }
+
+    /// The friend writes to the group, and Baileys takes it.
+    async fn group_talks(&self, group: &str, text: &str) {
+        let id = self.network.send_text(&self.friend, group, text).await.unwrap();
+        self.taken(&id).await;
+    }
+
+    /// A server of its own.
+    async fn serve(&self, data: &str) -> (Wharf, Remote) {
+        let mut command = serve_command(&self.dir.path().join(data));
+        command
+            .env("WHARF_WHATSAPP__CHAT_URL", self.network.chat_url())
+            .env("WHARF_SESSION__IMPORT_QUIET", "0s")
+            .env("WHARF_PACING__UNSAFE_OPEN", "true");
+        let wharf = Wharf::start(command).await;
+        let api = Remote::api(&wharf);
+        (wharf, api)
+    }
+
+    async fn friend_says(&self, text: &str) {
+        self.network.send_text(&self.friend, &self.own, text).await.unwrap();
+    }
+
+    async fn friend_shows(&self, texts: &[&str]) {
+        until(&format!("the friend's phone shows {texts:?}"), || async {
+            let shown = bubbles(&self.control, &self.friend).await;
+            texts
+                .iter()
+                .all(|text| shown.iter().any(|own| own == text))
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// Who asked whom for a message again.
+    fn retries(&self) -> Vec<String> {
+        let seen = self.network.stanza_log(0, usize::MAX).unwrap();
+        assert!(!seen.missed);
+        let retry = |what: &Observed| match what {
+            Observed::Stanza(stanza) if stanza.tag == "receipt" && stanza.kind.as_deref() == Some("retry") => {
+                Some(format!("{stanza:?}"))
+            }
+            _ => None,
+        };
+        seen.observations.iter().filter_map(|line| retry(&line.what)).collect()
+    }
+}
+
+/// Imports, connects without a QR, and waits until the session is ready.
+async fn ready(api: &Remote, data: &str) -> String {
+    let made = api
+        .post("/api/sessions/import", json!({"data": data, "name": "moved"}))
+        .await;
+    let session = made["id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        (&made["status"], &made["name"]),
+        (&json!("not_started"), &json!("moved"))
+    );
+    connect(api, &session).await;
+    session
+}
+
+/// Without a QR.
+async fn connect(api: &Remote, session: &str) {
+    api.post(&format!("/api/sessions/{session}/connect"), json!({})).await;
+    until("the session is ready", || async {
+        let shown = api.get(&format!("/api/sessions/{session}")).await;
+        assert_ne!(shown["status"], "pending", "an imported session asks for no QR");
+        (shown["status"] == "ready").then_some(())
+    })
+    .await;
+}
+
+async fn hears(api: &Remote, session: &str, text: &str) {
+    until(&format!("{text:?} comes in"), || async {
+        let inbound = api
+            .all(&format!("/api/messages?session_id={session}&direction=inbound"))
+            .await;
+        inbound
+            .iter()
+            .any(|message| message["text"]["body"] == text)
+            .then_some(())
+    })
+    .await;
+}
+
+fn as_object(files: &[KeptFile]) -> String {
+    let entry = |(name, content): &KeptFile| (name.clone(), serde_json::from_slice(content).unwrap());
+    Value::Object(files.iter().map(entry).collect::<Map<_, _>>()).to_string()
+}
+
+fn creds_of(files: &[KeptFile]) -> String {
+    let creds = files.iter().find(|(name, _)| name == "creds.json").unwrap();
+    String::from_utf8(creds.1.clone()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_of_baileys_goes_on_where_it_was() {
+    let world = World::new().await;
+    let (group, files) = world.talked().await;
+    world.friend_says("while nobody was there").await;
+    let before = world.retries();
+    let (_wharf, api) = world.serve("first").await;
+    let session = ready(&api, &as_object(&files)).await;
+    hears(&api, &session, "while nobody was there").await;
+    api.post("/api/messages", text_message(&session, &world.friend, "five"))
+        .await;
+    world.friend_shows(&["five"]).await;
+    world.friend_says("six").await;
+    hears(&api, &session, "six").await;
+    world
+        .network
+        .send_text(&world.own, &world.friend, "seven")
+        .await
+        .unwrap();
+    hears(&api, &session, "seven").await;
+    world
+        .network
+        .send_text(&world.friend, &group, "to the group again")
+        .await
+        .unwrap();
+    hears(&api, &session, "to the group again").await;
+    assert_eq!(world.retries(), before, "a message had to be asked for again");
+    assert_eq!(world.network.unhandled().await, vec![]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_alone_negotiate_their_conversations_anew() {
+    let world = World::new().await;
+    let creds = creds_of(&world.talked().await.1);
+    let (wharf, api) = world.serve("first").await;
+    let remote = testkit::Remote::new(&wharf.url, wharf.api_key.as_deref()).unwrap();
+    let body = json!({ "data": creds });
+    let import = |key| remote.call(http::Method::POST, "/api/sessions/import", Some(&body), key);
+    let made = import(Some("import-1")).await.unwrap();
+    let again = import(Some("import-1")).await.unwrap();
+    assert_eq!((made.status, again.status, again.replayed), (201, 201, true));
+    assert_eq!(made.body["id"], again.body["id"]);
+    let session = made.body["id"].as_str().unwrap().to_owned();
+    connect(&api, &session).await;
+    world.friend_says("under an old key").await;
+    hears(&api, &session, "under an old key").await;
+    api.post("/api/messages", text_message(&session, &world.friend, "five"))
+        .await;
+    world.friend_shows(&["five"]).await;
+    let second = import(None).await.unwrap();
+    assert_eq!(
+        (second.status, &second.body["code"]),
+        (409, &json!("credentials_in_use"))
+    );
+    assert!(second.body["detail"].as_str().unwrap().contains(&session), "{second:?}");
+}
+
+async fn disconnect(api: &Remote, session: &str) {
+    let stopped = api
+        .post(&format!("/api/sessions/{session}/disconnect"), json!({}))
+        .await;
+    assert_eq!(stopped["status"], "disconnected");
+}
+
+async fn export(api: &Remote, session: &str, request: Value) -> Value {
+    api.post(&format!("/api/sessions/{session}/export"), request).await
+}
+
+fn unpack(zip: &str, into: &Path) {
+    let packed = BASE64.decode(zip.as_bytes()).unwrap();
+    ZipArchive::new(Cursor::new(packed)).unwrap().extract(into).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_goes_to_baileys_and_comes_back() {
+    let world = World::new().await;
+    let (group, files) = world.talked().await;
+    let (_first, api) = world.serve("first").await;
+    let session = ready(&api, &as_object(&files)).await;
+    api.post("/api/messages", text_message(&session, &world.friend, "from Wharf"))
+        .await;
+    world.friend_shows(&["from Wharf"]).await;
+    let path = format!("/api/sessions/{session}/export");
+    let refused = api
+        .call(http::Method::POST, &path, Some(&json!({"format": "baileys_folder"})))
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), 409, "its keys go on moving");
+    disconnect(&api, &session).await;
+    let before = world.retries();
+
+    let folder = export(&api, &session, json!({"format": "baileys_folder"})).await;
+    assert_eq!(folder["left_behind"], 0);
+    unpack(folder["data"].as_str().unwrap(), &world.folder("second"));
+    world.friend_says("while it moved").await;
+    let mut baileys = world.baileys("second");
+    baileys.event("open").await.unwrap();
+    baileys.hears("while it moved").await.unwrap();
+    baileys.says(&world.friend, "from Baileys").await.unwrap();
+    world.friend_shows(&["from Baileys"]).await;
+    world.friend_says("once more").await;
+    world.heard_by(&mut baileys, "once more").await;
+    world.group_talks(&group, "to the group as well").await;
+    let files = baileys.stop(&world.folder("second")).await.unwrap();
+
+    let (_second, api) = world.serve("second").await;
+    let session = ready(&api, &as_object(&files)).await;
+    world.friend_says("home again").await;
+    hears(&api, &session, "home again").await;
+    api.post("/api/messages", text_message(&session, &world.friend, "at home"))
+        .await;
+    world.friend_shows(&["at home"]).await;
+    assert_eq!(world.retries(), before, "a message had to be asked for again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_string_is_enough_for_baileys() {
+    let world = World::new().await;
+    let creds = creds_of(&world.talked().await.1);
+    let (wharf, api) = world.serve("first").await;
+    let session = ready(&api, &creds).await;
+    disconnect(&api, &session).await;
+    let remote = testkit::Remote::new(&wharf.url, wharf.api_key.as_deref()).unwrap();
+    let path = format!("/api/sessions/{session}/export");
+    let body = json!({"format": "session_string", "prefix": "BRAND~"});
+    let export = || remote.call(http::Method::POST, &path, Some(&body), Some("export-1"));
+    let (exported, again) = (export().await.unwrap(), export().await.unwrap());
+    assert_eq!(
+        (again.status, &again.body["code"]),
+        (409, &json!("secret_already_shown"))
+    );
+    let string = exported.body["data"].as_str().unwrap();
+    assert!(string.starts_with("BRAND~H4sI"), "{string}");
+    let checked = api.post("/api/sessions/validate", json!({"data": string})).await;
+    assert_eq!(checked["valid"], true, "{checked}");
+    let mut creds = String::new();
+    let packed = BASE64.decode(&string.as_bytes()["BRAND~".len()..]).unwrap();
+    GzDecoder::new(&*packed).read_to_string(&mut creds).unwrap();
+    let folder = world.folder("second");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("creds.json"), creds).unwrap();
+    let mut baileys = world.baileys("second");
+    baileys.event("open").await.unwrap();
+    baileys.says(&world.friend, "anew").await.unwrap();
+    world.friend_shows(&["anew"]).await;
+    world.friend_says("heard anew").await;
+    world.heard_by(&mut baileys, "heard anew").await;
+    baileys.stop(&folder).await.unwrap();
+}

@@ -74,7 +74,7 @@ impl<'de> Deserialize<'de> for AddressRange {
 
 /// Who the caller is: the peer, or, where the peer is a trusted proxy, the last address in `X-Forwarded-For` that is
 /// not one. What stands further left was written by the caller and is worth nothing.
-pub(crate) fn caller_address(peer: IpAddr, headers: &HeaderMap, trusted: &[AddressRange]) -> IpAddr {
+pub fn caller_address(peer: IpAddr, headers: &HeaderMap, trusted: &[AddressRange]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(address));
     let mut known = peer.to_canonical();
     if !is_trusted(known) {
@@ -99,7 +99,7 @@ pub(crate) fn caller_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Addre
 }
 
 /// What limits count: an IPv6 caller owns a whole /64.
-pub(crate) fn limit_key(address: IpAddr) -> IpAddr {
+pub fn limit_key(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),

@@ -29,7 +29,7 @@ mod sse;
 mod state;
 mod wire;
 
-pub use address::{AddressRange, AddressRangeError};
+pub use address::{AddressRange, AddressRangeError, caller_address, limit_key};
 pub use auth::{Caller, CookieLogin};
 pub use config::ApiConfig;
 pub use error::ApiError;
@@ -39,4 +39,5 @@ pub use openapi::{document, openapi};
 pub use readiness::Readiness;
 pub use router::router;
 pub use scope::{Scope, UnknownScope};
+pub use sessions::described;
 pub use state::{ApiParts, ApiState};

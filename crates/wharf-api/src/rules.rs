@@ -3,6 +3,8 @@
 
 use std::fmt::Display;
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 /// The longest name or label, in characters.
 pub(crate) const MAX_NAME: usize = 100;
 /// The longest opaque cursor that is looked at.
@@ -13,6 +15,20 @@ type Outcome = Result<(), garde::Error>;
 /// A fault with its stable code.
 pub(crate) fn fault(code: &str, detail: impl Display) -> garde::Error {
     garde::Error::new(format!("{code}|{detail}"))
+}
+
+/// A secret of `min` to `max` characters.
+pub(crate) fn secret(min: usize, max: usize) -> impl Fn(&SecretString, &()) -> Outcome {
+    move |secret: &SecretString, &()| {
+        let length = secret.expose_secret().chars().count();
+        if (min..=max).contains(&length) {
+            return Ok(());
+        }
+        Err(fault(
+            "invalid_length",
+            format_args!("Must have {min} to {max} characters."),
+        ))
+    }
 }
 
 /// A text of `min` to `max` characters without NUL, which no database and no phone takes.

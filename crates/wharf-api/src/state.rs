@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wharf_model::{Clock, Network, Random};
 use wharf_session::Sessions;
@@ -21,6 +22,8 @@ use crate::readiness::{CachedReadiness, Readiness};
 const MAINTENANCE: Duration = Duration::from_secs(10);
 /// How many expired idempotency keys one unit of work deletes.
 const PRUNED_AT_ONCE: u32 = 500;
+/// How many credentials are looked at together.
+const EXAMINED_AT_ONCE: usize = 2;
 
 /// What the composition root gives.
 pub struct ApiParts {
@@ -62,6 +65,8 @@ pub struct Inner {
     pub(crate) authenticator: Authenticator,
     pub(crate) limits: Limits,
     pub(crate) ready: CachedReadiness,
+    /// Turns at credentials.
+    pub(crate) examining: Semaphore,
 }
 
 impl fmt::Debug for ApiParts {
@@ -107,6 +112,7 @@ impl ApiState {
         let limits = Limits::new(&parts.config);
         let ready = CachedReadiness::new(Arc::clone(&parts.readiness));
         let inner = Inner {
+            examining: Semaphore::new(EXAMINED_AT_ONCE),
             parts,
             authenticator,
             limits,

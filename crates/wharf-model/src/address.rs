@@ -27,12 +27,40 @@ impl Phone {
         &self.0
     }
 
+    /// How else the number is written, where two spellings lead to one account (protocol brief, section 8): Brazil puts a 9
+    /// in front of mobile numbers, Argentina one behind the country code; Mexico used to put a 1 there.
+    pub fn other_spelling(&self) -> Option<Self> {
+        let digits = &*self.0;
+        let other = match digits.split_at_checked(2)? {
+            ("55", national) => brazilian(national)?,
+            ("52", national) => with_or_without(national, "1", 10)?,
+            ("54", national) => with_or_without(national, "9", 10)?,
+            _ => return None,
+        };
+        Some(Self(format!("{}{other}", &digits[..2])))
+    }
+
     /// The jid that a number is addressed by.
     pub fn to_jid(&self) -> Jid {
         Jid {
             user: self.0.clone(),
             server: JidServer::Phone,
         }
+    }
+}
+
+/// Two digits for the area, then eight, or nine that start with a 9.
+fn brazilian(national: &str) -> Option<String> {
+    let (area, local) = national.split_at_checked(2)?;
+    Some(format!("{area}{}", with_or_without(local, "9", 8)?))
+}
+
+/// The number with the prefix if it has none, and without it if it has one; `length` digits without.
+fn with_or_without(number: &str, prefix: &str, length: usize) -> Option<String> {
+    match number.strip_prefix(prefix) {
+        Some(bare) if bare.len() == length => Some(bare.to_owned()),
+        _ if number.len() == length => Some(format!("{prefix}{number}")),
+        _ => None,
     }
 }
 

@@ -12,6 +12,8 @@ pub enum EventKind {
     SessionStatus,
     /// A QR is shown; the event carries its expiry, never its text.
     SessionQr,
+    /// A pairing code is shown; the event carries its expiry, never the code.
+    SessionPairingCode,
     /// An outbound message was accepted.
     MessageQueued,
     /// The server has it.
@@ -30,9 +32,10 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SessionStatus,
         Self::SessionQr,
+        Self::SessionPairingCode,
         Self::MessageQueued,
         Self::MessageSent,
         Self::MessageDelivered,
@@ -47,6 +50,7 @@ impl EventKind {
         match self {
             Self::SessionStatus => "session.status",
             Self::SessionQr => "session.qr",
+            Self::SessionPairingCode => "session.pairing_code",
             Self::MessageQueued => "message.queued",
             Self::MessageSent => "message.sent",
             Self::MessageDelivered => "message.delivered",

@@ -76,6 +76,11 @@ pub enum PendingStep {
         /// When this QR stops working; another follows or the link times out.
         expires_at: Timestamp,
     },
+    /// Type the code that the actor holds into the phone. A QR that is shown meanwhile works as well.
+    EnterCode {
+        /// When this code stops working.
+        expires_at: Timestamp,
+    },
 }
 
 impl PendingStep {
@@ -84,6 +89,7 @@ impl PendingStep {
         match self {
             Self::Connecting => "connecting",
             Self::ScanQr { .. } => "scan_qr",
+            Self::EnterCode { .. } => "enter_code",
         }
     }
 }
@@ -129,6 +135,13 @@ pub enum Input {
         /// When it stops working.
         expires_at: Timestamp,
     },
+    /// A pairing code is to be shown.
+    CodeShown {
+        /// When it stops working.
+        expires_at: Timestamp,
+    },
+    /// The pairing code does not work any more.
+    CodeLapsed,
     /// The account linked us.
     Linked,
     /// The server accepted the login.
@@ -148,6 +161,8 @@ pub enum Input {
     Disconnect,
     /// An operator wants the device unlinked and its keys shredded.
     Logout,
+    /// Another program has the credentials for good: the keys here are to go, and the device stays linked.
+    Moved,
 }
 
 /// What the actor must do after a transition, in this order.
@@ -163,10 +178,12 @@ pub enum Effect {
     HangUp,
     /// Unlink the device at WhatsApp, close, shred the keys.
     Unlink,
+    /// Shred the keys; WhatsApp is not told.
+    Shred,
     /// The account unlinked us: shred the keys once the retention time has passed.
     ShredLater,
-    /// Forget the QR.
-    ForgetQr,
+    /// Forget the QR and the pairing code.
+    ForgetSecrets,
     /// Store the new state and write its event.
     Announce,
 }
@@ -220,6 +237,8 @@ impl SessionState {
         match input {
             Input::Connect { linked } => self.on_connect(linked),
             Input::QrShown { expires_at } => self.on_qr(expires_at),
+            Input::CodeShown { expires_at } => self.on_code(expires_at),
+            Input::CodeLapsed => self.on_code_lapsed(),
             Input::Linked => self.on_linked(),
             Input::LoggedIn => self.on_logged_in(),
             Input::Opened => self.on_opened(),
@@ -227,7 +246,11 @@ impl SessionState {
             Input::Disconnect => Ok(self.on_disconnect()),
             Input::Logout => Ok((
                 Self::NotStarted,
-                vec![Effect::Unlink, Effect::ForgetQr, Effect::Announce],
+                vec![Effect::Unlink, Effect::ForgetSecrets, Effect::Announce],
+            )),
+            Input::Moved => Ok((
+                Self::NotStarted,
+                vec![Effect::HangUp, Effect::Shred, Effect::ForgetSecrets, Effect::Announce],
             )),
         }
     }
@@ -264,6 +287,8 @@ impl SessionState {
 
     fn on_qr(self, expires_at: Timestamp) -> Result<Step, InvalidTransition> {
         match self {
+            // Somebody types a code; the QR beside it is for whoever looks for one.
+            Self::Pending(PendingStep::EnterCode { .. }) => Ok((self, Vec::new())),
             Self::Pending(_) => Ok((
                 Self::Pending(PendingStep::ScanQr { expires_at }),
                 vec![Effect::Announce],
@@ -272,16 +297,36 @@ impl SessionState {
         }
     }
 
+    fn on_code(self, expires_at: Timestamp) -> Result<Step, InvalidTransition> {
+        match self {
+            Self::Pending(_) => Ok((
+                Self::Pending(PendingStep::EnterCode { expires_at }),
+                vec![Effect::Announce],
+            )),
+            _ => self.refuse(Input::CodeShown { expires_at }),
+        }
+    }
+
+    fn on_code_lapsed(self) -> Result<Step, InvalidTransition> {
+        match self {
+            Self::Pending(PendingStep::EnterCode { .. }) => Ok((
+                Self::Pending(PendingStep::Connecting),
+                vec![Effect::ForgetSecrets, Effect::Announce],
+            )),
+            _ => self.refuse(Input::CodeLapsed),
+        }
+    }
+
     fn on_linked(self) -> Result<Step, InvalidTransition> {
         match self {
-            Self::Pending(_) => Ok((Self::Authenticated, vec![Effect::ForgetQr, Effect::Announce])),
+            Self::Pending(_) => Ok((Self::Authenticated, vec![Effect::ForgetSecrets, Effect::Announce])),
             _ => self.refuse(Input::Linked),
         }
     }
 
     fn on_logged_in(self) -> Result<Step, InvalidTransition> {
         match self {
-            Self::Pending(_) => Ok((Self::Authenticated, vec![Effect::ForgetQr, Effect::Announce])),
+            Self::Pending(_) => Ok((Self::Authenticated, vec![Effect::ForgetSecrets, Effect::Announce])),
             Self::Disconnected { .. } => Ok((Self::Authenticated, vec![Effect::Announce])),
             Self::Authenticated | Self::Ready => Ok((self, Vec::new())),
             Self::NotStarted | Self::AuthFailed { .. } => self.refuse(Input::LoggedIn),
@@ -291,7 +336,7 @@ impl SessionState {
     fn on_opened(self) -> Result<Step, InvalidTransition> {
         match self {
             Self::Pending(_) | Self::Authenticated | Self::Disconnected { .. } => {
-                Ok((Self::Ready, vec![Effect::ForgetQr, Effect::Announce]))
+                Ok((Self::Ready, vec![Effect::ForgetSecrets, Effect::Announce]))
             }
             Self::Ready => Ok((self, Vec::new())),
             Self::NotStarted | Self::AuthFailed { .. } => self.refuse(Input::Opened),
@@ -336,7 +381,7 @@ impl SessionState {
                     attempt: 0,
                     next_attempt_at: None,
                 };
-                (next, vec![Effect::HangUp, Effect::ForgetQr, Effect::Announce])
+                (next, vec![Effect::HangUp, Effect::ForgetSecrets, Effect::Announce])
             }
         }
     }
@@ -352,7 +397,7 @@ fn stopped(reason: CloseReason) -> Step {
             next_attempt_at: None,
         }
     };
-    let mut effects = vec![Effect::HangUp, Effect::ForgetQr, Effect::Announce];
+    let mut effects = vec![Effect::HangUp, Effect::ForgetSecrets, Effect::Announce];
     if reason.is_unlink() {
         effects.push(Effect::ShredLater);
     }

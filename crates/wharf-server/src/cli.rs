@@ -34,6 +34,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the server
     Serve(Serve),
+    /// Run the session generator alone: pages on which anybody links his account and gets a session string
+    Generator(Serve),
     /// Run the server, a simulated WhatsApp network and a page to try both
     #[cfg(feature = "sandbox")]
     Demo(Serve),
@@ -89,6 +91,9 @@ pub struct Link {
     /// Name of the session; made when there is none
     #[arg(long, default_value = "main")]
     pub name: String,
+    /// Link by a code to type into the phone with this number, instead of a QR to scan
+    #[arg(long, value_name = "NUMBER")]
+    pub phone: Option<String>,
     /// Give up after this many seconds
     #[arg(long, default_value_t = 300)]
     pub timeout: u64,

@@ -10,6 +10,8 @@ mod commands;
 mod config;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod gate;
+mod generator;
 mod lifecycle;
 mod logging;
 mod metrics;

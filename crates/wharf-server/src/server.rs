@@ -22,6 +22,7 @@ use wharf_whatsapp::{EngineConfig, EngineFormat, EngineNetwork};
 
 use crate::bootstrap::KeyMaker;
 use crate::config::Settings;
+use crate::generator::Generator;
 use crate::lifecycle::{Drain, StopSignals, drain};
 use crate::outcome::{Outcome, Stop};
 use crate::readiness::ServerReadiness;
@@ -46,6 +47,8 @@ pub struct Wharf {
     tasks: TaskTracker,
     /// The server's own tasks; each ends when `stop` is cancelled and not before.
     own: JoinSet<()>,
+    /// Where the pages are turned on.
+    generator: Option<Generator>,
     drain_deadline: Duration,
 }
 
@@ -69,6 +72,7 @@ impl Wharf {
         let kept = settings.sections.storage.events_kept;
         own.spawn(retention::keep_up(storage.clone(), kept, stop.clone()));
         let keys = KeyMaker::new(&storage, NETWORK).await?;
+        let generator_engine = engine.clone();
         let network = EngineNetwork::new(engine, storage.clone(), Arc::<SystemEdges>::clone(&edges))?;
         let sessions = Sessions::new(SessionDeps {
             config: settings.sections.session.clone(),
@@ -95,6 +99,11 @@ impl Wharf {
             shutdown: stop.clone(),
         });
         own.spawn(api.clone().maintain(stop.clone()));
+        let section = &settings.sections.generator;
+        let generator = match section.enabled {
+            true => Some(Generator::start(section.clone(), generator_engine, stop.clone()).await?),
+            false => None,
+        };
         Ok(Self {
             storage,
             api,
@@ -102,6 +111,7 @@ impl Wharf {
             stop,
             tasks,
             own,
+            generator,
             drain_deadline: settings.drain_deadline,
         })
     }
@@ -109,6 +119,11 @@ impl Wharf {
     /// The API's routes.
     pub fn api(&self) -> Router {
         wharf_api::router(self.api.clone())
+    }
+
+    /// The session generator's pages, where they are turned on.
+    pub fn generator(&self) -> Option<Router> {
+        self.generator.as_ref().map(Generator::router)
     }
 
     /// Makes and finds API keys.
@@ -161,6 +176,9 @@ impl Wharf {
         while let Some(ended) = self.own.join_next().await {
             *died |= ended.is_err();
         }
+        if let Some(generator) = &self.generator {
+            generator.ended().await;
+        }
         self.tasks.close();
         self.tasks.wait().await;
         drop(self.api);
@@ -176,7 +194,7 @@ async fn taken(storage: &Storage) {
     }
 }
 
-fn outcome(end: Drain, healthy: bool) -> Outcome {
+pub fn outcome(end: Drain, healthy: bool) -> Outcome {
     match (end, healthy) {
         (Drain::Clean, true) => {
             tracing::info!("stopped cleanly");
@@ -192,7 +210,7 @@ fn outcome(end: Drain, healthy: bool) -> Outcome {
 }
 
 /// Answers are small and somebody waits for each.
-fn set_no_delay(stream: &mut tokio::net::TcpStream) {
+pub fn set_no_delay(stream: &mut tokio::net::TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "TCP_NODELAY was refused for a connection");
     }

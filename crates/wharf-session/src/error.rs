@@ -1,9 +1,9 @@
 //! Why a call on a session came to nothing.
 
-use wharf_model::PacingError;
+use wharf_model::{CloseReason, PacingError};
 use wharf_storage::StorageError;
 
-use crate::port::ClientError;
+use crate::port::{ClientError, PairingError};
 use crate::sessions::InUse;
 
 /// What can be wrong with a call on a session.
@@ -15,6 +15,15 @@ pub enum SessionError {
     /// There is no QR to show now.
     #[error("the session does not wait for a QR to be scanned")]
     NotPending,
+    /// The session is linked: there is nothing to pair.
+    #[error("the session is linked already")]
+    AlreadyLinked,
+    /// WhatsApp gives no pairing code.
+    #[error(transparent)]
+    Pairing(#[from] PairingError),
+    /// The connection ended before it could be linked, or never came about.
+    #[error("the session could not be brought to where it can be linked: {}", .0.sentence())]
+    NotLinkable(CloseReason),
     /// The name is empty or longer than [`crate::sessions::MAX_NAME`].
     #[error("a session's name has 1 to 100 characters")]
     Name,
@@ -33,6 +42,15 @@ pub enum SessionError {
     /// A session of this server is linked with these credentials.
     #[error(transparent)]
     InUse(#[from] InUse),
+    /// The session has no credentials that could go anywhere.
+    #[error("the session is not linked to an account")]
+    NotLinked,
+    /// Its credentials are on their way to another program.
+    #[error("the session's credentials are being moved")]
+    Moving,
+    /// No move was begun.
+    #[error("the session's credentials are not being moved")]
+    NotMoving,
     /// Credentials that passed every check cannot be brought into the engine's form.
     #[error("the credentials could not be converted")]
     NotConverted(#[source] crate::BoxError),

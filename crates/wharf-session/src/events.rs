@@ -42,6 +42,16 @@ pub(crate) fn session_qr(session: SessionId, expires_at: Timestamp) -> Value {
     })
 }
 
+/// `session.pairing_code`: when it stops working, never what it is.
+pub(crate) fn session_pairing_code(session: SessionId, expires_at: Timestamp) -> Value {
+    let step = PendingStep::EnterCode { expires_at };
+    json!({
+        "session_id": session.to_string(),
+        "connection_step": step.as_str(),
+        "expires_at": expires_at.to_string(),
+    })
+}
+
 /// One sentence for the person who runs the gateway.
 pub(crate) fn error_text(state: SessionState, detail: Option<&str>) -> Option<String> {
     let sentence = state.reason()?.sentence();

@@ -22,6 +22,24 @@ impl fmt::Debug for QrCode {
     }
 }
 
+/// A code that a person is to type into his phone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PairingCode {
+    /// Eight characters; whoever types them links his account.
+    pub code: String,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}
+
+/// Logs are written with `Debug`: the code must not reach them.
+impl fmt::Debug for PairingCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PairingCode")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The state of one session as its actor knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Live {
@@ -31,6 +49,8 @@ pub struct Live {
     pub since: Timestamp,
     /// The QR to scan, while there is one.
     pub qr: Option<QrCode>,
+    /// The code to type, while there is one.
+    pub pairing_code: Option<PairingCode>,
     /// The session was deleted; nothing follows.
     pub deleted: bool,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
-use wharf_model::{CloseReason, Content, Jid, SessionId, Timestamp, WorkspaceId};
+use wharf_model::{CloseReason, Content, Jid, Phone, SessionId, Timestamp, WorkspaceId};
 
 /// Which session a client is for, and the epoch under which it may write signal state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,14 @@ pub trait WhatsAppClient: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`SendError`], which tells whether trying again can help.
     async fn send(&self, message: OutboundMessage) -> Result<(), SendError>;
+
+    /// Asks WhatsApp for a code that the owner of the number types into his phone instead of scanning a QR. Takes back a
+    /// code that was asked for before. Returns once WhatsApp has accepted the new one, which also arrives as
+    /// [`ClientEvent::PairingCode`]. Needs a connection that waits to be linked.
+    ///
+    /// # Errors
+    /// [`PairingError`], which tells whether trying again can help.
+    async fn request_pairing_code(&self, phone: &Phone) -> Result<(), PairingError>;
 
     /// Unlinks this companion device at WhatsApp, as far as the connection allows.
     async fn logout(&self);
@@ -172,6 +180,15 @@ pub enum ClientEvent {
         /// How long it works.
         valid_for: Duration,
     },
+    /// A pairing code is to be shown; it contains the link's secret.
+    PairingCode {
+        /// Eight characters.
+        code: String,
+        /// How long it works.
+        valid_for: Duration,
+    },
+    /// The pairing code does not work any more: WhatsApp wants another one, or the phone did not answer.
+    PairingCodeLapsed,
     /// The account linked us; a restart of the connection (515) follows.
     Linked(AccountProfile),
     /// The server accepted the login.
@@ -211,11 +228,13 @@ pub enum ClientEvent {
     },
 }
 
-/// Logs are written with `Debug`: QR texts must not reach them.
+/// Logs are written with `Debug`: QR texts and pairing codes must not reach them.
 impl fmt::Debug for ClientEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Qr { valid_for, .. } => write!(f, "Qr({valid_for:?})"),
+            Self::PairingCode { valid_for, .. } => write!(f, "PairingCode({valid_for:?})"),
+            Self::PairingCodeLapsed => f.write_str("PairingCodeLapsed"),
             Self::Linked(_) => f.write_str("Linked"),
             Self::LoggedIn => f.write_str("LoggedIn"),
             Self::Opened(_) => f.write_str("Opened"),
@@ -236,6 +255,29 @@ pub enum ClientError {
     Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The engine refused its configuration.
     #[error("the protocol engine could not be built")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// There is no pairing code.
+#[derive(Debug, thiserror::Error)]
+pub enum PairingError {
+    /// Not connected, or not to be linked.
+    #[error("the session has no connection that waits to be linked")]
+    NotConnected,
+    /// WhatsApp refuses the number, or codes were asked for too often: it does not tell which.
+    #[error("WhatsApp gives no code for this number: it has no account, or codes were asked for too often")]
+    Refused,
+    /// Codes were asked for too often.
+    #[error("WhatsApp gives no more codes for a while")]
+    Throttled {
+        /// How long WhatsApp wants us to wait, where it says so.
+        retry_after: Option<Duration>,
+    },
+    /// This account can only be linked by QR.
+    #[error("WhatsApp does not let this account be linked by code; use a QR")]
+    Unavailable,
+    /// Anything else; trying again may help.
+    #[error("the pairing code could not be asked for")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

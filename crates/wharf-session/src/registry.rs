@@ -4,14 +4,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use wharf_model::{SessionId, WorkspaceId};
+use wharf_model::{Phone, SessionId, WorkspaceId};
 
 use crate::actor::reports::Report;
 use crate::error::SessionError;
 use crate::live::Live;
 
 /// What an operator asks of an actor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Be connected.
     Connect,
@@ -23,6 +23,14 @@ pub(crate) enum Order {
     Logout,
     /// Log out, then cease to be.
     Delete,
+    /// Be off, until it is settled what became of the credentials.
+    BeginMove,
+    /// They arrived elsewhere: shred them here.
+    FinishMove,
+    /// They did not: be as before.
+    CancelMove,
+    /// Ask WhatsApp for a pairing code for this number.
+    PairingCode(Phone),
     /// Read the pacing policy again.
     Reload,
 }

@@ -73,6 +73,7 @@ impl Supervisor {
             state: state_of(row),
             since: row.status_since,
             qr: None,
+            pairing_code: None,
             deleted: false,
         };
         let mut inbox = None;

@@ -110,6 +110,7 @@ async fn prepare(dir: &std::path::Path, url: Option<String>) -> Result<Target, B
         proxy: None,
         keys: rows,
         fingerprint: None,
+        epoch: 0,
         created_by: None,
         created_at: storage.clock().now(),
     };

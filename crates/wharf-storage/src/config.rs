@@ -23,6 +23,9 @@ pub enum Durability {
 pub struct StorageConfig {
     /// The data directory: `wharf.db`, `wharf.lock` and, unless configured otherwise, `master.key`.
     pub dir: PathBuf,
+    /// Keep everything in this process's memory: no file is made, and all is gone when storage is closed. The directory
+    /// and the address of a server mean nothing then.
+    pub in_memory: bool,
     /// The address of a PostgreSQL server instead of the file; see `postgres/address.rs` for what `sslmode` means.
     /// The directory then holds `wharf.lock` only.
     pub url: Option<String>,
@@ -45,10 +48,21 @@ pub struct StorageConfig {
 }
 
 impl StorageConfig {
+    /// Storage that leaves no trace: in memory, under a master key that nobody else has.
+    pub fn in_memory(network: Network) -> Self {
+        let defaults = Self::new(PathBuf::new(), network);
+        Self {
+            in_memory: true,
+            master_key: Some(MasterKey::generate(&*defaults.random)),
+            ..defaults
+        }
+    }
+
     /// The defaults for a directory: full durability, key file, two readers, the machine's own clock and randomness.
     pub fn new(dir: impl Into<PathBuf>, network: Network) -> Self {
         Self {
             dir: dir.into(),
+            in_memory: false,
             url: None,
             connections: 16,
             network,

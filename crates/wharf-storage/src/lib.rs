@@ -31,6 +31,7 @@
 //!     proxy: None,
 //!     keys: new_keys,
 //!     fingerprint: None,
+//!     epoch: 0,
 //!     created_by: None,
 //!     created_at: storage.clock().now(),
 //! };

@@ -33,6 +33,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0002_session_fingerprint.sql"),
         postgres: include_str!("../migrations/postgres/0002_session_fingerprint.sql"),
     },
+    Migration {
+        version: 3,
+        name: "session_moves",
+        sqlite: include_str!("../migrations/sqlite/0003_session_moves.sql"),
+        postgres: include_str!("../migrations/postgres/0003_session_moves.sql"),
+    },
 ];
 
 const APPLIED: &str = "

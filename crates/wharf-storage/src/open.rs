@@ -28,7 +28,8 @@ pub(crate) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// What the threads of storage start from.
 pub(crate) struct Opened {
-    pub(crate) lock: OwnerLock,
+    /// `None` in memory, where nobody else can be.
+    pub(crate) lock: Option<OwnerLock>,
     pub(crate) master: MasterKey,
     pub(crate) writer: SqliteConnection,
     pub(crate) readers: Vec<Snapshots>,
@@ -37,6 +38,9 @@ pub(crate) struct Opened {
 }
 
 pub(crate) fn open(config: &StorageConfig) -> Result<Opened, OpenError> {
+    if config.in_memory {
+        return open_in_memory(config);
+    }
     make_dir(&config.dir)?;
     let lock = OwnerLock::take(&config.dir)?;
     let path = config.dir.join("wharf.db");
@@ -51,17 +55,43 @@ pub(crate) fn open(config: &StorageConfig) -> Result<Opened, OpenError> {
     writer
         .execute("delete from idempotency where state = 'in_progress'", &[])
         .map_err(database)?;
-    let readers = || -> Result<Vec<_>, OpenError> {
-        let reader = |_| SqliteConnection::reader(&path).map(Snapshots::new).map_err(database);
-        (0..config.readers.clamp(1, 8)).map(reader).collect()
-    };
+    let readers = || readers(config, || SqliteConnection::reader(&path));
     Ok(Opened {
-        lock,
+        lock: Some(lock),
         master,
         writer,
         readers: readers()?,
         glances: readers()?,
     })
+}
+
+/// The database lives as long as the last connection to it.
+fn open_in_memory(config: &StorageConfig) -> Result<Opened, OpenError> {
+    let mut name = [0; 16];
+    config.random.fill(&mut name);
+    let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
+    let master = match &config.master_key {
+        Some(key) => key.clone(),
+        None => MasterKey::generate(&*config.random),
+    };
+    let writer = SqliteConnection::memory_writer(&name).map_err(database)?;
+    fill(config, &writer, &master)?;
+    let readers = || readers(config, || SqliteConnection::memory_reader(&name));
+    Ok(Opened {
+        lock: None,
+        master,
+        writer,
+        readers: readers()?,
+        glances: readers()?,
+    })
+}
+
+fn readers(
+    config: &StorageConfig,
+    open: impl Fn() -> Result<SqliteConnection, StorageError>,
+) -> Result<Vec<Snapshots>, OpenError> {
+    let reader = |_| open().map(Snapshots::new).map_err(database);
+    (0..config.readers.clamp(1, 8)).map(reader).collect()
 }
 
 pub(crate) fn make_dir(dir: &Path) -> Result<(), OpenError> {
@@ -128,10 +158,14 @@ fn create(config: &StorageConfig, path: &Path) -> Result<MasterKey, OpenError> {
 
 fn fill_new(config: &StorageConfig, path: &Path, master: &MasterKey) -> Result<(), OpenError> {
     let connection = SqliteConnection::draft(path).map_err(database)?;
+    fill(config, &connection, master)
+}
+
+fn fill(config: &StorageConfig, connection: &SqliteConnection, master: &MasterKey) -> Result<(), OpenError> {
     connection
         .batch(&format!("pragma application_id = {APPLICATION_ID}"))
         .map_err(database)?;
-    migrate::apply(&connection, MIGRATIONS, config.clock.now())?;
+    migrate::apply(connection, MIGRATIONS, config.clock.now())?;
     for (key, value) in [
         ("network", config.network.as_str().as_bytes()),
         ("master_key_id", master.id().map_err(sealing)?.as_bytes()),

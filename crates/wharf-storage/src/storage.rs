@@ -78,7 +78,7 @@ impl Storage {
     /// the ones before it.
     pub async fn open(config: StorageConfig) -> Result<Self, OpenError> {
         let (changes, nudges) = (watch::Sender::new(0), broadcast::Sender::new(NUDGES));
-        let (keyring, dialect) = match config.url.clone() {
+        let (keyring, dialect) = match config.url.clone().filter(|_| !config.in_memory) {
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 let (postgres, keyring) = Postgres::open(&config, url, changes.clone(), nudges.clone()).await?;
                 (keyring, Dialect::Postgres(postgres))
@@ -347,7 +347,7 @@ impl Sqlite {
         &self,
         threads: &Threads,
         name: &str,
-        lock: &Arc<OwnerLock>,
+        lock: &Arc<Option<OwnerLock>>,
         run: impl FnOnce() + Send + 'static,
     ) -> std::io::Result<()> {
         let lock = Arc::clone(lock);

@@ -14,7 +14,7 @@ pub enum VaultError {
     UnpacksTooLarge,
     /// Nothing that is known begins like this.
     #[error(
-        "this is none of the known forms: a session string, creds.json, or a folder of Baileys as zip, tar or one JSON object"
+        "this is none of the known forms: a session string, creds.json, a folder of Baileys as zip, tar or one JSON object, or a bundle"
     )]
     Unrecognised,
     /// A known form that ends too early or was changed on its way.
@@ -29,6 +29,15 @@ pub enum VaultError {
     /// A known form without the file that matters.
     #[error("there is no creds.json in it")]
     NoCreds,
+    /// A bundle, and nothing to open it with.
+    #[error("this is a bundle; it opens with its passphrase")]
+    PassphraseMissing,
+    /// The seal of a bundle does not open.
+    #[error("the passphrase does not open this bundle, or the bundle was changed")]
+    PassphraseWrong,
+    /// A bundle of a version that is not known here.
+    #[error("the bundle has version {0}, which only a newer Wharf reads")]
+    BundleNewer(u8),
     /// The credentials lie elsewhere.
     #[error("this names credentials that are kept {0}; what it names is not fetched without being asked for")]
     Elsewhere(Fetch),
@@ -36,7 +45,7 @@ pub enum VaultError {
 
 impl VaultError {
     /// Every code with what it means, for the docs.
-    pub const CODES: [(&'static str, &'static str); 9] = [
+    pub const CODES: [(&'static str, &'static str); 12] = [
         ("credentials_empty", "Nothing but white space."),
         ("credentials_too_large", "The input is larger than 4 MiB."),
         (
@@ -45,7 +54,7 @@ impl VaultError {
         ),
         (
             "credentials_unrecognised",
-            "None of the known forms: a session string, creds.json, a folder of Baileys as zip, tar or one JSON object.",
+            "None of the known forms: a session string, creds.json, a folder of Baileys as zip, tar or one JSON object, a bundle.",
         ),
         ("credentials_damaged", "A known form that is cut off or was changed."),
         (
@@ -61,6 +70,12 @@ impl VaultError {
             "credentials_elsewhere",
             "It names credentials that lie elsewhere, at MEGA or under a server's id. Wharf fetches nothing on its own.",
         ),
+        ("passphrase_missing", "A bundle opens with its passphrase."),
+        (
+            "passphrase_wrong",
+            "The passphrase does not open the bundle, or the bundle was changed.",
+        ),
+        ("bundle_newer", "The bundle was written by a newer Wharf."),
     ];
 
     /// The stable code.
@@ -75,6 +90,9 @@ impl VaultError {
             Self::TooManyFiles => 6,
             Self::NoCreds => 7,
             Self::Elsewhere(_) => 8,
+            Self::PassphraseMissing => 9,
+            Self::PassphraseWrong => 10,
+            Self::BundleNewer(_) => 11,
         };
         Self::CODES[place].0
     }

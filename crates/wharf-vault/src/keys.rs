@@ -1,23 +1,27 @@
-//! What a device keeps beside its credentials, to go on with the conversations that it has.
+//! What a device keeps beside its credentials, to go on with the conversations that it has. Bundles hold it as it is:
+//! names of fields stay, and new ones have a default.
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use wharf_model::Jid;
 use zeroize::Zeroizing;
 
+use crate::bundle::octets;
 use crate::credentials::{KeyPair, hidden};
 
 /// One device of an account, as the Signal protocol addresses it.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Address {
     /// The account.
+    #[serde(with = "octets::jid")]
     pub jid: Jid,
     /// Which of its devices; 0 is the phone.
     pub device: u16,
 }
 
 /// A one-time pre-key.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreKey {
     /// The id that the server gave out with it.
     pub id: u32,
@@ -26,69 +30,80 @@ pub struct PreKey {
 }
 
 /// A conversation with one device.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignalSession {
     /// Whom with.
     pub with: Address,
     /// A `RecordStructure` of libsignal: ratchets, chains, skipped message keys.
+    #[serde(with = "octets")]
     pub record: Zeroizing<Vec<u8>>,
 }
 
 /// What a device encrypts with for everybody in a group.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SenderKey {
     /// The group.
+    #[serde(with = "octets::jid")]
     pub group: Jid,
     /// Whose key it is.
     pub of: Address,
     /// A `SenderKeyRecordStructure` of libsignal.
+    #[serde(with = "octets")]
     pub record: Zeroizing<Vec<u8>>,
 }
 
 /// The identity key of another device, as it was seen first.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Whose.
     pub of: Address,
     /// Without the type byte.
+    #[serde(with = "octets")]
     pub key: [u8; 32],
 }
 
 /// A key that app state is encrypted with.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncKey {
     /// Six bytes: which epoch, which device.
+    #[serde(with = "octets")]
     pub id: Vec<u8>,
     /// The key itself.
+    #[serde(with = "octets")]
     pub key: Zeroizing<Vec<u8>>,
     /// A protobuf `AppStateSyncKeyFingerprint`.
+    #[serde(with = "octets")]
     pub fingerprint: Vec<u8>,
     /// When it was made, in seconds since 1970.
     pub made_at: i64,
 }
 
 /// Two names of one account.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LidMapping {
     /// By phone number.
+    #[serde(with = "octets::jid")]
     pub phone: Jid,
     /// By hidden id.
+    #[serde(with = "octets::jid")]
     pub lid: Jid,
 }
 
 /// The token of a trusted contact: without it WhatsApp refuses to open a chat more often (error 463).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContactToken {
     /// Whose.
+    #[serde(with = "octets::jid")]
     pub of: Jid,
     /// As the server gave it.
+    #[serde(with = "octets")]
     pub token: Zeroizing<Vec<u8>>,
     /// When it was given, in seconds since 1970.
     pub given_at: i64,
 }
 
 /// Everything that came beside the credentials and could be read.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keys {
     /// One-time pre-keys that nobody has used.
     pub pre_keys: Vec<PreKey>,

@@ -6,7 +6,7 @@
 //! ```
 //! # fn main() -> Result<(), wharf_vault::VaultError> {
 //! # let creds = r#"{"noiseKey": 1}"#;
-//! let report = wharf_vault::examine(creds.as_bytes())?;
+//! let report = wharf_vault::examine(creds.as_bytes(), None)?;
 //! for check in report.checks() {
 //!     println!("{}: {}", check.name, check.detail);
 //! }
@@ -17,6 +17,7 @@
 
 mod baileys;
 mod base64;
+mod bundle;
 mod check;
 mod credentials;
 mod error;
@@ -34,25 +35,34 @@ pub use format::StateFormat;
 pub use keys::{Address, ContactToken, Identity, Keys, LidMapping, PreKey, SenderKey, SignalSession, SyncKey};
 pub use report::{Level, Portable, Report, fingerprint};
 pub use source::{Format, Layer, MAX_INPUT};
+use source::{Found, Source};
 
 /// Recognises credentials and checks them as far as that is possible without a connection: first that everything is
-/// there, then that the keys and signatures belong together.
+/// there, then that the keys and signatures belong together. A bundle opens with its passphrase; nothing else needs one.
 ///
 /// Takes up to some hundred milliseconds for the largest inputs; call it where that blocks nobody.
 ///
 /// # Errors
 /// [`VaultError`] when the input holds no credentials that can be looked at. Credentials with faults are no error: the
 /// report tells of them.
-pub fn examine(data: &[u8]) -> Result<Report, VaultError> {
-    let source = source::unpack(data)?;
-    let (structure, credentials) = baileys::creds::read(&source.creds)?;
+pub fn examine(data: &[u8], passphrase: Option<&str>) -> Result<Report, VaultError> {
+    let Source { layers, found } = source::unpack(data)?;
+    let (format, folder) = match found {
+        Found::Baileys(format, folder) => (format, folder),
+        Found::Bundle(bundle) => {
+            let opened = bundle::open(&bundle, passphrase)?;
+            let mathematics = check::mathematics(&opened.credentials);
+            return Ok(Report::of_bundle(layers, opened, mathematics));
+        }
+    };
+    let (structure, credentials) = baileys::creds::read(&folder.creds)?;
     let mathematics = credentials.as_ref().map(check::mathematics).unwrap_or_default();
     let keys = credentials
         .as_ref()
-        .map(|credentials| baileys::keys::read(&source.keys, credentials));
+        .map(|credentials| baileys::keys::read(&folder.keys, credentials));
     Ok(Report::new(
-        source.format,
-        source.layers,
+        format,
+        layers,
         structure,
         mathematics,
         credentials,

@@ -10,7 +10,7 @@ use crate::source::{Format, Layer};
 /// Makes fingerprints of this kind differ from other hashes of the same key.
 const FINGERPRINT_CONTEXT: &[u8] = b"wharf.vault.fingerprint.1";
 /// Bytes of a fingerprint.
-const FINGERPRINT: usize = 16;
+pub(crate) const FINGERPRINT: usize = 16;
 
 /// How deep the checks went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +29,7 @@ pub struct Report {
     checks: Vec<Check>,
     credentials: Option<Credentials>,
     keys: Keys,
+    epoch: i64,
 }
 
 /// Everything that a device takes along to another program. Made of credentials that passed every check.
@@ -38,6 +39,9 @@ pub struct Portable {
     pub credentials: Credentials,
     /// What it goes on talking with.
     pub keys: Keys,
+    /// How many owners the session had where it comes from: of two bundles of one device, the higher one is newer. 0 where
+    /// that is not known.
+    pub epoch: i64,
     fingerprint: String,
 }
 
@@ -48,8 +52,15 @@ impl Portable {
         Self {
             credentials,
             keys,
+            epoch: 0,
             fingerprint,
         }
+    }
+
+    /// The same of a session that has had so many owners.
+    #[must_use]
+    pub fn with_epoch(self, epoch: i64) -> Self {
+        Self { epoch, ..self }
     }
 
     /// See [`Report::fingerprint`].
@@ -73,7 +84,32 @@ impl Report {
             checks: [structure, mathematics].concat(),
             credentials,
             keys,
+            epoch: 0,
         }
+    }
+
+    /// Of a bundle that was opened.
+    pub(crate) fn of_bundle(layers: Vec<Layer>, opened: Portable, mathematics: Vec<Check>) -> Self {
+        let Portable {
+            credentials,
+            keys,
+            epoch,
+            ..
+        } = opened;
+        let sealed = Check::of(
+            "bundle",
+            true,
+            ["The passphrase opens it, and nothing was changed.", ""],
+        );
+        let report = Self::new(
+            Format::Bundle,
+            layers,
+            vec![sealed],
+            mathematics,
+            Some(credentials),
+            keys,
+        );
+        Self { epoch, ..report }
     }
 
     /// What was recognised.
@@ -120,7 +156,7 @@ impl Report {
     /// The report itself.
     pub fn into_portable(self) -> Result<Portable, Box<Self>> {
         match (self.valid(), self.credentials) {
-            (true, Some(credentials)) => Ok(Portable::new(credentials, self.keys)),
+            (true, Some(credentials)) => Ok(Portable::new(credentials, self.keys).with_epoch(self.epoch)),
             (_, credentials) => Err(Box::new(Self { credentials, ..self })),
         }
     }
@@ -134,9 +170,18 @@ impl Report {
 
 /// See [`Report::fingerprint`]; of the device's public identity key without its type byte.
 pub fn fingerprint(identity: &[u8]) -> String {
+    fingerprint_bytes(identity)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+pub(crate) fn fingerprint_bytes(identity: &[u8]) -> [u8; FINGERPRINT] {
     let hash = Sha256::new()
         .chain_update(FINGERPRINT_CONTEXT)
         .chain_update(identity)
         .finalize();
-    hash[..FINGERPRINT].iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut fingerprint = [0; FINGERPRINT];
+    fingerprint.copy_from_slice(&hash[..FINGERPRINT]);
+    fingerprint
 }

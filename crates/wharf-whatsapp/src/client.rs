@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
-use wharf_model::JidServer;
-use wharf_session::port::{ClientEvent, InboundSink, OutboundMessage, SendError, SessionLease, WhatsAppClient};
+use wharf_model::{JidServer, Phone};
+use wharf_session::port::{
+    ClientEvent, InboundSink, OutboundMessage, PairingError, SendError, SessionLease, WhatsAppClient,
+};
 use whatsapp_rust::SendOptions;
+use whatsapp_rust::pair_code::PairCodeOptions;
 
 use crate::close_reasons::conclude;
 use crate::conversions::{engine_jid, message};
 use crate::engine::{Engine, EngineError};
 use crate::network::Shared;
+use crate::pairing_errors::pairing_error;
 use crate::run::drive;
 use crate::send_errors::{contact_error, send_error};
 use crate::watch::{RunWatch, Verdict};
@@ -163,6 +167,24 @@ impl WhatsAppClient for EngineClient {
             sent = self.send_on(&engine, &outbound) => sent,
             // The engine would wait a minute for the connection to come back.
             () = over => Err(SendError::NotConnected),
+        }
+    }
+
+    async fn request_pairing_code(&self, phone: &Phone) -> Result<(), PairingError> {
+        let engine = self.present().ok_or(PairingError::NotConnected)?;
+        let over = self.watch.run_over();
+        if !engine.client.is_connected() || engine.client.is_logged_in() {
+            return Err(PairingError::NotConnected);
+        }
+        let options = PairCodeOptions {
+            phone_number: phone.digits().to_owned(),
+            ..PairCodeOptions::default()
+        };
+        // The server tells the phone which code is asked for by number alone: one that is still typed would fail.
+        engine.client.cancel_pair_code().await;
+        tokio::select! {
+            asked = engine.client.pair_with_code(options) => asked.map(drop).map_err(pairing_error),
+            () = over => Err(PairingError::NotConnected),
         }
     }
 

@@ -76,6 +76,9 @@ impl EventHandler for EventTap {
             EventKind::LoggedOut,
             EventKind::PairingQrCode,
             EventKind::PairingQrCodesExhausted,
+            EventKind::PairingCode,
+            EventKind::PairingCodeRefresh,
+            EventKind::PairingCodeError,
             EventKind::ClientOutdated,
             EventKind::Receipt,
             EventKind::ServerAck,
@@ -98,6 +101,12 @@ fn convert(event: &Event) -> Option<ClientEvent> {
             text: qr.code.clone(),
             valid_for: qr.timeout,
         }),
+        Event::PairingCode(pairing) => Some(ClientEvent::PairingCode {
+            code: pairing.code.clone(),
+            valid_for: pairing.timeout,
+        }),
+        // The error comes when a code was typed and came to nothing, too; one that never came about is not shown.
+        Event::PairingCodeRefresh(_) | Event::PairingCodeError(_) => Some(ClientEvent::PairingCodeLapsed),
         Event::PairSuccess(success) => linked(success),
         Event::SelfPushNameUpdated(update) => some_text(&update.new_name).map(ClientEvent::Renamed),
         Event::ServerAck(ack) => acknowledged(ack),

@@ -13,6 +13,7 @@ pub mod config;
 pub mod logs;
 pub mod network;
 mod own_copies;
+mod pairing_errors;
 
 mod backend;
 mod client;

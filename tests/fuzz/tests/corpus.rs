@@ -38,7 +38,9 @@ fn nodes() -> Result<()> {
 
 #[test]
 fn credentials() -> Result<()> {
-    replay("credentials", |bytes| drop(wharf_vault::examine(bytes)))
+    replay("credentials", |bytes| {
+        drop(wharf_vault::examine(bytes, Some("passphrase")));
+    })
 }
 
 #[test]

@@ -95,6 +95,12 @@ pub enum ApiError {
     /// There are no credentials.
     #[error("The session is not linked to an account.")]
     NotLinked,
+    /// Its credentials are on their way.
+    #[error("The session is being moved; `export/confirm` ends that, `export/cancel` takes it back.")]
+    SessionMoving,
+    /// Its credentials are not on their way.
+    #[error("The session is not being moved.")]
+    NotMoving,
     /// Another session is linked with these credentials; named, unless it belongs to another workspace.
     #[error("{}", in_use(.0.as_ref()))]
     CredentialsInUse(Option<SessionId>),
@@ -125,9 +131,21 @@ pub enum ApiError {
     /// The idempotency key came with another request before.
     #[error("This idempotency key came with another path or body before.")]
     IdempotencyMismatch,
-    /// A link method of a later version.
-    #[error("Linking by pairing code is not in this version; use method `qr`.")]
+    /// A link method that the account cannot use.
+    #[error("WhatsApp does not let this account be linked by code; use method `qr`.")]
     MethodUnavailable,
+    /// There is an account already.
+    #[error("The session is linked already.")]
+    AlreadyLinked,
+    /// WhatsApp gives no code for the number.
+    #[error("WhatsApp gives no code for this number: it has no account, or codes were asked for too often.")]
+    PairingRefused,
+    /// WhatsApp gives no code for a while.
+    #[error("WhatsApp gives no more pairing codes for now; try again in {} s.", seconds(.retry_after))]
+    PairingThrottled {
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// The rate is used up.
     #[error("Too many requests; try again in {} s.", seconds(.retry_after))]
     RateLimited {
@@ -219,6 +237,8 @@ impl ApiError {
             Self::NotPending => ErrorCode::NotPending,
             Self::NotAtRest => ErrorCode::NotAtRest,
             Self::NotLinked => ErrorCode::NotLinked,
+            Self::SessionMoving => ErrorCode::SessionMoving,
+            Self::NotMoving => ErrorCode::NotMoving,
             Self::CredentialsInUse(_) => ErrorCode::CredentialsInUse,
             Self::MessageNotCancellable(_) => ErrorCode::MessageNotCancellable,
             Self::Conflict => ErrorCode::Conflict,
@@ -228,6 +248,9 @@ impl ApiError {
             Self::UnsupportedMediaType => ErrorCode::UnsupportedMediaType,
             Self::ValidationFailed(_) => ErrorCode::ValidationFailed,
             Self::IdempotencyMismatch => ErrorCode::IdempotencyMismatch,
+            Self::AlreadyLinked => ErrorCode::AlreadyLinked,
+            Self::PairingRefused => ErrorCode::PairingRefused,
+            Self::PairingThrottled { .. } => ErrorCode::PairingThrottled,
             Self::MethodUnavailable => ErrorCode::MethodUnavailable,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::AuthRateLimited { .. } => ErrorCode::AuthRateLimited,
@@ -253,7 +276,9 @@ impl ApiError {
     /// How long the client should wait, where that is known.
     pub(crate) const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after } | Self::AuthRateLimited { retry_after } => Some(*retry_after),
+            Self::RateLimited { retry_after }
+            | Self::AuthRateLimited { retry_after }
+            | Self::PairingThrottled { retry_after } => Some(*retry_after),
             Self::IdempotencyInProgress => Some(Duration::from_secs(1)),
             Self::StorageFull(_)
             | Self::StorageUnavailable(_)

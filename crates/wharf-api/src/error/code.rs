@@ -87,10 +87,17 @@ codes! {
         "The answer exists in other media types than the Accept header names.";
     NotPending => "not_pending", CONFLICT, "Nothing to scan",
         "The session shows no QR now: it is linked, not connecting, or between two QRs.";
+    AlreadyLinked => "already_linked", CONFLICT, "Already linked",
+        "The session is linked to an account. Log it out to link another one.";
     NotAtRest => "not_at_rest", CONFLICT, "Session not at rest",
         "The session is connected or connecting, and its keys go on moving. Disconnect it first.";
     NotLinked => "not_linked", CONFLICT, "Not linked",
         "The session is not linked to an account, so that there is nothing to export.";
+    SessionMoving => "session_moving", CONFLICT, "Session is being moved",
+        "The session was exported with `move` and stays off, until `export/confirm` says that the credentials arrived or \
+         `export/cancel` that they did not.";
+    NotMoving => "not_moving", CONFLICT, "Session is not being moved",
+        "Only a session that was exported with `move` can be confirmed or taken back.";
     CredentialsInUse => "credentials_in_use", CONFLICT, "Credentials in use",
         "Another session of this server is linked with the same credentials. Log it out or delete it first.";
     MessageNotCancellable => "message_not_cancellable", CONFLICT, "Too late to cancel",
@@ -112,7 +119,11 @@ codes! {
     IdempotencyMismatch => "idempotency_mismatch", UNPROCESSABLE_ENTITY, "Idempotency key used for another request",
         "The same idempotency key came with another path or body before.";
     MethodUnavailable => "method_unavailable", UNPROCESSABLE_ENTITY, "Link method not available",
-        "This version links by QR only.";
+        "WhatsApp does not let this account be linked by code. Link it by QR.";
+    PairingRefused => "pairing_refused", UNPROCESSABLE_ENTITY, "No pairing code for this number",
+        "WhatsApp refused the number: it has no account, or codes were asked for too often. It does not tell which.";
+    PairingThrottled => "pairing_throttled", TOO_MANY_REQUESTS, "Too many pairing codes",
+        "WhatsApp gives no more pairing codes for a while. Wait for Retry-After seconds, or link by QR.";
     RateLimited => "rate_limited", TOO_MANY_REQUESTS, "Too many requests",
         "The rate of this key or address is used up. Wait for Retry-After seconds.";
     AuthRateLimited => "auth_rate_limited", TOO_MANY_REQUESTS, "Too many failed sign-ins",

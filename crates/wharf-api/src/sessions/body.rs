@@ -48,7 +48,7 @@ pub(crate) struct SessionBody {
     id: SessionIdText,
     name: String,
     status: StatusText,
-    /// What a person must do now, while pending: `connecting` (nothing yet) or `scan_qr`.
+    /// What a person must do now, while pending: `connecting` (nothing yet), `scan_qr` or `enter_code`.
     #[schema(required)]
     connection_step: Option<&'static str>,
     status_since: Time,
@@ -56,6 +56,10 @@ pub(crate) struct SessionBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     qr_expires_at: Option<Time>,
+    /// When the pairing code that is shown stops working.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pairing_code_expires_at: Option<Time>,
     #[schema(required)]
     last_qr_at: Option<Time>,
     #[schema(required)]
@@ -97,6 +101,14 @@ pub(crate) struct SessionBody {
     #[schema(required, value_type = Option<Object>)]
     metadata: Option<Value>,
     pacing: Pacing,
+    /// When a copy of its credentials was exported. If the copy logs in, the two replace each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    exported_at: Option<Time>,
+    /// Since when its credentials are being moved: it stays off until `export/confirm` or `export/cancel`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    moving_since: Option<Time>,
     /// The key or page that made it.
     #[schema(required)]
     created_by: Option<String>,
@@ -113,6 +125,7 @@ impl From<SessionView> for SessionBody {
             connection_step: view.connection_step().map(|step| step.as_str()),
             status_since: Time(view.since),
             qr_expires_at: view.qr_expires_at().map(Time),
+            pairing_code_expires_at: view.code_expires_at().map(Time),
             last_qr_at: view.last_qr_at.map(Time),
             authenticated_at: view.authenticated_at.map(Time),
             ready_at: view.ready_at.map(Time),
@@ -132,6 +145,8 @@ impl From<SessionView> for SessionBody {
             error: view.error,
             metadata: view.metadata,
             pacing: view.pacing.into(),
+            exported_at: view.exported_at.map(Time),
+            moving_since: view.moving_since.map(Time),
             created_by: view.created_by,
             created_at: Time(view.created_at),
             updated_at: Time(view.updated_at),

@@ -6,9 +6,11 @@ use garde::Validate;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wharf_model::SessionId;
+use wharf_model::{Phone, SessionId};
+use wharf_session::SessionError;
 
 use super::body::SessionBody;
+use super::pairing;
 use crate::auth::Allowed;
 use crate::error::ApiError;
 use crate::extract::{Id, OptionalBody};
@@ -25,7 +27,7 @@ pub(crate) enum LinkMethod {
     /// A QR is shown; see `/qr`.
     #[default]
     Qr,
-    /// A code to type on the phone. Not in this version: answered with `method_unavailable`.
+    /// A code to type on the phone; see `/pairing-code`.
     PairingCode,
 }
 
@@ -37,15 +39,31 @@ pub(crate) struct ConnectSession {
     #[garde(skip)]
     #[schema(default = "qr")]
     method: LinkMethod,
-    /// The account's number, for a pairing code.
+    /// The account's number, for a pairing code: with its country code.
     #[garde(custom(rules::optional_text(1, 32)))]
     #[schema(min_length = 1, max_length = 32, pattern = "^[^\\u0000]*$", example = "+15551234567")]
     phone: Option<String>,
 }
 
+impl ConnectSession {
+    /// The number to pair with; `None` for a QR. A phone without a method asks for a code just the same.
+    fn pairs_with(&self) -> Result<Option<Phone>, ApiError> {
+        match (&self.phone, self.method) {
+            (Some(phone), _) => pairing::phone(phone).map(Some),
+            (None, LinkMethod::PairingCode) => Err(ApiError::invalid_field(
+                "/phone",
+                "required",
+                "A pairing code is for the account's number.",
+            )),
+            (None, LinkMethod::Qr) => Ok(None),
+        }
+    }
+}
+
 /// Connect a session
 ///
-/// A linked session connects; another one shows a QR. It is kept connected from then on.
+/// A linked session connects; another one shows a QR, or a code for the number. It is kept connected from then on. The
+/// answer to a call for a code comes once WhatsApp has accepted it; read it from the session or its stream.
 #[utoipa::path(post, path = "/api/sessions/{id}/connect", tag = "Sessions",
     security(("bearer" = ["sessions:write"])),
     params(("id" = SessionIdText, Path, description = "The session")),
@@ -59,13 +77,17 @@ pub(crate) async fn connect_session(
     request: OptionalBody<ConnectSession>,
 ) -> Result<Response, ApiError> {
     caller.require_session(id)?;
-    // A phone without a method asks for a code just the same.
-    if request.body.method == LinkMethod::PairingCode || request.body.phone.is_some() {
-        return Err(ApiError::MethodUnavailable);
-    }
+    let phone = request.body.pairs_with()?;
     let (sessions, workspace) = (state.sessions.clone(), caller.workspace());
     let effect = async move {
-        let session = sessions.connect(workspace, id).await?;
+        let session = match phone {
+            Some(phone) => match sessions.pairing_code(workspace, id, &phone).await {
+                // A linked session just connects.
+                Ok(_) | Err(SessionError::AlreadyLinked) => sessions.connect(workspace, id).await?,
+                Err(error) => return Err(error.into()),
+            },
+            None => sessions.connect(workspace, id).await?,
+        };
         Answer::json(StatusCode::ACCEPTED, &SessionBody::from(session))
     };
     once.run(&state, &caller, &request.raw, Keep::Answer, effect).await

@@ -1,20 +1,35 @@
 //! What the facade's refusals mean to a client.
 
+use std::time::Duration;
+
+use wharf_session::port::PairingError;
 use wharf_session::{IdempotencyError, InUse, SessionError};
 use wharf_vault::VaultError;
 
 use crate::error::ApiError;
+
+/// How long to wait for the next pairing code where WhatsApp does not say.
+const PAIRING_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 impl From<SessionError> for ApiError {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::NotFound => Self::SessionNotFound,
             SessionError::NotPending => Self::NotPending,
+            SessionError::AlreadyLinked => Self::AlreadyLinked,
+            SessionError::Pairing(error) => error.into(),
+            SessionError::NotLinkable(reason) => Self::NotReady(format!(
+                "The session could not be brought to where it can be linked: {}",
+                reason.sentence()
+            )),
             SessionError::Name => Self::invalid_field("/name", "invalid_length", "Must have 1 to 100 characters."),
             SessionError::Metadata => metadata_too_large(),
             SessionError::Pacing(error) => Self::invalid_field("/pacing", "contradiction", error.to_string()),
             SessionError::Idempotency(error) => error.into(),
             SessionError::NotAtRest => Self::NotAtRest,
+            SessionError::NotLinked => Self::NotLinked,
+            SessionError::Moving => Self::SessionMoving,
+            SessionError::NotMoving => Self::NotMoving,
             SessionError::InUse(InUse { by }) => Self::CredentialsInUse(by),
             SessionError::NotConverted(error) => Self::Internal(error),
             SessionError::Stopping => Self::NotReady("The server is stopping.".to_owned()),
@@ -23,6 +38,20 @@ impl From<SessionError> for ApiError {
             SessionError::NotShredded => Self::NotStored("The device was unlinked; its keys are not shredded yet."),
             SessionError::Client(error) => Self::internal(error),
             SessionError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<PairingError> for ApiError {
+    fn from(error: PairingError) -> Self {
+        match error {
+            PairingError::NotConnected => Self::NotReady("The session lost its connection. Try again.".to_owned()),
+            PairingError::Refused => Self::PairingRefused,
+            PairingError::Throttled { retry_after } => Self::PairingThrottled {
+                retry_after: retry_after.unwrap_or(PAIRING_PAUSE),
+            },
+            PairingError::Unavailable => Self::MethodUnavailable,
+            PairingError::Engine(error) => Self::Internal(error),
         }
     }
 }
@@ -38,13 +67,17 @@ impl From<IdempotencyError> for ApiError {
     }
 }
 
-/// Every input of credentials has them in the same field.
+/// Every input of credentials has them, and their passphrase, in the same fields.
 impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
         let mut sentence = error.to_string();
         sentence[..1].make_ascii_uppercase();
         sentence.push('.');
-        Self::invalid_field("/data", error.code(), sentence)
+        let field = match error {
+            VaultError::PassphraseMissing | VaultError::PassphraseWrong => "/passphrase",
+            _ => "/data",
+        };
+        Self::invalid_field(field, error.code(), sentence)
     }
 }
 

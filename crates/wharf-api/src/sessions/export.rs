@@ -8,12 +8,14 @@ use axum::response::Response;
 use data_encoding::BASE64;
 use garde::Validate;
 use http::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wharf_model::SessionId;
-use wharf_session::SignalState;
-use wharf_vault::{Portable, StateFormat, export};
+use wharf_model::{Random, SessionId};
+use wharf_session::{Leaving, SignalState};
+use wharf_vault::{Portable, StateFormat, VaultError, export};
 
+use super::credentials::MAX_PASSPHRASE;
 use crate::auth::Allowed;
 use crate::error::ApiError;
 use crate::extract::{Id, Valid};
@@ -27,7 +29,7 @@ use crate::wire::SessionIdText;
 const MAX_PREFIX: usize = 32;
 
 /// What is to be exported.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportSession {
     #[garde(skip)]
@@ -36,12 +38,33 @@ pub(crate) struct ExportSession {
     #[garde(inner(custom(rules::text(0, MAX_PREFIX))))]
     #[schema(max_length = 32, pattern = "^[^\\u0000]*$", example = "BRAND~")]
     prefix: Option<String>,
+    /// What the bundle is sealed under: twelve characters or more. Without it nobody opens the bundle again, nor do we.
+    #[garde(inner(custom(rules::secret(12, MAX_PASSPHRASE))))]
+    #[schema(value_type = Option<String>, min_length = 12, max_length = 1024)]
+    passphrase: Option<SecretString>,
+    /// Whether the session moves: it goes off and stays off, until `export/confirm` shreds its keys here or `export/cancel`
+    /// takes it back. Otherwise a copy is made.
+    #[garde(skip)]
+    #[serde(default, rename = "move")]
+    #[schema(default = false)]
+    moves: bool,
+}
+
+/// Logs are written with `Debug`: passphrases must not reach them.
+impl fmt::Debug for ExportSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExportSession")
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum ExportFormat {
+    /// Everything, sealed under a passphrase, for another Wharf.
+    Bundle,
     /// `creds.json` of Baileys, compressed, in base64, behind a prefix.
     SessionString,
     /// `creds.json` of Baileys.
@@ -77,14 +100,18 @@ const WARNING: &str = "This is a copy: the session here can still connect. Two p
                        replace each other, and outdate each other's conversations: use one of them only. To log out or \
                        to delete the session here unlinks the copy as well.";
 
+/// The session cannot connect.
+const MOVING: &str = "The session here stays off. Call export/confirm once the credentials work elsewhere: it shreds the \
+                      keys here and unlinks nothing. Call export/cancel if they were not used anywhere.";
+
 /// The prefix of those who have none.
 const PREFIX: &str = "WHARF~";
 
 /// Export a session
 ///
 /// Copies a linked session's credentials into a form that another program takes. `session_string` and `baileys_creds`
-/// are enough to log in with; conversations are then negotiated anew. `baileys_folder` takes them along, and for that
-/// the session must be at rest: disconnect it first.
+/// are enough to log in with; conversations are then negotiated anew. `baileys_folder` and `bundle` take them along, and
+/// for that the session must be at rest: disconnect it first, or let it `move`.
 #[utoipa::path(post, path = "/api/sessions/{id}/export", tag = "Sessions", security(("bearer" = ["sessions:export"])),
     params(("id" = SessionIdText, Path, description = "The session")), request_body = ExportSession,
     responses((status = 200, description = "The credentials", body = ExportBody)))]
@@ -97,45 +124,85 @@ pub(crate) async fn export_session(
 ) -> Result<Response, ApiError> {
     caller.require_session(id)?;
     let Valid { body, raw } = request;
+    if body.format == ExportFormat::Bundle && body.passphrase.is_none() {
+        return Err(ApiError::invalid_field(
+            "/passphrase",
+            "required",
+            "A bundle is sealed under a passphrase.",
+        ));
+    }
     let (sessions, format, workspace) = (state.sessions.clone(), Arc::clone(&state.format), caller.workspace());
+    let random = Arc::clone(&state.random);
     let effect = async move {
-        let at_rest = body.format == ExportFormat::BaileysFolder;
-        let stored = sessions.signal_state(workspace, id, format.kinds(), at_rest).await?;
+        let stored = sessions.export(workspace, id, format.kinds(), body.leaving()).await?;
         // Conversations are converted one by one; other requests must not wait for it.
-        let written = tokio::task::spawn_blocking(move || write(&body, &*format, &stored));
+        let written = tokio::task::spawn_blocking(move || write(&body, &*format, &stored, &*random));
         Answer::json(StatusCode::OK, &written.await.map_err(ApiError::internal)??)
     };
     once.run(&state, &caller, &raw, Keep::Fact, effect).await
 }
 
-fn write(request: &ExportSession, format: &dyn StateFormat, stored: &SignalState) -> Result<ExportBody, ApiError> {
+impl ExportSession {
+    /// Conversations are copied from a session that rests; credentials alone do not change.
+    const fn leaving(&self) -> Leaving {
+        match self.format {
+            _ if self.moves => Leaving::Nothing,
+            ExportFormat::Bundle | ExportFormat::BaileysFolder => Leaving::Resting,
+            ExportFormat::SessionString | ExportFormat::BaileysCreds => Leaving::Running,
+        }
+    }
+}
+
+fn write(
+    request: &ExportSession,
+    format: &dyn StateFormat,
+    stored: &SignalState,
+    random: &dyn Random,
+) -> Result<ExportBody, ApiError> {
     let portable = format
         .portable(&stored.keys, &stored.rows)
         .map_err(ApiError::Internal)?;
-    let portable = portable.ok_or(ApiError::NotLinked)?;
-    let (data, left_behind) = data(request, &portable).map_err(ApiError::internal)?;
+    let portable = portable.ok_or(ApiError::NotLinked)?.with_epoch(stored.epoch);
+    let (data, left_behind) = data(request, &portable, random)?;
     Ok(ExportBody {
         format: request.format,
         data,
         fingerprint: portable.fingerprint().to_owned(),
         left_behind,
-        warning: WARNING,
+        warning: if request.moves { MOVING } else { WARNING },
     })
 }
 
-fn data(request: &ExportSession, portable: &Portable) -> std::io::Result<(String, usize)> {
+fn data(request: &ExportSession, portable: &Portable, random: &dyn Random) -> Result<(String, usize), ApiError> {
     Ok(match request.format {
+        ExportFormat::Bundle => {
+            let passphrase = request.passphrase.as_ref().map_or("", ExposeSecret::expose_secret);
+            let bundle = export::bundle(portable, passphrase, random).map_err(too_large)?;
+            (bundle.to_string(), portable.keys.unreadable)
+        }
         ExportFormat::SessionString => {
             let prefix = request.prefix.as_deref().unwrap_or(PREFIX);
-            (export::session_string(portable, prefix)?.to_string(), 0)
+            let string = export::session_string(portable, prefix).map_err(ApiError::internal)?;
+            (string.to_string(), 0)
         }
         ExportFormat::BaileysCreds => {
             let creds = export::baileys_creds(portable);
             (String::from_utf8_lossy(&creds).into_owned(), 0)
         }
         ExportFormat::BaileysFolder => {
-            let folder = export::baileys_folder(portable)?;
+            let folder = export::baileys_folder(portable).map_err(ApiError::internal)?;
             (BASE64.encode(&folder.zip), folder.left_behind)
         }
     })
+}
+
+fn too_large(error: VaultError) -> ApiError {
+    match error {
+        VaultError::UnpacksTooLarge => ApiError::invalid_field(
+            "/format",
+            "too_large",
+            "The session has more conversations than a bundle holds (3 MiB). Export a folder.",
+        ),
+        other => ApiError::internal(other),
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use garde::Validate;
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -17,6 +18,7 @@ use wharf_vault::{Check, Portable, Report, StateFormat};
 
 use super::body::SessionBody;
 use super::create;
+use super::credentials::{MAX_PASSPHRASE, examine};
 use super::pacing::Pacing;
 use crate::auth::Allowed;
 use crate::error::{ApiError, FieldProblem};
@@ -34,10 +36,14 @@ const UNNAMED: &str = "imported";
 #[serde(deny_unknown_fields)]
 pub(crate) struct ImportSession {
     /// A session string with whatever brand in front, `creds.json`, or a folder of Baileys as one JSON object; a zip
-    /// archive of such a folder, or a compressed tar archive, in base64.
+    /// archive of such a folder, or a compressed tar archive, in base64; or a bundle.
     #[garde(skip)]
     #[schema(example = "BRAND~H4sIAAAAAAAAA...")]
     data: String,
+    /// What a bundle opens with.
+    #[garde(inner(custom(rules::secret(0, MAX_PASSPHRASE))))]
+    #[schema(value_type = Option<String>, max_length = 1024)]
+    passphrase: Option<SecretString>,
     /// What people call the session; `imported` when it is left out.
     #[garde(inner(custom(rules::text(1, rules::MAX_NAME))))]
     #[schema(min_length = 1, max_length = 100, pattern = "^[^\\u0000]*$", example = "support")]
@@ -63,7 +69,8 @@ impl fmt::Debug for ImportSession {
 /// Makes a session of credentials from elsewhere: it is linked already, and `connect` needs no QR. Stop the program that
 /// uses them first, for good: two that log in as one device replace each other, and whatever the other one sends
 /// afterwards makes the keys of a folder outdated. `creds.json` alone, or a session string, is enough; conversations are
-/// then negotiated anew, and messages that were written under old keys come one round later.
+/// then negotiated anew, and messages that were written under old keys come one round later. A bundle brings everything,
+/// and needs its passphrase.
 #[utoipa::path(post, path = "/api/sessions/import", tag = "Sessions", security(("bearer" = ["sessions:link"])),
     request_body = ImportSession,
     responses((status = 201, description = "The session", body = SessionBody)))]
@@ -75,9 +82,7 @@ pub(crate) async fn import_session(
 ) -> Result<Response, ApiError> {
     caller.require_unrestricted()?;
     let Valid { body, raw } = request;
-    // Unpacking and curve arithmetic take their time; other requests must not wait for it.
-    let report = tokio::task::spawn_blocking(move || wharf_vault::examine(body.data.as_bytes()));
-    let report = report.await.map_err(ApiError::internal)??;
+    let report = examine(&state, body.data, body.passphrase).await?;
     let credentials = Imported {
         portable: report.into_portable().map_err(|report| faulty(&report))?,
         format: Arc::clone(&state.format),
@@ -114,6 +119,10 @@ struct Imported {
 impl Linked for Imported {
     fn fingerprint(&self) -> &str {
         self.portable.fingerprint()
+    }
+
+    fn epoch(&self) -> i64 {
+        self.portable.epoch
     }
 
     fn state(&self, keys: &SessionKeys) -> Result<Vec<StateRow>, BoxError> {

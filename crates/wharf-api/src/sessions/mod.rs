@@ -1,9 +1,10 @@
-//! Sessions: linked WhatsApp accounts. Promises that a QR's text is in answers of its own route and the session's own
-//! stream only.
+//! Sessions: linked WhatsApp accounts. Promises that a QR's text is and a pairing code are in answers of their own routes and the
+//! session's own stream only.
 
 mod body;
 mod connect;
 mod create;
+mod credentials;
 mod delete;
 mod disconnect;
 mod errors;
@@ -13,7 +14,9 @@ mod history;
 mod import;
 mod list;
 mod logout;
+mod moving;
 mod pacing;
+mod pairing;
 mod qr;
 mod restart;
 mod stream;
@@ -23,6 +26,7 @@ mod validate;
 pub(crate) use errors::metadata_too_large;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+pub use validate::described;
 
 use crate::state::ApiState;
 
@@ -36,12 +40,15 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         ))
         .routes(routes!(connect::connect_session))
         .routes(routes!(qr::get_session_qr))
+        .routes(routes!(pairing::create_pairing_code))
         .routes(routes!(disconnect::disconnect_session))
         .routes(routes!(restart::restart_session))
         .routes(routes!(logout::logout_session))
         .routes(routes!(history::get_session_history))
         .routes(routes!(stream::stream_session_events))
         .routes(routes!(export::export_session))
+        .routes(routes!(moving::confirm_export))
+        .routes(routes!(moving::cancel_export))
         .routes(routes!(import::import_session))
         .routes(routes!(validate::validate_credentials))
 }

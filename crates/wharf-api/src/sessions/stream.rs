@@ -14,6 +14,7 @@ use wharf_model::SessionId;
 use wharf_session::Live;
 
 use super::body::SessionBody;
+use super::pairing::PairingCodeBody;
 use super::qr::QrBody;
 use crate::auth::{Allowed, Caller};
 use crate::error::ApiError;
@@ -30,7 +31,8 @@ const RECHECK: Duration = Duration::from_secs(5);
 
 /// Watch a session
 ///
-/// Server-sent events, live only: `status` with the session, `qr` with `{qr, expires_at}`. The first ones tell how
+/// Server-sent events, live only: `status` with the session, `qr` with `{qr, expires_at}`, `pairing_code` with
+/// `{code, expires_at}`. The first ones tell how
 /// things stand. The stream ends when the session is deleted.
 #[utoipa::path(get, path = "/api/sessions/{id}/events", tag = "Sessions",
     security(("bearer" = ["sessions:link"])),
@@ -104,6 +106,12 @@ impl Watcher {
             && let Some(qr) = now.qr
         {
             batch.push(Event::default().event("qr").json_data(QrBody::from(qr)));
+        }
+        if before.is_none_or(|before| before.pairing_code != now.pairing_code)
+            && let Some(code) = now.pairing_code
+        {
+            let code = PairingCodeBody::from(code);
+            batch.push(Event::default().event("pairing_code").json_data(code));
         }
         Some(batch)
     }

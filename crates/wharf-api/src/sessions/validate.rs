@@ -4,14 +4,17 @@ use axum::extract::State;
 use axum::response::Response;
 use garde::Validate;
 use http::StatusCode;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wharf_vault::{Check, Format, Keys, Layer, Level, Report};
 
+use super::credentials::{MAX_PASSPHRASE, examine};
 use crate::auth::Allowed;
 use crate::error::ApiError;
 use crate::extract::Valid;
 use crate::idempotency::{Answer, Keep, Once};
+use crate::rules;
 use crate::scope::LinkSessions;
 use crate::state::ApiState;
 
@@ -20,10 +23,14 @@ use crate::state::ApiState;
 #[serde(deny_unknown_fields)]
 pub(crate) struct ValidateCredentials {
     /// A session string with whatever brand in front, `creds.json`, or a folder of Baileys as one JSON object; a zip
-    /// archive of such a folder, or a compressed tar archive, in base64.
+    /// archive of such a folder, or a compressed tar archive, in base64; or a bundle.
     #[garde(skip)]
     #[schema(example = "BRAND~H4sIAAAAAAAAA...")]
     data: String,
+    /// What a bundle opens with.
+    #[garde(inner(custom(rules::secret(0, MAX_PASSPHRASE))))]
+    #[schema(value_type = Option<String>, max_length = 1024)]
+    passphrase: Option<SecretString>,
 }
 
 /// Logs are written with `Debug`: credentials must not reach them.
@@ -79,6 +86,7 @@ struct KeysBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum FormatBody {
+    Bundle,
     BaileysCreds,
     BaileysFolder,
 }
@@ -129,13 +137,17 @@ pub(crate) async fn validate_credentials(
     request: Valid<ValidateCredentials>,
 ) -> Result<Response, ApiError> {
     let Valid { body, raw } = request;
+    let looked_at = state.clone();
     let effect = async move {
-        // Unpacking and curve arithmetic take their time; other requests must not wait for it.
-        let report = tokio::task::spawn_blocking(move || wharf_vault::examine(body.data.as_bytes()));
-        let report = report.await.map_err(ApiError::internal)??;
+        let report = examine(&looked_at, body.data, body.passphrase).await?;
         Answer::json(StatusCode::OK, &ValidationBody::from(report))
     };
     once.run(&state, &caller, &raw, Keep::Answer, effect).await
+}
+
+/// A report as the API shows it.
+pub fn described(report: Report) -> impl Serialize {
+    ValidationBody::from(report)
 }
 
 impl From<Report> for ValidationBody {
@@ -172,6 +184,7 @@ impl From<&Keys> for KeysBody {
 impl From<Format> for FormatBody {
     fn from(format: Format) -> Self {
         match format {
+            Format::Bundle => Self::Bundle,
             Format::BaileysCreds => Self::BaileysCreds,
             Format::BaileysFolder => Self::BaileysFolder,
         }

@@ -60,7 +60,7 @@ async fn a_refused_call_leaves_the_key_free() {
     let session = app.session().await;
     let path = format!("/api/sessions/{session}/connect");
     let refused = post(&app, &path, "k", &json!({"method": "pairing_code"})).await;
-    problem(refused, 422, "method_unavailable").await;
+    problem(refused, 422, "validation_failed").await;
     json_of(post(&app, &path, "k", &json!({})).await, 202).await;
     let replayed = post(&app, &path, "k", &json!({})).await;
     assert_eq!(replayed.headers()["idempotency-replayed"], "true");

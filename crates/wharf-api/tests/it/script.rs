@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
-use wharf_model::SessionId;
+use wharf_model::{Phone, SessionId};
 use wharf_session::port::{
-    AccountProfile, ClientError, ClientEvent, InboundSink, OutboundMessage, SendError, SessionLease, WhatsAppClient,
-    WhatsAppNetwork,
+    AccountProfile, ClientError, ClientEvent, InboundSink, OutboundMessage, PairingError, SendError, SessionLease,
+    WhatsAppClient, WhatsAppNetwork,
 };
+
+/// WhatsApp gives no pairing code for it.
+pub const REFUSED: &str = "15559999999";
 
 #[derive(Debug)]
 pub struct ScriptedNetwork {
@@ -111,6 +114,17 @@ impl WhatsAppClient for ScriptedClient {
             whatsapp_id: message.whatsapp_id,
             at: None,
             error: None,
+        });
+        Ok(())
+    }
+
+    async fn request_pairing_code(&self, phone: &Phone) -> Result<(), PairingError> {
+        if phone.digits() == REFUSED {
+            return Err(PairingError::Refused);
+        }
+        self.emit(ClientEvent::PairingCode {
+            code: "ABCDEFGH".to_owned(),
+            valid_for: Duration::from_secs(180),
         });
         Ok(())
     }

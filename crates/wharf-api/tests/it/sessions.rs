@@ -3,6 +3,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::app::{App, NO_CONTENT, json_of, problem};
+use crate::script::REFUSED;
 
 const QR: &str = "2@synthetic-link-text,abc,def,ghi";
 
@@ -133,12 +134,47 @@ async fn linking_leads_to_ready_and_disconnecting_back_with_a_history() {
 }
 
 #[tokio::test]
-async fn a_pairing_code_is_not_in_this_version_and_says_so() {
+async fn a_pairing_code_is_shown_where_it_was_asked_for_and_nowhere_else() {
+    let app = App::new().await;
+    let (id, client) = app.pending(QR).await;
+    let path = format!("/api/sessions/{id}/pairing-code");
+    let asked = app
+        .post(&path, &json!({"phone": "+1 555 123 4567"}))
+        .send()
+        .await
+        .unwrap();
+    let answer = json_of(asked, 200).await;
+    assert_eq!(answer["code"], "ABCD-EFGH");
+    let shown = app.get(&format!("/api/sessions/{id}")).send().await.unwrap();
+    let shown = json_of(shown, 200).await;
+    assert_eq!(shown["connection_step"], "enter_code");
+    assert_eq!(shown["pairing_code_expires_at"], answer["expires_at"]);
+    assert!(!shown.to_string().contains("EFGH"), "{shown}");
+    let events = app.get("/api/events").send().await.unwrap().text().await.unwrap();
+    assert!(
+        events.contains("session.pairing_code") && !events.contains("EFGH"),
+        "{events}"
+    );
+    for (body, code) in [
+        (json!({"phone": "not a number"}), "validation_failed"),
+        (json!({"phone": REFUSED}), "pairing_refused"),
+    ] {
+        problem(app.post(&path, &body).send().await.unwrap(), 422, code).await;
+    }
+    client.link();
+    app.network.link(id.parse().unwrap());
+    app.until(&id, "ready", |session| session["status"] == "ready").await;
+    let late = app.post(&path, &json!({"phone": "+15551234567"})).send().await.unwrap();
+    problem(late, 409, "already_linked").await;
+}
+
+#[tokio::test]
+async fn connecting_by_code_needs_a_number() {
     let app = App::new().await;
     let id = app.session().await;
     let path = format!("/api/sessions/{id}/connect");
-    let body = json!({"method": "pairing_code", "phone": "+15551234567"});
-    problem(app.post(&path, &body).send().await.unwrap(), 422, "method_unavailable").await;
+    let body = json!({"method": "pairing_code"});
+    problem(app.post(&path, &body).send().await.unwrap(), 422, "validation_failed").await;
     let unknown = json!({"method": "smoke_signals"});
     problem(
         app.post(&path, &unknown).send().await.unwrap(),

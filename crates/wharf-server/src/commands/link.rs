@@ -1,5 +1,5 @@
-//! `wharf link`: makes or finds a session by name, connects it, draws the QR here and tells what happens until the
-//! session is ready. Uses the running server; where none runs, it runs the server's parts itself for as long as needed.
+//! `wharf link`: makes or finds a session by name, connects it, draws the QR or tells the code here, and tells what
+//! happens until the session is ready. Uses the running server; where none runs, it runs the server's parts itself for as long as needed.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use wharf_api::Scope;
 
-use super::wire::{QrView, SessionView};
+use super::wire::{CodeView, QrView, SessionView};
 use super::{Context, connect, sessions};
 use crate::cli::Link;
 use crate::cli_file::CliFile;
@@ -69,12 +69,17 @@ async fn link(client: &Client, options: &Link) -> Result<Outcome> {
     }
     let path = format!("/api/sessions/{}", session.id);
     let events = client.events(&format!("{path}/events")).await?;
-    if !matches!(session.status.as_str(), "pending" | "authenticated") {
-        let _accepted: SessionView = client.post(&format!("{path}/connect"), &json!({})).await?;
+    match &options.phone {
+        Some(phone) => tell_code(client, &path, phone).await?,
+        None if matches!(session.status.as_str(), "pending" | "authenticated") => {}
+        None => {
+            let _accepted: SessionView = client.post(&format!("{path}/connect"), &json!({})).await?;
+        }
     }
     let watch = Watch {
         client,
         path,
+        by_code: options.phone.is_some(),
         shown: String::new(),
         told: String::new(),
     };
@@ -86,6 +91,20 @@ async fn link(client: &Client, options: &Link) -> Result<Outcome> {
             options.timeout
         ))),
     }
+}
+
+/// The code, once WhatsApp has accepted it.
+async fn tell_code(client: &Client, path: &str, phone: &str) -> Result<()> {
+    let code: CodeView = client
+        .post(&format!("{path}/pairing-code"), &json!({ "phone": phone }))
+        .await?;
+    output::answer(&code.code);
+    output::tell(&format!(
+        "Type this code into WhatsApp on that phone before {}: Settings, Linked devices, Link a device, Link with phone \
+         number instead.",
+        code.expires_at
+    ));
+    Ok(())
 }
 
 async fn find_or_make(client: &Client, name: &str) -> Result<SessionView> {
@@ -100,6 +119,8 @@ async fn find_or_make(client: &Client, name: &str) -> Result<SessionView> {
 struct Watch<'a> {
     client: &'a Client,
     path: String,
+    /// A code was told; a QR beside it would only confuse.
+    by_code: bool,
     /// The QR on screen.
     shown: String,
     /// The last status told.
@@ -120,7 +141,7 @@ impl Watch<'_> {
                 "disconnected" if session.next_attempt_at.is_none() => {
                     return Err(not_linked(format!("the connection ended{}", reason(&session))));
                 }
-                "pending" => self.show_qr().await?,
+                "pending" if !self.by_code => self.show_qr().await?,
                 _ => {}
             }
             // What an event says is read from the session itself: one source, whatever was missed.

@@ -4,6 +4,7 @@ mod backup;
 mod copying;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod generator;
 mod keys;
 mod link;
 mod restore;
@@ -61,6 +62,7 @@ pub async fn run(cli: Cli, environment: BTreeMap<String, String>) -> Result<Outc
     };
     match cli.command {
         Command::Serve(options) => serve::run(&context, &options).await,
+        Command::Generator(options) => generator::run(&context, &options).await,
         #[cfg(feature = "sandbox")]
         Command::Demo(options) => demo::run(&context, &options).await,
         Command::Link(options) => link::run(&context, &options).await,

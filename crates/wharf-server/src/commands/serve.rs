@@ -36,7 +36,8 @@ pub async fn run(context: &Context, options: &Serve) -> Result<Outcome> {
         let key = first.as_ref().map(ApiKey::reveal);
         output::answer(&json!({ "url": url, "api_key": key, "sandbox_url": null }).to_string());
     }
-    let app = wharf.api().merge(pages::router());
+    let front = wharf.generator().unwrap_or_else(pages::router);
+    let app = wharf.api().merge(front);
     wharf.serve(listener, app, signals).await
 }
 

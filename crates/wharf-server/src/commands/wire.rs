@@ -39,6 +39,15 @@ pub struct QrView {
     pub qr: String,
 }
 
+/// A code that can be typed now.
+#[derive(Deserialize)]
+pub struct CodeView {
+    /// What to type: the secret of the link.
+    pub code: String,
+    /// When it stops working.
+    pub expires_at: String,
+}
+
 /// An accepted message.
 #[derive(Debug, Deserialize)]
 pub struct MessageView {

@@ -10,6 +10,7 @@ use wharf_storage::Durability;
 use wharf_whatsapp::EngineConfig;
 
 use super::reader::Reader;
+use crate::generator::GeneratorConfig;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -99,6 +100,8 @@ pub struct Sections {
     pub api: ApiConfig,
     /// For `wharf-whatsapp`.
     pub engine: EngineConfig,
+    /// For the session generator.
+    pub generator: GeneratorConfig,
 }
 
 impl Sections {
@@ -108,6 +111,7 @@ impl Sections {
             session: session(reader),
             api: api(reader),
             engine: engine(reader),
+            generator: generator(reader),
         }
     }
 }
@@ -182,6 +186,23 @@ fn trusted_proxies(reader: &mut Reader<'_>) -> Vec<AddressRange> {
         }
     }
     ranges
+}
+
+fn generator(reader: &mut Reader<'_>) -> GeneratorConfig {
+    let list = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
+    GeneratorConfig {
+        enabled: reader.flag("generator.enabled"),
+        prefix: reader.text("generator.prefix").to_owned(),
+        attempts: reader.number::<u16>("generator.attempts", 1..=10_000).into(),
+        per_address: reader.number("generator.attempts_per_address", 0..=100_000),
+        per_phone: (
+            reader.number("generator.codes_per_hour", 0..=1000),
+            reader.number("generator.codes_per_day", 0..=1000),
+        ),
+        hosts: list(reader.list("generator.hosts")),
+        origins: list(reader.list("generator.origins")),
+        trusted_proxies: trusted_proxies(reader),
+    }
 }
 
 fn engine(reader: &mut Reader<'_>) -> EngineConfig {

@@ -19,7 +19,7 @@ const FILES: [(&str, &str, &str); 5] = [
         "text/css; charset=utf-8",
         include_str!("../../demo/style.css"),
     ),
-    ("/demo/icon.svg", "image/svg+xml", include_str!("../../demo/icon.svg")),
+    ("/demo/icon.svg", "image/svg+xml", include_str!("../../icon.svg")),
     ("/demo/app.js", SCRIPT, include_str!("../../demo/app.js")),
     ("/demo/session.js", SCRIPT, include_str!("../../demo/session.js")),
 ];

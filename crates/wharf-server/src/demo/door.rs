@@ -21,8 +21,8 @@ use subtle::ConstantTimeEq;
 use wharf_api::{Caller, CookieLogin, Scope};
 use wharf_model::{Clock, Random, Timestamp, WorkspaceId};
 
-use super::gate;
 use super::state::DemoState;
+use crate::gate;
 
 /// How long the printed link works.
 const CODE_LIFETIME: Duration = Duration::from_secs(15 * 60);

@@ -2,21 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
+use axum::response::Response;
+use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderValue, StatusCode};
 use secrecy::ExposeSecret;
-use serde_json::json;
 use subtle::ConstantTimeEq;
 
 use super::door::Door;
-
-/// Names under which a browser on this machine may know it. Any other name in `Host` means that somebody else's name
-/// was pointed at this machine (DNS rebinding).
-const LOOPBACK_NAMES: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
+use crate::gate::{LOOPBACK_NAMES, is_same_origin, name_of, refuse};
 
 /// Refuses requests under foreign names.
 pub async fn check_host(request: Request, next: Next) -> Response {
@@ -30,14 +25,6 @@ pub async fn check_host(request: Request, next: Next) -> Response {
     } else {
         let detail = "This server answers to 127.0.0.1 and localhost only.";
         refuse(StatusCode::MISDIRECTED_REQUEST, "host_refused", detail)
-    }
-}
-
-/// The host without its port; brackets of IPv6 stay.
-fn name_of(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
     }
 }
 
@@ -57,74 +44,5 @@ pub async fn require_entry(State(door): State<Arc<Door>>, request: Request, next
             "unauthenticated",
             "Open the link that the demo printed, or send its API key.",
         )
-    }
-}
-
-/// Whether the page itself sent this. A cookie alone does not tell: other ports of this machine are the same site.
-pub fn is_same_origin(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let from_here = text("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
-    let host = text(HOST.as_str()).unwrap_or_default();
-    let origin_fits = match headers.get(ORIGIN).map(HeaderValue::to_str) {
-        None => true,
-        Some(Ok(origin)) => origin.strip_prefix("http://") == Some(host),
-        Some(Err(_)) => false,
-    };
-    from_here && origin_fits
-}
-
-/// A problem document, as the API writes them.
-pub fn refuse(status: StatusCode, code: &'static str, detail: &str) -> Response {
-    let title = status.canonical_reason().unwrap_or("Refused");
-    let body =
-        json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code, "detail": detail });
-    (status, [(CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect()
-    }
-
-    #[test]
-    fn a_name_is_read_with_and_without_a_port() {
-        for (host, name) in [
-            ("127.0.0.1:80", "127.0.0.1"),
-            ("localhost", "localhost"),
-            ("[::1]:8000", "[::1]"),
-            ("evil.example:1", "evil.example"),
-        ] {
-            assert_eq!(name_of(host), name);
-        }
-    }
-
-    #[test]
-    fn another_port_of_this_machine_is_another_origin() {
-        assert!(is_same_origin(&headers(&[
-            ("host", "127.0.0.1:1"),
-            ("origin", "http://127.0.0.1:1")
-        ])));
-        assert!(is_same_origin(&headers(&[
-            ("host", "127.0.0.1:1"),
-            ("sec-fetch-site", "same-origin")
-        ])));
-        assert!(!is_same_origin(&headers(&[
-            ("host", "127.0.0.1:1"),
-            ("origin", "http://127.0.0.1:2")
-        ])));
-        assert!(!is_same_origin(&headers(&[
-            ("host", "127.0.0.1:1"),
-            ("sec-fetch-site", "same-site")
-        ])));
-        assert!(!is_same_origin(&headers(&[
-            ("host", "127.0.0.1:1"),
-            ("origin", "null")
-        ])));
     }
 }

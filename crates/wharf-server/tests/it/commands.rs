@@ -195,6 +195,35 @@ async fn link_draws_a_qr_and_ends_when_the_session_is_ready() {
 }
 
 #[tokio::test]
+async fn link_tells_a_code_for_a_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = Wharf::demo(dir.path()).await;
+    let sandbox = Remote::sandbox(&demo);
+    let phone = phones(&sandbox).await.remove(0);
+    let mut command = wharf(&[
+        "link",
+        "--name",
+        "shop",
+        "--phone",
+        &phone,
+        "--data-dir",
+        dir.path().to_str().unwrap(),
+    ]);
+    let mut child = command.stderr(Stdio::inherit()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let told = tokio::time::timeout(crate::process::PATIENCE, lines.next_line());
+    let code = told.await.unwrap().unwrap().unwrap();
+    assert_eq!((code.len(), &code[4..5]), (9, "-"), "{code}");
+    let typed = serde_json::json!({ "code": code });
+    sandbox
+        .post(&format!("/sandbox/api/phones/{phone}/enter-code"), typed)
+        .await;
+    let session = lines.next_line().await.unwrap().unwrap();
+    assert!(child.wait().await.unwrap().success());
+    assert!(session.starts_with("ses_"), "{session}");
+}
+
+#[tokio::test]
 async fn link_runs_without_a_server_and_says_when_nobody_scanned() {
     let dir = tempfile::tempdir().unwrap();
     let network = Sandbox::start(SandboxConfig::default()).await.unwrap();

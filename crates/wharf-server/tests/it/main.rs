@@ -7,9 +7,11 @@
 )]
 
 mod backup;
+mod bundles;
 mod commands;
 mod database_server;
 mod flow;
+mod generator;
 mod kills;
 mod moving;
 mod process;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use flate2::read::GzDecoder;
 use serde_json::{Map, Value, json};
+use tokio::process::Command;
 use wharf_sandbox::{Direction, NewGroup, NewPhone, Observation, Observed, Sandbox, SandboxConfig};
 use wharf_testkit::process::{self as testkit, Baileys, KeptFile};
 use zip::ZipArchive;
@@ -14,16 +15,16 @@ use crate::process::{PATIENCE, Wharf, serve_command};
 use crate::remote::{Remote, bubbles, text_message, until};
 
 /// A network in which Baileys is linked to a phone and talks with a friend's.
-struct World {
-    dir: tempfile::TempDir,
-    network: Sandbox,
-    control: Remote,
-    own: String,
-    friend: String,
+pub struct World {
+    pub dir: tempfile::TempDir,
+    pub network: Sandbox,
+    pub control: Remote,
+    pub own: String,
+    pub friend: String,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let network = Sandbox::start(SandboxConfig {
             stanza_log: 100_000,
             ..SandboxConfig::default()
@@ -42,14 +43,14 @@ impl World {
         self.dir.path().join(name)
     }
 
-    fn baileys(&self, folder: &str) -> Baileys {
+    pub fn baileys(&self, folder: &str) -> Baileys {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/baileys/peer.mjs");
         let (url, root) = (self.network.chat_url(), self.network.root_public_key());
         Baileys::start(&script, &url, root, &self.folder(folder)).unwrap()
     }
 
     /// Links Baileys, has it talk with the friend in both directions and in a group, and takes what it keeps.
-    async fn talked(&self) -> (String, Vec<KeptFile>) {
+    pub async fn talked(&self) -> (String, Vec<KeptFile>) {
         let mut baileys = self.baileys("first");
         let shown = baileys.event("ready_for_qr").await.unwrap();
         self.network
@@ -101,7 +102,11 @@ impl World {
 
     /// A server of its own.
     async fn serve(&self, data: &str) -> (Wharf, Remote) {
-        let mut command = serve_command(&self.dir.path().join(data));
+        self.serve_by(serve_command(&self.dir.path().join(data))).await
+    }
+
+    /// The same, by a command that says where its database is.
+    pub async fn serve_by(&self, mut command: Command) -> (Wharf, Remote) {
         command
             .env("WHARF_WHATSAPP__CHAT_URL", self.network.chat_url())
             .env("WHARF_SESSION__IMPORT_QUIET", "0s")
@@ -111,11 +116,11 @@ impl World {
         (wharf, api)
     }
 
-    async fn friend_says(&self, text: &str) {
+    pub async fn friend_says(&self, text: &str) {
         self.network.send_text(&self.friend, &self.own, text).await.unwrap();
     }
 
-    async fn friend_shows(&self, texts: &[&str]) {
+    pub async fn friend_shows(&self, texts: &[&str]) {
         until(&format!("the friend's phone shows {texts:?}"), || async {
             let shown = bubbles(&self.control, &self.friend).await;
             texts
@@ -127,7 +132,7 @@ impl World {
     }
 
     /// Who asked whom for a message again.
-    fn retries(&self) -> Vec<String> {
+    pub fn retries(&self) -> Vec<String> {
         let seen = self.network.stanza_log(0, usize::MAX).unwrap();
         assert!(!seen.missed);
         let retry = |what: &Observed| match what {
@@ -141,7 +146,7 @@ impl World {
 }
 
 /// Imports, connects without a QR, and waits until the session is ready.
-async fn ready(api: &Remote, data: &str) -> String {
+pub async fn ready(api: &Remote, data: &str) -> String {
     let made = api
         .post("/api/sessions/import", json!({"data": data, "name": "moved"}))
         .await;
@@ -155,7 +160,7 @@ async fn ready(api: &Remote, data: &str) -> String {
 }
 
 /// Without a QR.
-async fn connect(api: &Remote, session: &str) {
+pub async fn connect(api: &Remote, session: &str) {
     api.post(&format!("/api/sessions/{session}/connect"), json!({})).await;
     until("the session is ready", || async {
         let shown = api.get(&format!("/api/sessions/{session}")).await;
@@ -165,7 +170,7 @@ async fn connect(api: &Remote, session: &str) {
     .await;
 }
 
-async fn hears(api: &Remote, session: &str, text: &str) {
+pub async fn hears(api: &Remote, session: &str, text: &str) {
     until(&format!("{text:?} comes in"), || async {
         let inbound = api
             .all(&format!("/api/messages?session_id={session}&direction=inbound"))
@@ -178,7 +183,7 @@ async fn hears(api: &Remote, session: &str, text: &str) {
     .await;
 }
 
-fn as_object(files: &[KeptFile]) -> String {
+pub fn as_object(files: &[KeptFile]) -> String {
     let entry = |(name, content): &KeptFile| (name.clone(), serde_json::from_slice(content).unwrap());
     Value::Object(files.iter().map(entry).collect::<Map<_, _>>()).to_string()
 }
@@ -252,7 +257,7 @@ async fn disconnect(api: &Remote, session: &str) {
     assert_eq!(stopped["status"], "disconnected");
 }
 
-async fn export(api: &Remote, session: &str, request: Value) -> Value {
+pub async fn export(api: &Remote, session: &str, request: Value) -> Value {
     api.post(&format!("/api/sessions/{session}/export"), request).await
 }
 
@@ -336,4 +341,94 @@ async fn a_session_string_is_enough_for_baileys() {
     world.friend_says("heard anew").await;
     world.heard_by(&mut baileys, "heard anew").await;
     baileys.stop(&folder).await.unwrap();
+}
+
+/// What an order on the session is answered with, where it is refused.
+async fn refusal(api: &Remote, session: &str, order: &str, body: Value) -> String {
+    let path = format!("/api/sessions/{session}/{order}");
+    let answer = api.call(http::Method::POST, &path, Some(&body)).await.unwrap();
+    assert_eq!(answer.status(), 409, "{order}");
+    let problem: Value = answer.json().await.unwrap();
+    problem["code"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_moved_away_leaves_no_keys_and_its_device_stays_linked() {
+    let world = World::new().await;
+    let (_, files) = world.talked().await;
+    let (_wharf, api) = world.serve("first").await;
+    let session = ready(&api, &as_object(&files)).await;
+    let copy = json!({"format": "baileys_creds"});
+    let moved = json!({"format": "baileys_folder", "move": true});
+    // Connected as it is: the move takes it off the network.
+    let exported = export(&api, &session, moved).await;
+    let path = format!("/api/sessions/{session}");
+    let shown = api.get(&path).await;
+    assert_eq!(shown["status"], "disconnected");
+    assert!(shown["moving_since"].is_string(), "{shown}");
+    for order in ["connect", "restart", "logout"] {
+        assert_eq!(refusal(&api, &session, order, json!({})).await, "session_moving");
+    }
+    assert_eq!(refusal(&api, &session, "export", copy.clone()).await, "session_moving");
+
+    unpack(exported["data"].as_str().unwrap(), &world.folder("second"));
+    let mut baileys = world.baileys("second");
+    baileys.event("open").await.unwrap();
+    let done = api.post(&format!("{path}/export/confirm"), json!({})).await;
+    assert_eq!(done["status"], "not_started");
+    assert_eq!(
+        (&done["moving_since"], &done["phone_number"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(refusal(&api, &session, "export/confirm", json!({})).await, "not_moving");
+    assert_eq!(refusal(&api, &session, "export/cancel", json!({})).await, "not_moving");
+    assert_eq!(refusal(&api, &session, "export", copy).await, "not_linked");
+    let deleted = api.call(http::Method::DELETE, &path, None).await.unwrap();
+    assert_eq!(deleted.status(), 204);
+    baileys.says(&world.friend, "still linked").await.unwrap();
+    world.friend_shows(&["still linked"]).await;
+    baileys.stop(&world.folder("second")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_deleted_on_its_way_does_not_unlink_the_device() {
+    let world = World::new().await;
+    let (_, files) = world.talked().await;
+    let (_wharf, api) = world.serve("first").await;
+    let session = ready(&api, &as_object(&files)).await;
+    let exported = export(&api, &session, json!({"format": "baileys_folder", "move": true})).await;
+    let deleted = api
+        .call(http::Method::DELETE, &format!("/api/sessions/{session}"), None)
+        .await;
+    assert_eq!(deleted.unwrap().status(), 204);
+    unpack(exported["data"].as_str().unwrap(), &world.folder("second"));
+    let mut baileys = world.baileys("second");
+    baileys.event("open").await.unwrap();
+    baileys.stop(&world.folder("second")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_that_is_taken_back_changes_nothing() {
+    let world = World::new().await;
+    let (_, files) = world.talked().await;
+    let (wharf, api) = world.serve("first").await;
+    let session = ready(&api, &as_object(&files)).await;
+    let before = world.retries();
+    export(&api, &session, json!({"format": "baileys_folder", "move": true})).await;
+    // It stays off across a restart of the server, too.
+    wharf.signal("TERM").await;
+    assert_eq!(wharf.ended().await.status.code(), Some(0));
+    let (_wharf, api) = world.serve("first").await;
+    assert_eq!(refusal(&api, &session, "connect", json!({})).await, "session_moving");
+    let back = api
+        .post(&format!("/api/sessions/{session}/export/cancel"), json!({}))
+        .await;
+    assert_eq!(
+        (&back["status"], &back["moving_since"]),
+        (&json!("disconnected"), &Value::Null)
+    );
+    connect(&api, &session).await;
+    world.friend_says("back again").await;
+    hears(&api, &session, "back again").await;
+    assert_eq!(world.retries(), before, "a message had to be asked for again");
 }

@@ -183,6 +183,8 @@ impl Actor {
     async fn on_event(&mut self, event: ClientEvent) {
         match event {
             ClientEvent::Qr { text, valid_for } => self.on_qr(text, valid_for).await,
+            ClientEvent::PairingCode { code, valid_for } => self.on_pairing_code(code, valid_for).await,
+            ClientEvent::PairingCodeLapsed => self.on_code_lapsed().await,
             ClientEvent::Linked(account) => {
                 self.note_account(&account);
                 self.feed(Input::Linked, None).await;

@@ -26,12 +26,16 @@ pub(crate) enum Change {
     },
     /// A QR is shown.
     Qr { at: Timestamp, expires_at: Timestamp },
+    /// A pairing code is shown.
+    PairingCode { at: Timestamp, expires_at: Timestamp },
     /// Whether the supervisor is to keep the session connected.
     Wanted(Wanted),
     /// Who the account is.
     Profile(SessionProfile),
     /// Which linked device this is.
     Fingerprint(String),
+    /// The credentials are on their way to another program since then; `None`: that is settled.
+    Moving(Option<Timestamp>),
     /// The account unlinked us (its keys go later), or the device is linked anew.
     Unlinked {
         at: Option<Timestamp>,
@@ -113,12 +117,19 @@ impl Journal {
                 let data = events::session_qr(self.fence.session, *expires_at);
                 steps.push(Step::Event(self.event(EventKind::SessionQr, *at, &data).await?));
             }
+            Change::PairingCode { at, expires_at } => {
+                let data = events::session_pairing_code(self.fence.session, *expires_at);
+                steps.push(Step::Event(
+                    self.event(EventKind::SessionPairingCode, *at, &data).await?,
+                ));
+            }
             Change::Wanted(wanted) => steps.push(Step::Wanted(*wanted)),
             Change::Profile(profile) => {
                 let keys = self.storage().session_keys(self.fence.session).await?;
                 steps.push(Step::Profile(profile.seal(&keys)?));
             }
             Change::Fingerprint(fingerprint) => steps.push(Step::Fingerprint(fingerprint.clone())),
+            Change::Moving(since) => steps.push(Step::Moving(*since)),
             Change::Unlinked { at, shred_at } => steps.push(Step::Unlinked(*at, *shred_at)),
         }
         Ok(())
@@ -151,6 +162,7 @@ enum Step {
     Wanted(Wanted),
     Profile(Sealed),
     Fingerprint(String),
+    Moving(Option<Timestamp>),
     Unlinked(Option<Timestamp>, Option<Timestamp>),
 }
 
@@ -169,6 +181,7 @@ impl Step {
             Self::Wanted(wanted) => sessions::set_wanted(tx, workspace, fence.session, *wanted, now).await,
             Self::Profile(profile) => sessions::set_profile(tx, fence, Some(profile), now).await,
             Self::Fingerprint(fingerprint) => sessions::set_fingerprint(tx, fence, fingerprint).await,
+            Self::Moving(since) => sessions::set_moving(tx, fence, *since).await,
             Self::Unlinked(at, shred_at) => sessions::set_unlinked(tx, fence, *at, *shred_at).await,
         }
     }

@@ -8,9 +8,11 @@ mod drain;
 mod inbox;
 mod journal;
 mod link;
+mod moving;
 mod orders;
 mod outbound;
 mod outbox;
+mod pairing;
 mod refusals;
 pub(crate) mod reports;
 mod restore;
@@ -30,7 +32,7 @@ use wharf_storage::sessions::{SessionProfile, Wanted};
 
 use crate::context::Context;
 use crate::ledger::Ledger;
-use crate::live::QrCode;
+use crate::live::{PairingCode, QrCode};
 use crate::port::ClientEvent;
 use crate::registry::{Command, Slot};
 use crate::telemetry::Share;
@@ -72,6 +74,9 @@ pub(crate) struct Actor {
     state: SessionState,
     since: Timestamp,
     qr: Option<QrCode>,
+    pairing_code: Option<PairingCode>,
+    /// When the pairing code stops working.
+    code_at: Option<Instant>,
     attempts: Attempts,
     /// WhatsApp unlinked the device: a connect starts with fresh keys.
     unlinked: bool,
@@ -93,6 +98,8 @@ pub(crate) struct Actor {
     profile: SessionProfile,
     /// Which linked device this is, as far as it is known.
     fingerprint: Option<String>,
+    /// The credentials are on their way to another program: nothing connects until that is settled.
+    moving: bool,
     /// The credentials come from elsewhere and were never used here.
     is_import: bool,
     /// The random pause before the next dial, in a mass start.
@@ -183,6 +190,7 @@ impl Actor {
             self.dial_at,
             self.stable_at,
             self.watch_at,
+            self.code_at,
             self.save_at,
             self.reports.due(),
             self.outbox.due(self.is_ready()),
@@ -205,6 +213,9 @@ impl Actor {
         }
         if take_due(&mut self.watch_at, now) {
             self.watch().await;
+        }
+        if take_due(&mut self.code_at, now) {
+            self.on_code_lapsed().await;
         }
     }
 

@@ -19,21 +19,30 @@ const UNLINK: Duration = Duration::from_secs(5);
 impl Actor {
     /// Carries an order out and says so. `Some`: it was the last one.
     pub(super) async fn obey(&mut self, command: Command) -> Option<End> {
+        let deleting = command.order == Order::Delete;
         let result = match command.order {
+            Order::PairingCode(phone) => {
+                self.request_pairing_code(phone, command.reply);
+                return None;
+            }
             Order::Connect => self.start().await,
             Order::Disconnect => self.stop().await,
             Order::Restart => self.restart().await,
             Order::Logout => self.log_out().await,
             Order::Delete => self.delete().await,
+            Order::BeginMove => self.begin_move().await,
+            Order::FinishMove => self.finish_move().await,
+            Order::CancelMove => self.cancel_move().await,
             Order::Reload => self.reload().await,
         };
-        let deleted = command.order == Order::Delete && result.is_ok();
+        let deleted = deleting && result.is_ok();
         // A caller that went away has no use for the answer; the order stands.
         let _ = command.reply.send(result);
         deleted.then_some(End::Deleted)
     }
 
     async fn start(&mut self) -> Result<(), SessionError> {
+        self.refuse_while_moving()?;
         self.intent = None;
         self.want(Wanted::Connected).await;
         self.dial_up().await?;
@@ -49,7 +58,7 @@ impl Actor {
         self.connect(Start::Prompt).await
     }
 
-    async fn stop(&mut self) -> Result<(), SessionError> {
+    pub(super) async fn stop(&mut self) -> Result<(), SessionError> {
         self.intent = None;
         self.attempts.clear();
         self.unsaved.push_back(Change::Wanted(Wanted::Stopped));
@@ -59,6 +68,7 @@ impl Actor {
 
     /// A new client on what is stored, whatever the old one was at. A process that dies in between connects again.
     async fn restart(&mut self) -> Result<(), SessionError> {
+        self.refuse_while_moving()?;
         self.attempts.clear();
         self.intent = Some(Wanted::Connected);
         self.feed(Input::Disconnect, None).await;
@@ -82,6 +92,7 @@ impl Actor {
     }
 
     async fn log_out(&mut self) -> Result<(), SessionError> {
+        self.refuse_while_moving()?;
         self.unlink_as(Wanted::LoggedOut).await?;
         self.intent = None;
         self.want(Wanted::Stopped).await;
@@ -96,6 +107,11 @@ impl Actor {
     async fn unlink_as(&mut self, intent: Wanted) -> Result<(), SessionError> {
         self.intent = Some(intent);
         self.want(intent).await;
+        // An unlink would end the device where it went.
+        if self.moving {
+            self.feed(Input::Moved, None).await;
+            return Ok(());
+        }
         if !self.reach_whatsapp().await {
             if self.cx.stopping.is_cancelled() {
                 return Err(SessionError::Stopping);
@@ -149,6 +165,12 @@ impl Actor {
             }
             link.shut().await;
         }
+        self.shred().await;
+    }
+
+    /// The effect of credentials that are needed here no more.
+    pub(super) async fn shred(&mut self) {
+        self.moving = false;
         self.profile = SessionProfile::default();
         self.unsaved.push_back(Change::Profile(SessionProfile::default()));
         self.shred_now().await;
@@ -243,13 +265,13 @@ impl Actor {
         Ok(())
     }
 
-    async fn want(&mut self, wanted: Wanted) {
+    pub(super) async fn want(&mut self, wanted: Wanted) {
         self.unsaved.push_back(Change::Wanted(wanted));
         self.save().await;
     }
 
     /// An order is carried out when its effect is durable.
-    fn stored(&self) -> Result<(), SessionError> {
+    pub(super) fn stored(&self) -> Result<(), SessionError> {
         if self.fenced {
             return Err(SessionError::Restarting);
         }

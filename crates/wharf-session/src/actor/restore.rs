@@ -68,6 +68,8 @@ fn build(
             cx.clock.now()
         },
         qr: None,
+        pairing_code: None,
+        code_at: None,
         attempts: Attempts::default(),
         unlinked: row.unlinked_at.is_some(),
         link: None,
@@ -84,6 +86,7 @@ fn build(
         intent: None,
         profile: profile.unwrap_or_default(),
         fingerprint: row.fingerprint.clone(),
+        moving: row.moving_since.is_some(),
         // One that was linked here was ready before it became known which device it is.
         is_import: row.fingerprint.is_some() && row.ready_at.is_none(),
         pause: Duration::ZERO,

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use tokio::time::Instant;
-use wharf_model::{CloseReason, Effect, Input, SessionState, SessionStatus, Timestamp};
+use wharf_model::{CloseReason, Effect, Input, PendingStep, SessionState, SessionStatus, Timestamp};
 use wharf_storage::StorageError;
 use wharf_storage::sessions::Wanted;
 
@@ -58,26 +58,35 @@ impl Actor {
             Effect::DialAt(at) => self.dial_at = Some(self.instant(at)),
             Effect::HangUp => self.hang_up().await,
             Effect::Unlink => self.unlink().await,
+            Effect::Shred => self.shred().await,
             Effect::ShredLater => self.shred_later(),
-            Effect::ForgetQr => self.qr = None,
+            Effect::ForgetSecrets => self.forget_secrets(),
             Effect::Announce => self.announce(before.status(), detail),
         }
     }
 
     fn announce(&mut self, before: SessionStatus, detail: Option<&str>) {
         let at = self.since;
-        let was_pending = before == SessionStatus::Pending;
-        let qr = self
-            .qr
-            .as_ref()
-            .filter(|_| self.state.status() == SessionStatus::Pending);
-        match qr {
-            Some(qr) if was_pending => {
-                let (at, expires_at) = (self.cx.clock.now(), qr.expires_at);
-                self.unsaved.push_back(Change::Qr { at, expires_at });
-            }
+        match self.state {
+            SessionState::Pending(step) if before == SessionStatus::Pending => self.announce_step(step),
             _ => self.announce_state(before, at, detail),
         }
+    }
+
+    /// The status stays; what a person must do now is another thing.
+    fn announce_step(&mut self, step: PendingStep) {
+        let at = self.cx.clock.now();
+        match step {
+            PendingStep::Connecting => {}
+            PendingStep::ScanQr { expires_at } => self.unsaved.push_back(Change::Qr { at, expires_at }),
+            PendingStep::EnterCode { expires_at } => self.unsaved.push_back(Change::PairingCode { at, expires_at }),
+        }
+    }
+
+    fn forget_secrets(&mut self) {
+        self.qr = None;
+        self.pairing_code = None;
+        self.code_at = None;
     }
 
     fn announce_state(&mut self, before: SessionStatus, at: Timestamp, detail: Option<&str>) {
@@ -174,6 +183,7 @@ impl Actor {
             state: self.state,
             since: self.since,
             qr: self.qr.clone(),
+            pairing_code: self.pairing_code.clone(),
             deleted: false,
         };
         self.slot.live.send_if_modified(|shown| {

@@ -72,12 +72,17 @@ impl Sessions {
         Ok(self.slot(workspace, id).await?.live.subscribe())
     }
 
-    async fn order(&self, workspace: WorkspaceId, id: SessionId, order: Order) -> Result<SessionView, SessionError> {
+    pub(super) async fn order(
+        &self,
+        workspace: WorkspaceId,
+        id: SessionId,
+        order: Order,
+    ) -> Result<SessionView, SessionError> {
         self.slot(workspace, id).await?.order(order).await?;
         self.get(workspace, id).await
     }
 
-    async fn slot(&self, workspace: WorkspaceId, id: SessionId) -> Result<Arc<Slot>, SessionError> {
+    pub(super) async fn slot(&self, workspace: WorkspaceId, id: SessionId) -> Result<Arc<Slot>, SessionError> {
         let row = self.row(workspace, id).await?;
         self.supervisor.ensure(&row).ok_or(SessionError::Stopping)
     }

@@ -13,6 +13,7 @@ use wharf_storage::{Page, PageRequest, Place, Queue, Sealed, SessionKeys, Storag
 use super::{SessionView, Sessions};
 use crate::error::SessionError;
 use crate::idempotency::{self, BoxError, Idempotent, Outcome, Prepared};
+use crate::port::SessionLease;
 use crate::registry::Order;
 
 /// The longest name, in characters.
@@ -38,6 +39,10 @@ pub struct NewSession {
 pub trait Linked: Send + Sync + fmt::Debug {
     /// Which linked device they are of. No two sessions are the same.
     fn fingerprint(&self) -> &str;
+
+    /// How many owners they have had; 0 where that is not known. Goes on from there, so that of two exports of one device
+    /// the later one has the higher number wherever it was made.
+    fn epoch(&self) -> i64;
 
     /// The signal state that the session starts with, sealed with its keys.
     ///
@@ -107,6 +112,7 @@ impl Sessions {
         let metadata = seal_metadata(id, &keys, new.metadata.as_ref())?;
         let keys = Arc::new(keys);
         let fingerprint = linked.as_ref().map(|linked| linked.fingerprint().to_owned());
+        let epoch = linked.as_ref().map_or(0, |linked| linked.epoch());
         let state = match linked {
             Some(linked) => converted(linked, Arc::clone(&keys)).await?,
             None => Vec::new(),
@@ -122,6 +128,7 @@ impl Sessions {
             proxy: None,
             keys: rows_of_keys,
             fingerprint,
+            epoch,
             created_by: new.created_by,
             created_at: self.cx.clock.now(),
         };
@@ -155,7 +162,7 @@ impl Sessions {
                     rows::create(tx, &row).await?;
                     let fence = Fence {
                         session: row.id,
-                        epoch: 0,
+                        epoch: row.epoch,
                     };
                     wa_state::put_many(tx, &fence, &state).await
                 })
@@ -259,6 +266,16 @@ impl Sessions {
         found.ok_or(SessionError::NotFound)
     }
 
+    /// Whether its keys name an account.
+    pub(super) async fn is_linked(&self, row: &Session) -> Result<bool, SessionError> {
+        let lease = SessionLease {
+            workspace: row.workspace_id,
+            session: row.id,
+            epoch: row.epoch,
+        };
+        Ok(self.cx.network.is_linked(lease).await?)
+    }
+
     pub(super) async fn keys(&self, id: SessionId) -> Result<Arc<SessionKeys>, SessionError> {
         match self.storage().session_keys(id).await {
             Err(StorageError::Seal(wharf_storage::SealError::Shredded)) => Err(SessionError::NotFound),
@@ -345,11 +362,13 @@ fn as_stored(new: &rows::NewSession) -> Session {
         metadata: new.metadata.clone(),
         proxy: new.proxy.clone(),
         owner: None,
-        epoch: 0,
+        epoch: new.epoch,
         lease_until: None,
         unlinked_at: None,
         keys_shred_at: None,
         fingerprint: new.fingerprint.clone(),
+        exported_at: None,
+        moving_since: None,
         created_by: new.created_by.clone(),
         created_at: new.created_at,
         updated_at: new.created_at,

@@ -4,9 +4,10 @@
 mod accept;
 mod control;
 mod create;
+mod export;
 mod messages;
+mod pairing;
 mod prepare;
-mod signal_state;
 mod view;
 
 use std::sync::Arc;
@@ -19,9 +20,9 @@ use crate::supervisor::Supervisor;
 
 pub use accept::AcceptError;
 pub use create::{InUse, Linked, MAX_METADATA, MAX_NAME, NewSession, SessionPatch};
+pub use export::{Leaving, SignalState};
 pub use messages::MessageQuery;
 pub use prepare::NewMessage;
-pub use signal_state::SignalState;
 pub(crate) use view::state_of;
 pub use view::{MessageView, SessionView};
 

@@ -45,6 +45,10 @@ pub struct SessionView {
     pub metadata: Option<Value>,
     /// The limits in force.
     pub pacing: PacingPolicy,
+    /// When a copy of its credentials was taken that can log in as well.
+    pub exported_at: Option<Timestamp>,
+    /// Since when its credentials are on their way to another program; it stays off until that is settled.
+    pub moving_since: Option<Timestamp>,
     /// Who made it.
     pub created_by: Option<String>,
     /// When it was made.
@@ -63,6 +67,14 @@ impl SessionView {
     pub const fn connection_step(&self) -> Option<PendingStep> {
         match self.state {
             SessionState::Pending(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// When the pairing code that is shown stops working.
+    pub const fn code_expires_at(&self) -> Option<Timestamp> {
+        match self.state {
+            SessionState::Pending(PendingStep::EnterCode { expires_at }) => Some(expires_at),
             _ => None,
         }
     }
@@ -108,6 +120,8 @@ impl SessionView {
             profile: profile.unwrap_or_default(),
             metadata,
             pacing: row.pacing.unwrap_or_else(|| pacing.clone()),
+            exported_at: row.exported_at,
+            moving_since: row.moving_since,
             created_by: row.created_by,
             created_at: row.created_at,
             updated_at: row.updated_at,

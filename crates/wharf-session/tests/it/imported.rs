@@ -22,6 +22,10 @@ impl Linked for Credentials {
         "3f1c09a2b7d84e5590cc12fe7a6b3d81"
     }
 
+    fn epoch(&self) -> i64 {
+        0
+    }
+
     fn state(&self, keys: &SessionKeys) -> Result<Vec<StateRow>, BoxError> {
         let (kind, key) = ("device", b"device".to_vec());
         Ok(vec![StateRow {

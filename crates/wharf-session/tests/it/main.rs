@@ -10,5 +10,6 @@ mod connection;
 mod imported;
 mod inbound;
 mod outbound;
+mod pairing;
 mod script;
 mod world;

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc, watch};
-use wharf_model::{CloseReason, SessionId};
+use wharf_model::{CloseReason, Phone, SessionId};
 use wharf_session::port::{
-    AccountProfile, ClientError, ClientEvent, InboundSink, OutboundMessage, SendError, SessionLease, WhatsAppClient,
-    WhatsAppNetwork,
+    AccountProfile, ClientError, ClientEvent, InboundSink, OutboundMessage, PairingError, SendError, SessionLease,
+    WhatsAppClient, WhatsAppNetwork,
 };
+
+/// WhatsApp gives no pairing code for it: the account is written otherwise.
+pub const REFUSED: &str = "551187654321";
 
 /// How a client answers `send`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,6 +221,17 @@ impl WhatsAppClient for ScriptedClient {
         if sending == Sending::Acked {
             self.ack(&id);
         }
+        Ok(())
+    }
+
+    async fn request_pairing_code(&self, phone: &Phone) -> Result<(), PairingError> {
+        if phone.digits() == REFUSED {
+            return Err(PairingError::Refused);
+        }
+        self.emit(ClientEvent::PairingCode {
+            code: "ABCDEFGH".to_owned(),
+            valid_for: Duration::from_secs(180),
+        });
         Ok(())
     }
 

@@ -23,10 +23,25 @@ pub mod wa_state;
 
 pub use subject::{ManualClock, Subject};
 
-/// Makes a test of every case. `$fresh` names an `async fn() -> Subject` beside it.
+/// Makes a test of every case. `$fresh` names an `async fn() -> Subject` beside it. A database in memory (`in memory:`)
+/// makes readers wait while a unit of work is open, and is not backed up.
 #[macro_export]
 macro_rules! conformance {
     ($fresh:ident) => {
+        $crate::conformance!(in memory: $fresh);
+        $crate::conformance!(@module $fresh, unit_of_work as open_units, [
+            a_read_sees_one_moment,
+        ]);
+        $crate::conformance!(@module $fresh, events as open_events, [
+            an_open_unit_loses_no_reader_an_event,
+        ]);
+        $crate::conformance!(@module $fresh, backup, [
+            a_backup_holds_one_moment,
+            a_restored_feed_is_read_from_its_start_to_a_new_event,
+            protocol_state_is_carried_by_its_owner,
+        ]);
+    };
+    (in memory: $fresh:ident) => {
         $crate::conformance!(@module $fresh, unit_of_work, [
             a_unit_is_kept_whole_or_not_at_all,
             a_unit_reads_what_it_wrote,
@@ -39,7 +54,6 @@ macro_rules! conformance {
             what_is_applied_is_committed_soon,
             a_glance_reads_and_gives_its_place_back,
             a_read_cannot_write,
-            a_read_sees_one_moment,
             nobody_wakes_for_a_unit_that_was_rolled_back,
             a_wrong_number_of_parameters_is_refused,
             parameters_are_bound_by_number,
@@ -60,6 +74,7 @@ macro_rules! conformance {
             signal_state_can_be_shredded_and_messages_stay,
             a_linked_device_is_found_while_it_is_linked,
             of_two_that_bring_a_device_in_one_finds_the_other,
+            a_session_says_where_its_credentials_went,
             history_is_newest_first,
         ]);
         $crate::conformance!(@module $fresh, messages, [
@@ -92,7 +107,6 @@ macro_rules! conformance {
         $crate::conformance!(@module $fresh, events, [
             a_reader_gets_every_event_once_and_in_order,
             concurrent_writers_make_one_order,
-            an_open_unit_loses_no_reader_an_event,
             a_filter_holds_back_and_the_cursor_moves_on,
             a_cursor_survives_pruning,
             a_cursor_of_another_workspace_is_refused,
@@ -136,11 +150,6 @@ macro_rules! conformance {
             a_revoked_key_keeps_its_first_time,
             a_hash_is_unique,
         ]);
-        $crate::conformance!(@module $fresh, backup, [
-            a_backup_holds_one_moment,
-            a_restored_feed_is_read_from_its_start_to_a_new_event,
-            protocol_state_is_carried_by_its_owner,
-        ]);
         $crate::conformance!(@module $fresh, seals, [
             a_value_opens_only_in_its_place,
             blind_indexes_differ_between_sessions_and_kinds,
@@ -150,7 +159,10 @@ macro_rules! conformance {
         ]);
     };
     (@module $fresh:ident, $module:ident, [$($case:ident),* $(,)?]) => {
-        mod $module {
+        $crate::conformance!(@module $fresh, $module as $module, [$($case),*]);
+    };
+    (@module $fresh:ident, $module:ident as $name:ident, [$($case:ident),* $(,)?]) => {
+        mod $name {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {

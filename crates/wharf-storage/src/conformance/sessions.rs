@@ -389,6 +389,38 @@ pub async fn of_two_that_bring_a_device_in_one_finds_the_other(subject: &Subject
     assert_ne!(one, two);
 }
 
+/// Copied, and on its way: both are said until the keys are gone.
+pub async fn a_session_says_where_its_credentials_went(subject: &Subject) {
+    let session = subject.session("s").await;
+    let (workspace, id, fence, now) = (subject.workspace, session.id, session.fence, subject.now());
+    subject
+        .write(move |tx| {
+            Box::pin(async move {
+                sessions::note_export(tx, workspace, id, now).await?;
+                sessions::set_moving(tx, &fence, Some(now)).await
+            })
+        })
+        .await;
+    let row = get(subject, &session).await.unwrap();
+    assert_eq!((row.exported_at, row.moving_since), (Some(now), Some(now)));
+    let (storage, other) = (&subject.storage, subject.other_workspace().await);
+    let refused = storage.write(Queue::Normal, move |tx| {
+        Box::pin(sessions::note_export(tx, other, id, now))
+    });
+    assert!(matches!(refused.await, Err(StorageError::NotFound(_))));
+    let stale = sessions::Fence {
+        epoch: fence.epoch - 1,
+        ..fence
+    };
+    let refused = storage.write(Queue::Normal, move |tx| {
+        Box::pin(async move { sessions::set_moving(tx, &stale, None).await })
+    });
+    assert!(matches!(refused.await, Err(StorageError::StaleEpoch)));
+    subject.storage.shred_session_signal_state(id).await.unwrap();
+    let row = get(subject, &session).await.unwrap();
+    assert_eq!((row.exported_at, row.moving_since), (None, None));
+}
+
 /// With the reasons.
 pub async fn history_is_newest_first(subject: &Subject) {
     let session = subject.session("s").await;

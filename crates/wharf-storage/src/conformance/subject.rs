@@ -143,6 +143,7 @@ impl Subject {
             proxy: None,
             keys: self.storage.new_session_keys(id).unwrap().1,
             fingerprint: None,
+            epoch: 0,
             created_by: None,
             created_at: self.now(),
         }

@@ -86,6 +86,7 @@ async fn run_cases(url: fn() -> Option<String>) {
         sessions::signal_state_can_be_shredded_and_messages_stay,
         sessions::a_linked_device_is_found_while_it_is_linked,
         sessions::of_two_that_bring_a_device_in_one_finds_the_other,
+        sessions::a_session_says_where_its_credentials_went,
         sessions::history_is_newest_first,
         wa_state::replace_never_brings_a_deleted_row_back,
         wa_state::one_of_two_takers_gets_the_row,

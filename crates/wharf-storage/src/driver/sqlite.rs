@@ -2,7 +2,7 @@
 //! mapping of SQLite's result codes to our errors.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
@@ -42,6 +42,23 @@ impl SqliteConnection {
     pub(crate) fn reader(path: &Path) -> Result<Self, StorageError> {
         let connection = Self::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.batch("pragma query_only = on; pragma cache_size = -8000;")?;
+        Ok(connection)
+    }
+
+    /// The connection of the writer thread to a database in memory. Readers wait while a unit of work runs: there is no
+    /// log that would keep the state of before for them.
+    pub(crate) fn memory_writer(name: &str) -> Result<Self, StorageError> {
+        let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let connection = Self::open(&memory(name), access | OpenFlags::SQLITE_OPEN_URI)?;
+        connection.batch("pragma journal_mode = memory; pragma secure_delete = on; pragma temp_store = memory;")?;
+        Ok(connection)
+    }
+
+    /// A connection that can only read, to a database in memory.
+    pub(crate) fn memory_reader(name: &str) -> Result<Self, StorageError> {
+        let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Self::open(&memory(name), access)?;
+        connection.batch("pragma query_only = on;")?;
         Ok(connection)
     }
 
@@ -135,6 +152,11 @@ impl SqliteConnection {
         bind(&mut statement, params)?;
         Ok(statement)
     }
+}
+
+/// A database that all connections of this process find under its name (SQLite's `memdb`).
+fn memory(name: &str) -> PathBuf {
+    PathBuf::from(format!("file:/{name}?vfs=memdb"))
 }
 
 fn log_in_use() -> StorageError {

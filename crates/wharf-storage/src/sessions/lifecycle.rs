@@ -33,6 +33,40 @@ pub async fn set_unlinked(
     Ok(())
 }
 
+/// Notes that a session's credentials are on their way to another program; `None` when that is settled.
+///
+/// # Errors
+/// [`StorageError::StaleEpoch`] when the session has another owner.
+pub async fn set_moving(tx: &mut Tx, fence: &Fence, since: Option<Timestamp>) -> Result<(), StorageError> {
+    super::check_epoch(tx, fence).await?;
+    tx.execute(
+        "update sessions set moving_since = $2 where id = $1",
+        params![&fence.session, since],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Notes that a copy of a session's credentials was taken that can log in as well.
+///
+/// # Errors
+/// [`StorageError::NotFound`] when the workspace has no such session.
+pub async fn note_export(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: SessionId,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let changed = tx
+        .execute(
+            "update sessions set exported_at = $3, updated_at = $3
+             where workspace_id = $1 and id = $2 and deleted_at is null",
+            params![&workspace, &id, now],
+        )
+        .await?;
+    found(changed)
+}
+
 /// The sessions whose signal state is to be shredded by now.
 ///
 /// # Errors
@@ -63,7 +97,9 @@ pub async fn shred_signal_state(
     data_keys::shred(tx, session, KeyPurpose::Signal).await?;
     data_keys::insert(tx, fresh, now).await?;
     tx.execute(
-        "update sessions set keys_shred_at = null, fingerprint = null, updated_at = $2 where id = $1",
+        "update sessions set keys_shred_at = null, fingerprint = null, exported_at = null, moving_since = null,
+             updated_at = $2
+         where id = $1",
         params![&session, now],
     )
     .await?;

@@ -8,7 +8,9 @@ mod row;
 mod state;
 
 pub use history::{HistoryEntry, history};
-pub use lifecycle::{delete, due_for_shredding, purge_deleted, set_unlinked, shred_signal_state};
+pub use lifecycle::{
+    delete, due_for_shredding, note_export, purge_deleted, set_moving, set_unlinked, shred_signal_state,
+};
 pub use profile::SessionProfile;
 pub use row::{Session, Wanted};
 pub use state::{Fence, StateChange, claim, note_qr, record_state, renew_lease, set_fingerprint, set_profile};
@@ -51,6 +53,8 @@ pub struct NewSession {
     pub keys: NewSessionKeys,
     /// Which linked device it is, where its credentials come from elsewhere.
     pub fingerprint: Option<String>,
+    /// How many owners it has had elsewhere; see [`Fence`].
+    pub epoch: i64,
     /// Who makes it.
     pub created_by: Option<String>,
     /// Now.
@@ -78,8 +82,8 @@ pub async fn create(tx: &mut Tx, session: &NewSession) -> Result<(), StorageErro
     let pacing = session.pacing.as_ref().map(row::pacing_to_json);
     tx.execute(
         "insert into sessions (id, workspace_id, name, network, wanted, status, status_since, device, pacing, metadata,
-             proxy, fingerprint, created_by, created_at, updated_at)
-         values ($1, $2, $3, $4, 'stopped', $5, $6, $7, $8, $9, $10, $11, $12, $6, $6)",
+             proxy, fingerprint, created_by, epoch, created_at, updated_at)
+         values ($1, $2, $3, $4, 'stopped', $5, $6, $7, $8, $9, $10, $11, $12, $13, $6, $6)",
         params![
             &session.id,
             &session.workspace_id,
@@ -92,7 +96,8 @@ pub async fn create(tx: &mut Tx, session: &NewSession) -> Result<(), StorageErro
             &session.metadata,
             &session.proxy,
             &session.fingerprint,
-            &session.created_by
+            &session.created_by,
+            session.epoch
         ],
     )
     .await?;

@@ -89,6 +89,10 @@ pub struct Session {
     pub keys_shred_at: Option<Timestamp>,
     /// Which linked device it is; `None` until it is linked.
     pub fingerprint: Option<String>,
+    /// When a copy of its credentials was taken that can log in as well.
+    pub exported_at: Option<Timestamp>,
+    /// Since when its credentials are on their way to another program; it stays off until that is settled.
+    pub moving_since: Option<Timestamp>,
     /// Who made it.
     pub created_by: Option<String>,
     /// When it was made.
@@ -101,8 +105,8 @@ macro_rules! columns {
     () => {
         "seq, id, workspace_id, name, network, wanted, status, status_since, last_qr_at, authenticated_at, ready_at,
          auth_failed_at, disconnected_at, error, disconnect_reason, next_attempt_at, device, pacing, profile, metadata,
-         proxy, owner, epoch, lease_until, unlinked_at, keys_shred_at, fingerprint, created_by, created_at,
-         updated_at"
+         proxy, owner, epoch, lease_until, unlinked_at, keys_shred_at, fingerprint, exported_at, moving_since,
+         created_by, created_at, updated_at"
     };
 }
 pub(crate) use columns;
@@ -141,6 +145,8 @@ pub(crate) fn read(row: &mut Row) -> Result<(i64, Session), StorageError> {
         unlinked_at: row.take()?,
         keys_shred_at: row.take()?,
         fingerprint: row.take()?,
+        exported_at: row.take()?,
+        moving_since: row.take()?,
         created_by: row.take()?,
         created_at: row.take()?,
         updated_at: row.take()?,

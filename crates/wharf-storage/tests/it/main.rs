@@ -21,6 +21,10 @@ async fn fresh_sqlite() -> Subject {
     Subject::open(StorageConfig::new(dir.path(), Network::Sandbox), dir).await
 }
 
+async fn fresh_memory() -> Subject {
+    Subject::open(StorageConfig::in_memory(Network::Sandbox), ()).await
+}
+
 async fn fresh_postgres() -> Subject {
     let (config, dir) = postgres_config();
     let spare = StorageConfig {
@@ -49,6 +53,12 @@ mod sqlite {
     use super::fresh_sqlite;
 
     wharf_storage::conformance!(fresh_sqlite);
+}
+
+mod memory {
+    use super::fresh_memory;
+
+    wharf_storage::conformance!(in memory: fresh_memory);
 }
 
 mod postgres {

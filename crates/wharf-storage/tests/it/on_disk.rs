@@ -36,6 +36,7 @@ async fn fill(storage: &Storage, workspace: WorkspaceId) -> (SessionId, MessageI
         proxy: None,
         keys: rows,
         fingerprint: None,
+        epoch: 0,
         created_by: None,
         created_at: now,
     };

@@ -11,6 +11,7 @@ use flate2::read::MultiGzDecoder;
 use zeroize::Zeroizing;
 
 use crate::baileys::names::KeyName;
+use crate::bundle::MAGIC;
 use crate::error::VaultError;
 
 /// Bytes of the largest input.
@@ -34,6 +35,8 @@ const TAR: (usize, &[u8]) = (257, b"ustar");
 /// What was recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// Wharf's own form.
+    Bundle,
     /// `creds.json` alone.
     BaileysCreds,
     /// `creds.json` and keys beside it.
@@ -59,12 +62,17 @@ pub enum Layer {
 
 /// What was found.
 pub(crate) struct Source {
-    pub format: Format,
+    /// What was taken off to get there, outermost first.
     pub layers: Vec<Layer>,
-    /// The text of `creds.json`.
-    pub creds: Zeroizing<Vec<u8>>,
-    /// The keys that lay beside it.
-    pub keys: Vec<KeyFile>,
+    pub found: Found,
+}
+
+/// What lay under all layers.
+pub(crate) enum Found {
+    /// `creds.json`, alone or with keys.
+    Baileys(Format, Folder),
+    /// A bundle, still sealed.
+    Bundle(Zeroizing<Vec<u8>>),
 }
 
 /// A key by its name, as JSON.
@@ -74,12 +82,14 @@ pub(crate) struct KeyFile {
 }
 
 /// Files by name: what an archive or an object holds.
-struct Folder {
-    creds: Zeroizing<Vec<u8>>,
-    keys: Vec<KeyFile>,
+pub(crate) struct Folder {
+    /// The text of `creds.json`.
+    pub creds: Zeroizing<Vec<u8>>,
+    /// The keys that lay beside it.
+    pub keys: Vec<KeyFile>,
 }
 
-/// Takes off layer by layer until `creds.json` is there. O(size of all layers), which is bounded.
+/// Takes off layer by layer until credentials are there. O(size of all layers), which is bounded.
 pub(crate) fn unpack(data: &[u8]) -> Result<Source, VaultError> {
     if data.len() > MAX_INPUT {
         return Err(VaultError::TooLarge);
@@ -89,15 +99,10 @@ pub(crate) fn unpack(data: &[u8]) -> Result<Source, VaultError> {
     for _ in 0..MAX_LAYERS {
         match peel(content, &mut layers)? {
             Peeled::More(inner) => content = inner,
-            Peeled::Folder(_, folder) if folder.creds.len() > MAX_CREDS => return Err(VaultError::UnpacksTooLarge),
-            Peeled::Folder(format, Folder { creds, keys }) => {
-                return Ok(Source {
-                    format,
-                    layers,
-                    creds,
-                    keys,
-                });
+            Peeled::Core(Found::Baileys(_, folder)) if folder.creds.len() > MAX_CREDS => {
+                return Err(VaultError::UnpacksTooLarge);
             }
+            Peeled::Core(found) => return Ok(Source { layers, found }),
         }
     }
     Err(VaultError::Unrecognised)
@@ -107,22 +112,25 @@ pub(crate) fn unpack(data: &[u8]) -> Result<Source, VaultError> {
 enum Peeled {
     /// Something to look at again.
     More(Zeroizing<Vec<u8>>),
-    /// `creds.json`, alone or with keys.
-    Folder(Format, Folder),
+    /// The last one.
+    Core(Found),
 }
 
 fn peel(content: Zeroizing<Vec<u8>>, layers: &mut Vec<Layer>) -> Result<Peeled, VaultError> {
+    if content.starts_with(MAGIC) {
+        return Ok(Peeled::Core(Found::Bundle(content)));
+    }
     if content.starts_with(&GZIP) {
         layers.push(Layer::Gzip);
         return gunzip(&content).map(Peeled::More);
     }
     if content.starts_with(ZIP) {
         layers.push(Layer::Zip);
-        return Ok(Peeled::Folder(Format::BaileysFolder, archive::zip(&content)?));
+        return Ok(folder(archive::zip(&content)?));
     }
     if is_tar(&content) {
         layers.push(Layer::Tar);
-        return Ok(Peeled::Folder(Format::BaileysFolder, archive::tar(&content)?));
+        return Ok(folder(archive::tar(&content)?));
     }
     if !is_json(&content) {
         return text::payload(&content, layers).map(Peeled::More);
@@ -130,13 +138,17 @@ fn peel(content: Zeroizing<Vec<u8>>, layers: &mut Vec<Layer>) -> Result<Peeled, 
     Ok(match json::files(&content)? {
         json::Found::Bare => {
             let (creds, keys) = (content, Vec::new());
-            Peeled::Folder(Format::BaileysCreds, Folder { creds, keys })
+            Peeled::Core(Found::Baileys(Format::BaileysCreds, Folder { creds, keys }))
         }
         json::Found::Wrapped(folder) => {
             layers.push(Layer::Json);
-            Peeled::Folder(Format::BaileysFolder, folder)
+            self::folder(folder)
         }
     })
+}
+
+const fn folder(folder: Folder) -> Peeled {
+    Peeled::Core(Found::Baileys(Format::BaileysFolder, folder))
 }
 
 /// Text without the mark that some editors put before it.
@@ -146,7 +158,7 @@ fn without_mark(data: &[u8]) -> &[u8] {
 
 /// Whether something known begins like this: what decides if a text is base64 of something.
 fn is_known(head: &[u8]) -> bool {
-    head.starts_with(&GZIP) || head.starts_with(&ZIP[..2]) || is_json(head)
+    head.starts_with(&MAGIC[..3]) || head.starts_with(&GZIP) || head.starts_with(&ZIP[..2]) || is_json(head)
 }
 
 fn is_json(content: &[u8]) -> bool {

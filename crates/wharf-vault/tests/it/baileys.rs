@@ -48,7 +48,7 @@ async fn what_baileys_keeps_is_valid_in_every_form() {
         (archive, Format::BaileysFolder),
     ];
     for (data, format) in forms {
-        let report = examine(&data).unwrap();
+        let report = examine(&data, None).unwrap();
         let failed: Vec<_> = report.checks().iter().filter(|check| !check.ok).collect();
         assert!(failed.is_empty(), "{failed:?}");
         assert_eq!(report.format(), format);

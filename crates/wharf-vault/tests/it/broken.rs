@@ -7,7 +7,7 @@ use crate::recipes::*;
 fn faults(change: impl FnOnce(&mut Value)) -> Vec<&'static str> {
     let mut creds = creds();
     change(&mut creds);
-    let report = examine(creds.to_string().as_bytes()).unwrap();
+    let report = examine(creds.to_string().as_bytes(), None).unwrap();
     assert!(!report.valid());
     report
         .checks()
@@ -43,7 +43,7 @@ fn what_was_never_linked_stays_at_structure() {
     let mut creds = creds();
     creds["me"] = Value::Null;
     creds["account"] = Value::Null;
-    let report = examine(creds.to_string().as_bytes()).unwrap();
+    let report = examine(creds.to_string().as_bytes(), None).unwrap();
     assert_eq!(report.level(), Level::Structure);
     assert_eq!(report.fingerprint(), None);
     assert_eq!(report.checks().iter().filter(|check| !check.ok).count(), 2);
@@ -103,7 +103,7 @@ fn what_is_cut_off_or_foreign_is_named() {
         ),
         ("Gifted~a1b2c3d4e5f6".to_owned(), VaultError::Elsewhere(Fetch::Id)),
     ] {
-        assert_eq!(examine(data.as_bytes()).unwrap_err(), error, "{data}");
+        assert_eq!(examine(data.as_bytes(), None).unwrap_err(), error, "{data}");
     }
 }
 
@@ -120,6 +120,6 @@ fn broken_archives_are_named() {
             VaultError::Damaged("creds.json"),
         ),
     ] {
-        assert_eq!(examine(&data).unwrap_err(), error);
+        assert_eq!(examine(&data, None).unwrap_err(), error);
     }
 }

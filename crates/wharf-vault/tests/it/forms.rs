@@ -4,7 +4,7 @@ use wharf_vault::{Format, Layer, Level, examine};
 use crate::recipes::*;
 
 fn found(data: impl AsRef<[u8]>) -> (Format, Vec<Layer>) {
-    let report = examine(data.as_ref()).unwrap();
+    let report = examine(data.as_ref(), None).unwrap();
     let failed: Vec<_> = report.checks().iter().filter(|check| !check.ok).collect();
     assert!(failed.is_empty(), "{failed:?}");
     assert!(report.valid());
@@ -91,21 +91,27 @@ fn folders_come_as_archives() {
 
 #[test]
 fn a_fingerprint_tells_links_apart_and_stays_the_same() {
-    let bare = examine(creds().to_string().as_bytes()).unwrap().fingerprint().unwrap();
-    let packed = examine(&zip(folder())).unwrap().fingerprint().unwrap();
+    let bare = examine(creds().to_string().as_bytes(), None)
+        .unwrap()
+        .fingerprint()
+        .unwrap();
+    let packed = examine(&zip(folder()), None).unwrap().fingerprint().unwrap();
     assert_eq!(bare, packed);
     assert_eq!(bare.len(), 32);
     let mut other = creds();
     other["signedIdentityKey"] = other["noiseKey"].clone();
     assert_ne!(
-        examine(other.to_string().as_bytes()).unwrap().fingerprint().unwrap(),
+        examine(other.to_string().as_bytes(), None)
+            .unwrap()
+            .fingerprint()
+            .unwrap(),
         bare
     );
 }
 
 #[test]
 fn nothing_secret_is_in_what_logs_show() {
-    let report = examine(creds().to_string().as_bytes()).unwrap();
+    let report = examine(creds().to_string().as_bytes(), None).unwrap();
     let shown = format!("{report:?}");
     assert!(!shown.contains(NUMBER) && !shown.contains("private"), "{shown}");
 }

@@ -6,21 +6,24 @@ use crate::recipes::*;
 #[test]
 fn bombs_are_put_down() {
     let bomb = gzip(vec![b' '; 64 * 1024 * 1024]);
-    assert_eq!(examine(&bomb).unwrap_err(), VaultError::UnpacksTooLarge);
+    assert_eq!(examine(&bomb, None).unwrap_err(), VaultError::UnpacksTooLarge);
     assert_eq!(
-        examine(base64(&bomb).as_bytes()).unwrap_err(),
+        examine(base64(&bomb).as_bytes(), None).unwrap_err(),
         VaultError::UnpacksTooLarge
     );
     let bomb = zip([("creds.json", vec![b' '; 64 * 1024 * 1024])]);
-    assert_eq!(examine(&bomb).unwrap_err(), VaultError::UnpacksTooLarge);
+    assert_eq!(examine(&bomb, None).unwrap_err(), VaultError::UnpacksTooLarge);
     let nested = (0..20).fold(creds().to_string().into_bytes(), |inner, _| gzip(inner));
-    assert_eq!(examine(&nested).unwrap_err(), VaultError::Unrecognised);
-    assert_eq!(examine(&vec![b'A'; MAX_INPUT + 1]).unwrap_err(), VaultError::TooLarge);
+    assert_eq!(examine(&nested, None).unwrap_err(), VaultError::Unrecognised);
+    assert_eq!(
+        examine(&vec![b'A'; MAX_INPUT + 1], None).unwrap_err(),
+        VaultError::TooLarge
+    );
     let huge = format!("{{\"noiseKey\": \"{}\"}}", "A".repeat(1024 * 1024));
-    assert_eq!(examine(huge.as_bytes()).unwrap_err(), VaultError::UnpacksTooLarge);
+    assert_eq!(examine(huge.as_bytes(), None).unwrap_err(), VaultError::UnpacksTooLarge);
     let many: Vec<String> = (0..20_001).map(|number| format!("pre-key-{number}.json")).collect();
     let many = many.iter().map(|name| (name.as_str(), Vec::new()));
-    assert_eq!(examine(&zip(many)).unwrap_err(), VaultError::TooManyFiles);
+    assert_eq!(examine(&zip(many), None).unwrap_err(), VaultError::TooManyFiles);
 }
 
 /// The end says that another record, which stands before it, knows how many entries there are.
@@ -44,28 +47,36 @@ fn a_count_beyond_16_bits_is_refused() {
     let mut huge = [&whole[..end], &record, &locator, &whole[end..]].concat();
     let offset = huge.len() - 22 + 16;
     huge[offset..offset + 4].fill(0xff);
-    assert_eq!(examine(&huge).unwrap_err(), VaultError::TooManyFiles);
+    assert_eq!(examine(&huge, None).unwrap_err(), VaultError::TooManyFiles);
 }
 
 #[test]
 fn paths_that_lead_out_are_refused() {
     for name in ["../creds.json", "a/../../creds.json", "/creds.json", "..\\creds.json"] {
         let file = || [(name, creds().to_string().into_bytes())];
-        assert_eq!(examine(&zip(file())).unwrap_err(), VaultError::UnsafePath, "{name}");
-        assert_eq!(examine(&tar(file())).unwrap_err(), VaultError::UnsafePath, "{name}");
+        assert_eq!(
+            examine(&zip(file()), None).unwrap_err(),
+            VaultError::UnsafePath,
+            "{name}"
+        );
+        assert_eq!(
+            examine(&tar(file()), None).unwrap_err(),
+            VaultError::UnsafePath,
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn deep_nesting_is_refused() {
     let deep = format!("{{\"noiseKey\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-    assert!(matches!(examine(deep.as_bytes()), Err(VaultError::Damaged(_))));
+    assert!(matches!(examine(deep.as_bytes(), None), Err(VaultError::Damaged(_))));
 }
 
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(data in proptest::collection::vec(any::<u8>(), 0..512)) {
-        let _ = examine(&data);
+        let _ = examine(&data, None);
     }
 
     #[test]
@@ -78,6 +89,6 @@ proptest! {
         };
         let place = place.index(data.len());
         data[place] = byte;
-        let _ = examine(&data);
+        let _ = examine(&data, None);
     }
 }

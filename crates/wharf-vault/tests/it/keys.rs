@@ -57,8 +57,8 @@ fn keys() -> Keys {
     }
 }
 
-fn portable() -> Portable {
-    let report = examine(creds().to_string().as_bytes()).unwrap();
+pub fn portable() -> Portable {
+    let report = examine(creds().to_string().as_bytes(), None).unwrap();
     Portable::new(report.into_portable().unwrap().credentials, keys())
 }
 
@@ -67,7 +67,7 @@ fn a_folder_that_goes_out_comes_back_as_it_was() {
     let (out, whole) = (portable(), keys());
     let folder = export::baileys_folder(&out).unwrap();
     assert_eq!(folder.left_behind, 0);
-    let report = examine(&folder.zip).unwrap();
+    let report = examine(&folder.zip, None).unwrap();
     assert_eq!(report.format(), Format::BaileysFolder);
     let back = report.into_portable().unwrap();
     assert_eq!(back.fingerprint(), out.fingerprint());
@@ -85,7 +85,7 @@ fn sorted(mut keys: Keys) -> Keys {
 fn a_session_string_that_goes_out_is_read_back() {
     let string = export::session_string(&portable(), "BRAND~").unwrap();
     assert!(string.starts_with("BRAND~H4sI"));
-    let back = examine(string.as_bytes()).unwrap().into_portable().unwrap();
+    let back = examine(string.as_bytes(), None).unwrap().into_portable().unwrap();
     assert!(back.credentials == portable().credentials);
     assert_eq!(back.keys, Keys::default());
 }
@@ -101,7 +101,7 @@ fn keys_are_found_in_every_wrapper() {
         json!({"creds.json": creds().to_string(), "pre-key-7.json": pre_key.to_string()}),
         json!({"auth/creds.json": creds(), "auth/pre-key-7.json": pre_key}),
     ] {
-        let report = examine(wrapped.to_string().as_bytes()).unwrap();
+        let report = examine(wrapped.to_string().as_bytes(), None).unwrap();
         assert_eq!(report.keys().pre_keys.len(), 1, "{wrapped:.100}");
         assert_eq!(report.keys().unreadable, 0, "{wrapped:.100}");
     }
@@ -125,7 +125,7 @@ fn keys_of_another_folder_stay_behind() {
         .map(|(name, value)| format!("{:?}: {}", name, object(value)));
     let object = format!("{{{}}}", entries.collect::<Vec<_>>().join(", ")).into_bytes();
     for archive in [zip(files.clone()), tar(files.clone()), object] {
-        let report = examine(&archive).unwrap();
+        let report = examine(&archive, None).unwrap();
         let ids: Vec<_> = report.keys().pre_keys.iter().map(|key| key.id).collect();
         assert_eq!(ids, [1]);
     }
@@ -134,7 +134,7 @@ fn keys_of_another_folder_stay_behind() {
 #[test]
 fn a_whole_folder_comes_along() {
     for archive in [zip(folder()), tar(folder())] {
-        let report = examine(&archive).unwrap();
+        let report = examine(&archive, None).unwrap();
         let keys = report.keys();
         let counts = [
             keys.pre_keys.len(),
@@ -156,10 +156,10 @@ fn a_whole_folder_comes_along() {
 /// Ratchets, chains, passed-over messages and ended conversations: nothing is lost on the way out and back.
 #[test]
 fn a_conversation_that_goes_out_comes_back_as_it_was() {
-    let portable = examine(&zip(folder())).unwrap().into_portable().unwrap();
+    let portable = examine(&zip(folder()), None).unwrap().into_portable().unwrap();
     let once = export::baileys_folder(&portable).unwrap();
     assert_eq!(once.left_behind, 0);
-    let back = examine(&once.zip).unwrap().into_portable().unwrap();
+    let back = examine(&once.zip, None).unwrap().into_portable().unwrap();
     assert_eq!(back.keys.sessions, portable.keys.sessions);
     assert_eq!(back.keys.sender_keys, portable.keys.sender_keys);
 }
@@ -203,7 +203,7 @@ fn of_many_chains_the_newest_go_along() {
         "{{\"creds.json\": {}, \"session-15550100002.0.json\": {file}}}",
         creds()
     );
-    let portable = examine(object.as_bytes()).unwrap().into_portable().unwrap();
+    let portable = examine(object.as_bytes(), None).unwrap().into_portable().unwrap();
     assert_eq!((portable.keys.sessions.len(), portable.keys.unreadable), (1, 0));
     let record = SessionRecord::deserialize(&portable.keys.sessions[0].record).unwrap();
     let session = record.into_components().unwrap().current_session.unwrap();
@@ -236,7 +236,7 @@ fn what_cannot_be_read_is_counted() {
         "tctoken-__index.json": ["nobody"],
         "tctoken-nobody.json": {"token": buffer(&[1]), "timestamp": "1"},
     });
-    let report = examine(files.to_string().as_bytes()).unwrap();
+    let report = examine(files.to_string().as_bytes(), None).unwrap();
     assert!(report.valid(), "the credentials themselves are whole");
     assert_eq!(report.keys().unreadable, 10, "{:?}", report.keys());
     let empty = json!({
@@ -244,7 +244,7 @@ fn what_cannot_be_read_is_counted() {
         "session-15550100002.0.json": session(|record| record["_sessions"] = json!({})),
         "pre-key-1.json": null,
     });
-    let report = examine(empty.to_string().as_bytes()).unwrap();
+    let report = examine(empty.to_string().as_bytes(), None).unwrap();
     assert_eq!(*report.keys(), Keys::default(), "nothing there, nothing lost");
 }
 
@@ -252,7 +252,7 @@ fn what_cannot_be_read_is_counted() {
 fn credentials_with_a_fault_are_not_taken_along() {
     let mut creds = creds();
     creds["signedPreKey"]["signature"] = buffer(&[1; 64]);
-    let report = examine(creds.to_string().as_bytes()).unwrap();
+    let report = examine(creds.to_string().as_bytes(), None).unwrap();
     let report = report.into_portable().unwrap_err();
     assert!(report.credentials().is_some() && !report.valid());
 }

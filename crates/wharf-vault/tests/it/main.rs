@@ -9,6 +9,7 @@
 
 mod baileys;
 mod broken;
+mod bundle;
 mod forms;
 mod hostile;
 mod keys;

@@ -81,6 +81,7 @@ impl World {
             proxy: None,
             keys,
             fingerprint: None,
+            epoch: 0,
             created_by: None,
             created_at: self.storage.clock().now(),
         };

@@ -1,7 +1,7 @@
 //! Linking and logging in.
 
-use wharf_model::CloseReason;
-use wharf_session::port::{ClientEvent, WhatsAppNetwork};
+use wharf_model::{CloseReason, Phone};
+use wharf_session::port::{ClientEvent, PairingError, WhatsAppNetwork};
 
 use crate::fixture::{World, jid};
 
@@ -35,6 +35,44 @@ async fn a_scanned_qr_links_the_account_and_the_restart_opens_it() {
     assert!(client.client.last_frame_age().is_some());
     client.client.shutdown().await;
     client.closed(CloseReason::Shutdown).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_is_typed_links_the_account_too() {
+    let world = World::new().await;
+    let (ann, lease) = (world.phone("Ann").await, world.session().await);
+    let number = ann.phone.parse::<Phone>().unwrap();
+    let mut client = world.client(lease).await;
+    let early = client.client.request_pairing_code(&number).await;
+    assert!(matches!(early, Err(PairingError::NotConnected)), "{early:?}");
+    client.start();
+    client
+        .until("a QR", |event| matches!(event, ClientEvent::Qr { .. }).then_some(()))
+        .await;
+    let nobody = client
+        .client
+        .request_pairing_code(&"15559990000".parse().unwrap())
+        .await;
+    assert!(matches!(nobody, Err(PairingError::Refused)), "{nobody:?}");
+    let mut codes = Vec::new();
+    // The second one takes the first one's place.
+    for _ in 0..2 {
+        client.client.request_pairing_code(&number).await.unwrap();
+        let shown = client.until("a code", |event| match event {
+            ClientEvent::PairingCode { code, valid_for } => Some((code.clone(), *valid_for)),
+            _ => None,
+        });
+        let (code, valid_for) = shown.await;
+        assert!((code.len(), valid_for.as_secs() > 120) == (8, true));
+        codes.push(code);
+    }
+    assert!(world.sandbox.enter_code(&ann.phone, &codes[0]).await.is_err());
+    world.sandbox.enter_code(&ann.phone, &codes[1]).await.unwrap();
+    client.closed(CloseReason::RestartRequired).await;
+    client.open().await;
+    assert!(world.network.is_linked(lease).await.unwrap());
+    client.client.shutdown().await;
     world.finish().await;
 }
 

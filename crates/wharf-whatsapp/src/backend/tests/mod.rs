@@ -61,6 +61,7 @@ impl House {
             proxy: None,
             keys,
             fingerprint: None,
+            epoch: 0,
             created_by: None,
             created_at: self.storage.clock().now(),
         };

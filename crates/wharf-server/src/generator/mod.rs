@@ -1,0 +1,173 @@
+//! Owns the session generator: pages on which anybody links an account and gets a portable session string. Promises that
+//! an attempt lives in memory alone, that nothing of it is left when it ends, and that only an attempt that came to
+//! nothing is unlinked: a string that was handed out keeps working.
+//!
+//! An attempt is a session of its own [`Sessions`] on storage in memory: the same state machine, the same client, the same
+//! export as everywhere else. Where strings are to be kept is no affair of the attempt.
+
+mod assets;
+mod attempt;
+mod attempts;
+mod guard;
+mod limits;
+mod refusal;
+mod routes;
+mod step;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use axum::Router;
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wharf_api::AddressRange;
+use wharf_model::{PacingPolicy, SystemEdges, WorkspaceId};
+use wharf_session::{SessionConfig, SessionDeps, Sessions};
+use wharf_storage::{Storage, StorageConfig};
+use wharf_whatsapp::{EngineConfig, EngineFormat, EngineNetwork};
+
+use crate::lifecycle::{StopSignals, drain};
+use crate::outcome::Outcome;
+use crate::retention;
+use crate::server::{self, NETWORK};
+use attempts::Attempts;
+use limits::Limits;
+
+/// Section `generator`.
+#[derive(Clone, Debug)]
+pub struct GeneratorConfig {
+    /// Whether `wharf serve` has the pages.
+    pub enabled: bool,
+    /// What strings begin with.
+    pub prefix: String,
+    /// How many attempts may run at once.
+    pub attempts: usize,
+    /// How many attempts an address may begin in an hour.
+    pub per_address: u32,
+    /// How many codes may be asked for a number in an hour, and in a day.
+    pub per_phone: (u32, u32),
+    /// Names under which the pages may be reached; empty: any, or on a loopback address those of this machine.
+    pub hosts: Vec<String>,
+    /// Origins of other pages that may use the generator.
+    pub origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<AddressRange>,
+}
+
+/// One-time pre-keys that an attempt uploads. Who takes the string has none of them: the fewer there are, the sooner it
+/// uploads its own.
+const PRE_KEYS: usize = 5;
+
+/// Events tell of attempts that are over; nobody reads them.
+const EVENTS_KEPT: Duration = Duration::from_secs(60);
+
+/// How many credentials are looked at together.
+const VALIDATED_AT_ONCE: usize = 2;
+
+/// The running generator.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: GeneratorConfig,
+    sessions: Sessions,
+    storage: Storage,
+    workspace: WorkspaceId,
+    format: EngineFormat,
+    attempts: Attempts,
+    limits: Limits,
+    /// Turns at credentials: each takes up to 32 MiB.
+    validating: Semaphore,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Generator {
+    /// Makes the parts; opens no connection.
+    ///
+    /// # Errors
+    /// One sentence about the part that could not be made.
+    pub async fn start(config: GeneratorConfig, engine: EngineConfig, stop: CancellationToken) -> Result<Self> {
+        let storage = Storage::open(StorageConfig::in_memory(NETWORK)).await?;
+        let workspace = storage.ensure_default_workspace().await?.id;
+        let (edges, tasks) = (Arc::new(SystemEdges), TaskTracker::new());
+        let engine = EngineConfig {
+            wanted_pre_key_count: PRE_KEYS,
+            ..engine
+        };
+        let network = EngineNetwork::new(engine, storage.clone(), Arc::<SystemEdges>::clone(&edges))?;
+        let sessions = Sessions::new(SessionDeps {
+            config: SessionConfig {
+                // Two messages to the account's own chat, once.
+                pacing: PacingPolicy::open(),
+                ..SessionConfig::default()
+            },
+            storage: storage.clone(),
+            network: Arc::new(network),
+            network_kind: NETWORK,
+            clock: Arc::<SystemEdges>::clone(&edges),
+            random: edges,
+            shutdown: stop.clone(),
+            tasks: tasks.clone(),
+        });
+        tasks.spawn(retention::keep_up(storage.clone(), EVENTS_KEPT, stop.clone()));
+        let inner = Inner {
+            attempts: Attempts::new(config.attempts),
+            limits: Limits::new(&config),
+            validating: Semaphore::new(VALIDATED_AT_ONCE),
+            config,
+            sessions,
+            storage,
+            workspace,
+            format: EngineFormat,
+            tasks,
+            stop,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The pages and what they call.
+    pub fn router(&self) -> Router {
+        assets::router()
+            .merge(routes::router(self.clone()))
+            .layer(axum::middleware::from_fn_with_state(self.clone(), guard::check))
+            .layer(guard::cors(&self.inner.config))
+    }
+
+    /// Answers requests until a signal comes; then ends what runs.
+    ///
+    /// # Errors
+    /// Never for a stop that was asked for.
+    pub async fn serve(self, listener: TcpListener, mut signals: StopSignals, deadline: Duration) -> Result<Outcome> {
+        let stop = self.inner.stop.clone();
+        let app = self.router().into_make_service_with_connect_info::<SocketAddr>();
+        let listener = listener.tap_io(server::set_no_delay);
+        let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let serving = tokio::spawn(serving.into_future());
+        let signal = signals.next().await;
+        tracing::info!(signal, "stopping: attempts end, nothing is kept");
+        stop.cancel();
+        let winding_down = async {
+            // A listener that failed has told so in its own words.
+            let _ = serving.await;
+            self.ended().await;
+        };
+        let end = drain(winding_down, deadline, &mut signals).await;
+        Ok(server::outcome(end, true))
+    }
+
+    /// Waits until every attempt is over and nothing is left. The stop token ends them.
+    pub async fn ended(&self) {
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        self.inner.storage.clone().close().await;
+    }
+}

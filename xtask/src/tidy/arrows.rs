@@ -25,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "wharf-model",
             "wharf-storage",
             "wharf-session",
+            "wharf-vault",
             "wharf-api",
             "wharf-whatsapp",
             "wharf-sandbox",

@@ -1,4 +1,5 @@
-// Owns one `wharf demo` process in a folder of its own: start, kill, stop, and what it printed.
+// Owns one `wharf demo` process, or another command of the same binary, in a folder of its own: start, kill, stop, and
+// what it printed.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -22,15 +23,16 @@ export class Demo {
   }
 
   // Starts it and waits for its line of JSON. `port` 0 takes a free one.
-  async start(port = 0) {
-    this.process = spawn(BINARY, ["demo", "--json", "--port", String(port), "--data-dir", this.dir], {
+  async start(port = 0, command = "demo", settings = {}) {
+    this.process = spawn(BINARY, [command, "--json", "--port", String(port), "--data-dir", this.dir], {
       stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...settings },
     });
     this.told = "";
     this.process.stderr.on("data", (chunk) => (this.told += chunk));
     const lines = createInterface({ input: this.process.stdout });
     const ended = once(this.process, "exit").then(([code]) => {
-      throw new Error(`wharf demo ended with ${code}:\n${this.told}`);
+      throw new Error(`wharf ${command} ended with ${code}:\n${this.told}`);
     });
     // Only the race may fail on it: a kill later on is meant.
     ended.catch(() => {});

@@ -82,7 +82,7 @@ fn cut(stream: &[u8], step: usize) -> (Vec<BytesMut>, Option<FrameFault>) {
     (frames, None)
 }
 
-/// The two messages of a client's handshake, as [`parts`].
+/// The two messages of a client's handshake, as `parts`.
 pub fn handshake(bytes: &[u8]) {
     let mut parts = parts(bytes);
     let hello = parts.next().unwrap_or_default();
@@ -92,7 +92,7 @@ pub fn handshake(bytes: &[u8]) {
     }
 }
 
-/// Stanzas of a companion that is logged in, as [`parts`], and what both phones make of them.
+/// Stanzas of a companion that is logged in, as `parts`, and what both phones make of them.
 pub fn nodes(bytes: &[u8]) {
     let stage = Stage::new();
     for stanza in parts(bytes) {

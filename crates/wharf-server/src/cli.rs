@@ -66,7 +66,7 @@ pub enum Command {
 /// Options of a server.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Print one line of JSON to stdout when ready: url, api_key (when made now), sandbox_url
+    /// Print one line of JSON to stdout when ready: url, api_key (when made now), sandbox_url, chat_url
     #[arg(long)]
     pub json: bool,
     /// Port to listen on; 0 takes a free one

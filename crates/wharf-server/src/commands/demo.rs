@@ -67,7 +67,12 @@ pub async fn run(context: &Context, options: &Serve) -> Result<Outcome> {
 /// Makes what a newcomer needs to find, then tells that all is ready.
 async fn greet(url: &str, key: &SecretString, door: &Door, network: &DemoNetwork, options: &Serve) -> Result<()> {
     make_session(&Client::new(url, Some(key.clone()))?).await?;
-    let line = json!({ "url": url, "api_key": key.expose_secret(), "sandbox_url": network.url() });
+    let line = json!({
+        "url": url,
+        "api_key": key.expose_secret(),
+        "sandbox_url": network.url(),
+        "chat_url": network.chat_url(),
+    });
     if options.json {
         output::answer(&line.to_string());
     }

@@ -56,6 +56,11 @@ impl DemoNetwork {
         &self.url
     }
 
+    /// Where other clients find it.
+    pub fn chat_url(&self) -> String {
+        self.sandbox.chat_url()
+    }
+
     /// The engine, pointed at this network.
     pub fn engine(&self, configured: &EngineConfig) -> EngineConfig {
         EngineConfig {

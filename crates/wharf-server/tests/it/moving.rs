@@ -416,9 +416,11 @@ async fn a_move_that_is_taken_back_changes_nothing() {
     let before = world.retries();
     export(&api, &session, json!({"format": "baileys_folder", "move": true})).await;
     // It stays off across a restart of the server, too.
+    let key = wharf.api_key.clone();
     wharf.signal("TERM").await;
     assert_eq!(wharf.ended().await.status.code(), Some(0));
-    let (_wharf, api) = world.serve("first").await;
+    let (wharf, _) = world.serve("first").await;
+    let api = Remote::new(&wharf.url, key.as_deref());
     assert_eq!(refusal(&api, &session, "connect", json!({})).await, "session_moving");
     let back = api
         .post(&format!("/api/sessions/{session}/export/cancel"), json!({}))

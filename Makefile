@@ -7,7 +7,7 @@ SEED ?= 1
 TIMES ?= 20
 FUZZ_SECONDS ?= 600
 
-.PHONY: demo test check openapi errors prove-kill prove-faults prove-repeat prove-fuzz bench
+.PHONY: demo test check openapi errors prove-kill prove-faults prove-generator prove-repeat prove-fuzz bench
 
 # Wharf with its simulated WhatsApp network: no phone needed. Prints a link to open.
 demo:
@@ -40,6 +40,10 @@ prove-kill:
 # Faults of network, database, disk and clock, on each database: the same invariants, and recovery without a restart.
 prove-faults:
 	cargo xtask prove-faults --seed $(SEED)
+
+# A thousand visitors of the session generator, and two hundred at once, with the release build: nothing is left of them.
+prove-generator:
+	cargo xtask prove-generator
 
 # The sandbox's own tests over and over, until one fails: they must not be a matter of luck.
 prove-repeat:

@@ -39,6 +39,11 @@ enum Task {
         #[arg(long)]
         short: bool,
     },
+    /// Sends visitors through the session generator, half of whom leave without a string.
+    ProveGenerator {
+        #[arg(long, default_value_t = 1000)]
+        attempts: u32,
+    },
     /// Runs the sandbox's own tests over and over; the first failure ends it.
     ProveRepeat {
         #[arg(long, default_value_t = 20)]
@@ -71,6 +76,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::ProveKill { proof, kills } => proof::kill(&proof, kills),
         Task::ProveFaults { proof, short } => proof::faults(&proof, short),
+        Task::ProveGenerator { attempts } => proof::generator(attempts, "release"),
         Task::ProveRepeat { times } => test::repeat(times),
         Task::ProveFuzz { seconds, target, keep } => fuzz::run(seconds, target.as_deref(), keep),
         Task::Bench { arguments } => proof::bench(&arguments),

@@ -111,6 +111,13 @@ pub fn faults(proof: &Proof, short: bool) -> Result<()> {
     Ok(())
 }
 
+/// Sends so many visitors through the session generator, and looks at what is left of them.
+pub fn generator(attempts: u32, profile: &str) -> Result<()> {
+    let binaries = Binaries::build(profile)?;
+    let mut command = program("wharf-proof", "prove-generator", &binaries);
+    shell(command.args(["--attempts", &attempts.to_string()]))
+}
+
 /// Measures, and writes `docs/benchmarks.md`.
 pub fn bench(arguments: &[String]) -> Result<()> {
     let binaries = prepare("release")?;

@@ -67,6 +67,12 @@ impl RequestContext {
     }
 }
 
+/// The address and the id of the request that this task serves.
+pub(crate) fn current_origin() -> (Option<String>, Option<String>) {
+    let origin = CURRENT.try_with(|context| (Some(context.address.to_string()), Some(context.id.clone())));
+    origin.unwrap_or_default()
+}
+
 /// The id of the request that this task serves; empty outside of one.
 pub(crate) fn current_request_id() -> String {
     CURRENT.try_with(|context| context.id.clone()).unwrap_or_default()

@@ -5,6 +5,7 @@
 
 mod address;
 mod api_keys;
+mod audit;
 mod auth;
 mod config;
 mod context;

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::error::ApiError;
 use crate::middleware::{guard, with_context};
 use crate::state::ApiState;
-use crate::{api_keys, events, messages, operations, sessions};
+use crate::{api_keys, audit, events, messages, operations, sessions};
 
 /// Every operation of the API, with its description.
 pub(crate) fn api_routes(base: OpenApi) -> OpenApiRouter<ApiState> {
@@ -18,6 +18,7 @@ pub(crate) fn api_routes(base: OpenApi) -> OpenApiRouter<ApiState> {
         .merge(messages::routes())
         .merge(events::routes())
         .merge(api_keys::routes())
+        .merge(audit::routes())
         .merge(operations::routes())
 }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_model::{Clock, Network, Random};
 use wharf_session::Sessions;
 use wharf_storage::{Queue, Storage, idempotency};
-use wharf_vault::StateFormat;
+use wharf_vault::{LiveLogin, StateFormat};
 
 use crate::auth::{Authenticator, CookieLogin};
 use crate::config::ApiConfig;
@@ -39,6 +39,8 @@ pub struct ApiParts {
     pub random: Arc<dyn Random>,
     /// How the protocol engine keeps credentials.
     pub format: Arc<dyn StateFormat>,
+    /// Whether WhatsApp accepts credentials.
+    pub login: Arc<dyn LiveLogin>,
     /// Which keys this build makes and accepts.
     pub network: Network,
     /// What `/metrics` shows.
@@ -66,7 +68,7 @@ pub struct Inner {
     pub(crate) limits: Limits,
     pub(crate) ready: CachedReadiness,
     /// Turns at credentials.
-    pub(crate) examining: Semaphore,
+    pub(crate) examining: Arc<Semaphore>,
 }
 
 impl fmt::Debug for ApiParts {
@@ -112,7 +114,7 @@ impl ApiState {
         let limits = Limits::new(&parts.config);
         let ready = CachedReadiness::new(Arc::clone(&parts.readiness));
         let inner = Inner {
-            examining: Semaphore::new(EXAMINED_AT_ONCE),
+            examining: Arc::new(Semaphore::new(EXAMINED_AT_ONCE)),
             parts,
             authenticator,
             limits,

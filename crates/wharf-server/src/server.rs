@@ -73,11 +73,15 @@ impl Wharf {
         own.spawn(retention::keep_up(storage.clone(), kept, stop.clone()));
         let keys = KeyMaker::new(&storage, NETWORK).await?;
         let generator_engine = engine.clone();
-        let network = EngineNetwork::new(engine, storage.clone(), Arc::<SystemEdges>::clone(&edges))?;
+        let network = Arc::new(EngineNetwork::new(
+            engine,
+            storage.clone(),
+            Arc::<SystemEdges>::clone(&edges),
+        )?);
         let sessions = Sessions::new(SessionDeps {
             config: settings.sections.session.clone(),
             storage: storage.clone(),
-            network: Arc::new(network),
+            network: Arc::<EngineNetwork>::clone(&network),
             network_kind: NETWORK,
             clock: Arc::<SystemEdges>::clone(&edges),
             random: Arc::<SystemEdges>::clone(&edges),
@@ -91,6 +95,7 @@ impl Wharf {
             clock: Arc::<SystemEdges>::clone(&edges),
             random: edges,
             format: Arc::new(EngineFormat),
+            login: network,
             network: NETWORK,
             metrics: recorder,
             readiness: Arc::new(ServerReadiness::new(storage.clone(), stop.clone())),
@@ -176,11 +181,13 @@ impl Wharf {
         while let Some(ended) = self.own.join_next().await {
             *died |= ended.is_err();
         }
-        if let Some(generator) = &self.generator {
-            generator.ended().await;
-        }
         self.tasks.close();
-        self.tasks.wait().await;
+        let generator = async {
+            if let Some(generator) = &self.generator {
+                generator.ended().await;
+            }
+        };
+        tokio::join!(generator, self.tasks.wait());
         drop(self.api);
         self.storage.close().await;
     }

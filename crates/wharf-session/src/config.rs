@@ -27,6 +27,8 @@ pub struct SessionConfig {
     pub reconcile_every: Duration,
     /// How long a graceful stop waits for the server's acks of what is on the wire.
     pub drain_timeout: Duration,
+    /// Whether what people do with sessions is written to the audit log.
+    pub audited: bool,
     /// The pacing of sessions that are created without one.
     pub pacing: PacingPolicy,
 }
@@ -44,6 +46,7 @@ impl Default for SessionConfig {
             import_quiet: Duration::from_secs(10),
             reconcile_every: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(5),
+            audited: true,
             pacing: PacingPolicy::default(),
         }
     }

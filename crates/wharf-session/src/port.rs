@@ -273,6 +273,9 @@ pub enum PairingError {
         /// How long WhatsApp wants us to wait, where it says so.
         retry_after: Option<Duration>,
     },
+    /// Another code was asked for meanwhile.
+    #[error("another code was asked for meanwhile")]
+    Superseded,
     /// This account can only be linked by QR.
     #[error("WhatsApp does not let this account be linked by code; use a QR")]
     Unavailable,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use wharf_model::{Phone, SessionId, WorkspaceId};
+use wharf_storage::audit::Requester;
 
 use crate::actor::reports::Report;
 use crate::error::SessionError;
@@ -38,6 +39,8 @@ pub(crate) enum Order {
 #[derive(Debug)]
 pub(crate) struct Command {
     pub order: Order,
+    /// Who wants it.
+    pub by: Requester,
     pub reply: oneshot::Sender<Result<(), SessionError>>,
 }
 
@@ -82,10 +85,14 @@ impl Slot {
     }
 
     /// Gives an order and waits until the actor has carried it out.
-    pub(crate) async fn order(&self, order: Order) -> Result<(), SessionError> {
+    pub(crate) async fn order(&self, order: Order, by: &Requester) -> Result<(), SessionError> {
         let (reply, answer) = oneshot::channel();
         self.commands
-            .send(Command { order, reply })
+            .send(Command {
+                order,
+                by: by.clone(),
+                reply,
+            })
             .await
             .map_err(|_| self.gone_or(SessionError::Stopping))?;
         answer.await.map_err(|_| self.gone_or(SessionError::Restarting))?

@@ -58,6 +58,7 @@
 //! to send.
 
 pub mod api_keys;
+pub mod audit;
 pub mod backup;
 mod config;
 #[cfg(feature = "conformance")]

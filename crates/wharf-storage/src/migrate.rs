@@ -39,6 +39,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0003_session_moves.sql"),
         postgres: include_str!("../migrations/postgres/0003_session_moves.sql"),
     },
+    Migration {
+        version: 4,
+        name: "audit",
+        sqlite: include_str!("../migrations/sqlite/0004_audit.sql"),
+        postgres: include_str!("../migrations/postgres/0004_audit.sql"),
+    },
 ];
 
 const APPLIED: &str = "

@@ -76,13 +76,13 @@ fn open_in_memory(config: &StorageConfig) -> Result<Opened, OpenError> {
     };
     let writer = SqliteConnection::memory_writer(&name).map_err(database)?;
     fill(config, &writer, &master)?;
-    let readers = || readers(config, || SqliteConnection::memory_reader(&name));
     Ok(Opened {
         lock: None,
         master,
         writer,
-        readers: readers()?,
-        glances: readers()?,
+        readers: readers(config, || SqliteConnection::memory_reader(&name))?,
+        // Who reads waits for who writes: not on the callers' threads.
+        glances: Vec::new(),
     })
 }
 

@@ -24,6 +24,7 @@ mod error;
 pub mod export;
 mod format;
 mod keys;
+mod live;
 mod ordered;
 mod report;
 mod source;
@@ -33,6 +34,7 @@ pub use credentials::{Credentials, DeviceIdentity, KeyPair, Owner, SignedPreKey}
 pub use error::{Fetch, VaultError};
 pub use format::StateFormat;
 pub use keys::{Address, ContactToken, Identity, Keys, LidMapping, PreKey, SenderKey, SignalSession, SyncKey};
+pub use live::{LiveLogin, LoginError, Verdict};
 pub use report::{Level, Portable, Report, fingerprint};
 pub use source::{Format, Layer, MAX_INPUT};
 use source::{Found, Source};

@@ -25,6 +25,7 @@ mod fetch;
 mod guard;
 mod inbound;
 mod intake;
+mod probe;
 mod redelivery;
 mod run;
 mod send_errors;

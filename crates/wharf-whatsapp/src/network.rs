@@ -67,6 +67,10 @@ impl EngineNetwork {
         })
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     async fn backend(&self, lease: SessionLease) -> Result<WaBackend, ClientError> {
         let keys = self
             .shared

@@ -1,4 +1,4 @@
-//! Owns the proof that Wharf keeps its promises when it is killed and when everything around it fails: what drives the
+//! Owns the proof that Wharf keeps its promises when it is killed, when everything around it fails, and when many come: what drives the
 //! real programs, the recording of all that was seen from outside, and the checker that judges the recording.
 //!
 //! Promises that [`mod@check`] is a pure function of the recording, that a recording which shows too little fails, and that
@@ -8,6 +8,7 @@
 pub mod check;
 pub mod drive;
 pub mod faults;
+pub mod generator;
 pub mod mutate;
 pub mod options;
 pub mod recording;

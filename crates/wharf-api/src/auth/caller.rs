@@ -1,7 +1,9 @@
 //! Who calls and what he may do.
 
 use wharf_model::{ApiKeyId, SessionId, WorkspaceId};
+use wharf_storage::audit::Requester;
 
+use crate::context::current_origin;
 use crate::error::ApiError;
 use crate::scope::Scope;
 
@@ -53,6 +55,16 @@ impl Caller {
     /// What `created_by` says of things that he makes.
     pub(crate) fn name(&self) -> String {
         self.key.map_or_else(|| "page".to_owned(), |key| key.to_string())
+    }
+
+    /// Who he is and where he is, for the audit log.
+    pub(crate) fn requester(&self) -> Requester {
+        let (address, request_id) = current_origin();
+        Requester {
+            who: self.name(),
+            address,
+            request_id,
+        }
     }
 
     /// # Errors

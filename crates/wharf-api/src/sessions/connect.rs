@@ -16,7 +16,7 @@ use crate::error::ApiError;
 use crate::extract::{Id, OptionalBody};
 use crate::idempotency::{Answer, Keep, Once};
 use crate::rules;
-use crate::scope::WriteSessions;
+use crate::scope::{Scope, WriteSessions};
 use crate::state::ApiState;
 use crate::wire::SessionIdText;
 
@@ -63,7 +63,8 @@ impl ConnectSession {
 /// Connect a session
 ///
 /// A linked session connects; another one shows a QR, or a code for the number. It is kept connected from then on. The
-/// answer to a call for a code comes once WhatsApp has accepted it; read it from the session or its stream.
+/// answer to a call for a code comes once WhatsApp has accepted it; the session's stream shows it, and `/pairing-code` gives
+/// one at once. It needs the scope `sessions:link`.
 #[utoipa::path(post, path = "/api/sessions/{id}/connect", tag = "Sessions",
     security(("bearer" = ["sessions:write"])),
     params(("id" = SessionIdText, Path, description = "The session")),
@@ -78,7 +79,10 @@ pub(crate) async fn connect_session(
 ) -> Result<Response, ApiError> {
     caller.require_session(id)?;
     let phone = request.body.pairs_with()?;
-    let (sessions, workspace) = (state.sessions.clone(), caller.workspace());
+    if phone.is_some() {
+        caller.require(Scope::SessionsLink)?;
+    }
+    let (sessions, workspace) = (state.sessions.acting_for(caller.requester()), caller.workspace());
     let effect = async move {
         let session = match phone {
             Some(phone) => match sessions.pairing_code(workspace, id, &phone).await {

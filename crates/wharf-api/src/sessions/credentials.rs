@@ -1,5 +1,7 @@
 //! Credentials that a request brings.
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret, SecretString};
 use wharf_vault::Report;
 
@@ -16,12 +18,13 @@ pub(super) async fn examine(
     data: String,
     passphrase: Option<SecretString>,
 ) -> Result<Report, ApiError> {
-    let turn = state.examining.acquire().await;
+    let turn = Arc::clone(&state.examining).acquire_owned().await;
     let report = tokio::task::spawn_blocking(move || {
         let passphrase = passphrase.as_ref().map(ExposeSecret::expose_secret);
-        wharf_vault::examine(data.as_bytes(), passphrase)
+        let report = wharf_vault::examine(data.as_bytes(), passphrase);
+        // Not before: a caller who went away does not end the work.
+        drop(turn);
+        report
     });
-    let report = report.await.map_err(ApiError::internal)?;
-    drop(turn);
-    Ok(report?)
+    Ok(report.await.map_err(ApiError::internal)??)
 }

@@ -23,6 +23,7 @@ pub(crate) async fn delete_session(
     Id(id): Id<SessionId>,
 ) -> Result<StatusCode, ApiError> {
     caller.require_session(id)?;
-    state.sessions.delete(caller.workspace(), id).await?;
+    let sessions = state.sessions.acting_for(caller.requester());
+    sessions.delete(caller.workspace(), id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -51,7 +51,14 @@ impl From<PairingError> for ApiError {
                 retry_after: retry_after.unwrap_or(PAIRING_PAUSE),
             },
             PairingError::Unavailable => Self::MethodUnavailable,
-            PairingError::Engine(error) => Self::Internal(error),
+            PairingError::Superseded => Self::NotReady("Another code was asked for meanwhile. Try again.".to_owned()),
+            PairingError::Engine(error) => {
+                tracing::warn!(
+                    error = &*error as &dyn std::error::Error,
+                    "A pairing code could not be asked for"
+                );
+                Self::NotReady("WhatsApp gave no code. Try again.".to_owned())
+            }
         }
     }
 }

@@ -131,13 +131,23 @@ pub(crate) async fn export_session(
             "A bundle is sealed under a passphrase.",
         ));
     }
-    let (sessions, format, workspace) = (state.sessions.clone(), Arc::clone(&state.format), caller.workspace());
+    let (sessions, format, workspace) = (
+        state.sessions.acting_for(caller.requester()),
+        Arc::clone(&state.format),
+        caller.workspace(),
+    );
     let random = Arc::clone(&state.random);
     let effect = async move {
         let stored = sessions.export(workspace, id, format.kinds(), body.leaving()).await?;
+        let given_back = (body.moves, stored.was_wanted);
         // Conversations are converted one by one; other requests must not wait for it.
         let written = tokio::task::spawn_blocking(move || write(&body, &*format, &stored, &*random));
-        Answer::json(StatusCode::OK, &written.await.map_err(ApiError::internal)??)
+        let written = written.await.map_err(ApiError::internal).flatten();
+        if let (Err(_), (true, was_wanted)) = (&written, given_back) {
+            // What is refused has no effect: nobody has the credentials.
+            sessions.give_back(workspace, id, was_wanted).await?;
+        }
+        Answer::json(StatusCode::OK, &written?)
     };
     once.run(&state, &caller, &raw, Keep::Fact, effect).await
 }

@@ -95,9 +95,8 @@ pub(crate) async fn import_session(
         created_by: Some(caller.name()),
     };
     let idempotent = create::claim(&once, &caller, &raw);
-    let made = state
-        .sessions
-        .import(caller.workspace(), new, Arc::new(credentials), idempotent);
+    let sessions = state.sessions.acting_for(caller.requester());
+    let made = sessions.import(caller.workspace(), new, Arc::new(credentials), idempotent);
     create::made(made.await?)
 }
 

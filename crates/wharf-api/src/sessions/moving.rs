@@ -30,7 +30,7 @@ pub(crate) async fn confirm_export(
     request: OptionalBody<Nothing>,
 ) -> Result<Response, ApiError> {
     caller.require_session(id)?;
-    let (sessions, workspace) = (state.sessions.clone(), caller.workspace());
+    let (sessions, workspace) = (state.sessions.acting_for(caller.requester()), caller.workspace());
     let effect = async move {
         let session = sessions.finish_move(workspace, id).await?;
         Answer::json(StatusCode::OK, &SessionBody::from(session))
@@ -54,7 +54,7 @@ pub(crate) async fn cancel_export(
     request: OptionalBody<Nothing>,
 ) -> Result<Response, ApiError> {
     caller.require_session(id)?;
-    let (sessions, workspace) = (state.sessions.clone(), caller.workspace());
+    let (sessions, workspace) = (state.sessions.acting_for(caller.requester()), caller.workspace());
     let effect = async move {
         let session = sessions.cancel_move(workspace, id).await?;
         Answer::json(StatusCode::OK, &SessionBody::from(session))

@@ -66,7 +66,7 @@ pub(crate) async fn create_pairing_code(
 ) -> Result<Response, ApiError> {
     caller.require_session(id)?;
     let phone = phone(&request.body.phone)?;
-    let (sessions, workspace) = (state.sessions.clone(), caller.workspace());
+    let (sessions, workspace) = (state.sessions.acting_for(caller.requester()), caller.workspace());
     let effect = async move {
         let code = sessions.pairing_code(workspace, id, &phone).await?;
         Answer::json(StatusCode::OK, &PairingCodeBody::from(code))

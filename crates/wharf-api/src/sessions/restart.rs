@@ -29,7 +29,7 @@ pub(crate) async fn restart_session(
     request: OptionalBody<Nothing>,
 ) -> Result<Response, ApiError> {
     caller.require_session(id)?;
-    let (sessions, workspace) = (state.sessions.clone(), caller.workspace());
+    let (sessions, workspace) = (state.sessions.acting_for(caller.requester()), caller.workspace());
     let effect = async move {
         let session = sessions.restart(workspace, id).await?;
         Answer::json(StatusCode::ACCEPTED, &SessionBody::from(session))

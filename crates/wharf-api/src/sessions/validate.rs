@@ -7,7 +7,8 @@ use http::StatusCode;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wharf_vault::{Check, Format, Keys, Layer, Level, Report};
+use wharf_model::WorkspaceId;
+use wharf_vault::{Check, Format, Keys, Layer, Level, Report, Verdict};
 
 use super::credentials::{MAX_PASSPHRASE, examine};
 use crate::auth::Allowed;
@@ -31,6 +32,16 @@ pub(crate) struct ValidateCredentials {
     #[garde(inner(custom(rules::secret(0, MAX_PASSPHRASE))))]
     #[schema(value_type = Option<String>, max_length = 1024)]
     passphrase: Option<SecretString>,
+    /// Whether WhatsApp is asked as well: a login that takes no message and ends at once. Needs `accept_disconnect`.
+    #[garde(skip)]
+    #[serde(default)]
+    #[schema(default = false)]
+    live: bool,
+    /// That a login replaces whoever is logged in with these credentials now.
+    #[garde(skip)]
+    #[serde(default)]
+    #[schema(default = false)]
+    accept_disconnect: bool,
 }
 
 /// Logs are written with `Debug`: credentials must not reach them.
@@ -103,12 +114,14 @@ enum LayerBody {
     Json,
 }
 
-/// How deep the checks went: what is there, then whether keys and signatures belong together.
+/// How deep the checks went: what is there, then whether keys and signatures belong together, then whether WhatsApp
+/// accepts a login.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum LevelBody {
     Structure,
     Mathematics,
+    Live,
 }
 
 /// One thing that was looked at.
@@ -125,8 +138,10 @@ struct CheckBody {
 
 /// Check credentials
 ///
-/// Recognises them by content and checks what can be checked without a connection. The credentials are not stored; the
-/// answer to a call with `Idempotency-Key` is kept, sealed, as that of every other call.
+/// Recognises them by content and checks what can be checked without a connection; with `live` it also logs in and leaves at
+/// once, if everything else is right. A login replaces whoever is logged in with these credentials; messages that wait for
+/// him go on waiting. The credentials are not stored; the answer to a call with `Idempotency-Key` is kept, sealed, as that
+/// of every other call.
 #[utoipa::path(post, path = "/api/sessions/validate", tag = "Sessions", security(("bearer" = ["sessions:link"])),
     request_body = ValidateCredentials,
     responses((status = 200, description = "What was found", body = ValidationBody)))]
@@ -137,31 +152,64 @@ pub(crate) async fn validate_credentials(
     request: Valid<ValidateCredentials>,
 ) -> Result<Response, ApiError> {
     let Valid { body, raw } = request;
-    let looked_at = state.clone();
+    if body.live && !body.accept_disconnect {
+        let detail = "A login replaces whoever is logged in with these credentials: say that this is meant.";
+        return Err(ApiError::invalid_field("/accept_disconnect", "required", detail));
+    }
+    let (looked_at, workspace) = (state.clone(), caller.workspace());
+    let sessions = state.sessions.acting_for(caller.requester());
     let effect = async move {
         let report = examine(&looked_at, body.data, body.passphrase).await?;
-        Answer::json(StatusCode::OK, &ValidationBody::from(report))
+        let verdict = match &report {
+            report if body.live => login(&looked_at, workspace, report).await?,
+            _ => None,
+        };
+        sessions.note_validation(workspace, verdict.is_some()).await?;
+        Answer::json(StatusCode::OK, &ValidationBody::new(&report, verdict))
     };
     once.run(&state, &caller, &raw, Keep::Answer, effect).await
 }
 
-/// A report as the API shows it.
-pub fn described(report: Report) -> impl Serialize {
-    ValidationBody::from(report)
+/// Asks WhatsApp, where everything else is right. A session of this server would be cut off by it.
+async fn login(state: &ApiState, workspace: WorkspaceId, report: &Report) -> Result<Option<Verdict>, ApiError> {
+    let (true, Some(credentials), Some(fingerprint)) = (report.valid(), report.credentials(), report.fingerprint())
+    else {
+        return Ok(None);
+    };
+    state.sessions.check_unused(workspace, &fingerprint).await?;
+    match state.login.try_login(credentials).await {
+        Ok(verdict) => Ok(Some(verdict)),
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "Credentials could not be tried"
+            );
+            Err(ApiError::NotReady(
+                "WhatsApp could not be asked; nothing is known of the credentials.".to_owned(),
+            ))
+        }
+    }
 }
 
-impl From<Report> for ValidationBody {
-    fn from(report: Report) -> Self {
+/// A report as the API shows it.
+pub fn described(report: &Report) -> impl Serialize + use<> {
+    ValidationBody::new(report, None)
+}
+
+impl ValidationBody {
+    fn new(report: &Report, verdict: Option<Verdict>) -> Self {
         let owner = report.credentials().map(|credentials| &credentials.owner);
+        let live = verdict.map(Verdict::check);
+        let checks = report.checks().iter().chain(live.as_ref());
         Self {
-            valid: report.valid(),
+            valid: report.valid() && live.is_none_or(|check| check.ok),
             format: report.format().into(),
             layers: report.layers().iter().copied().map(Into::into).collect(),
-            level: report.level().into(),
+            level: live.map_or_else(|| report.level().into(), |_| LevelBody::Live),
             keys: report.keys().into(),
             fingerprint: report.fingerprint(),
             phone: owner.map(|owner| format!("+{}", owner.phone.user())),
-            checks: report.checks().iter().map(Into::into).collect(),
+            checks: checks.map(Into::into).collect(),
         }
     }
 }

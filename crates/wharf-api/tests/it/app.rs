@@ -21,7 +21,7 @@ use wharf_storage::workspaces::Workspace;
 use wharf_storage::{MasterKey, Queue, Storage, StorageConfig, api_keys, workspaces};
 use wharf_whatsapp::EngineFormat;
 
-use crate::script::{ScriptedClient, ScriptedNetwork};
+use crate::script::{ScriptedClient, ScriptedNetwork, Unreachable};
 
 /// A clock that a test may move forward; it stands at the real time until then.
 #[derive(Debug, Default)]
@@ -106,6 +106,7 @@ impl App {
             clock: clock.clone(),
             random: Arc::new(SystemEdges),
             format: Arc::new(EngineFormat),
+            login: Arc::new(Unreachable),
             network: Network::Sandbox,
             metrics: recorder(),
             readiness: readiness.clone(),

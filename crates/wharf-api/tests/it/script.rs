@@ -11,9 +11,21 @@ use wharf_session::port::{
     AccountProfile, ClientError, ClientEvent, InboundSink, OutboundMessage, PairingError, SendError, SessionLease,
     WhatsAppClient, WhatsAppNetwork,
 };
+use wharf_vault::{Credentials, LiveLogin, LoginError, Verdict};
 
 /// WhatsApp gives no pairing code for it.
 pub const REFUSED: &str = "15559999999";
+
+/// WhatsApp does not answer.
+#[derive(Debug)]
+pub struct Unreachable;
+
+#[async_trait]
+impl LiveLogin for Unreachable {
+    async fn try_login(&self, _: &Credentials) -> Result<Verdict, LoginError> {
+        Err(LoginError("the script says so".into()))
+    }
+}
 
 #[derive(Debug)]
 pub struct ScriptedNetwork {

@@ -200,9 +200,28 @@ fn generator(reader: &mut Reader<'_>) -> GeneratorConfig {
             reader.number("generator.codes_per_day", 0..=1000),
         ),
         hosts: list(reader.list("generator.hosts")),
-        origins: list(reader.list("generator.origins")),
+        origins: origins(reader),
         trusted_proxies: trusted_proxies(reader),
     }
+}
+
+/// As browsers write them: scheme and name, and nothing behind.
+fn origins(reader: &mut Reader<'_>) -> Vec<String> {
+    let mut origins = Vec::new();
+    for origin in reader.list("generator.origins") {
+        let name = origin
+            .strip_prefix("https://")
+            .or_else(|| origin.strip_prefix("http://"));
+        let is_one = name
+            .is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/'));
+        if is_one {
+            origins.push(origin.to_owned());
+        } else {
+            let wanted = "expected origins such as https://bots.example, without a path";
+            reader.faults.add("generator.origins", wanted);
+        }
+    }
+    origins
 }
 
 fn engine(reader: &mut Reader<'_>) -> EngineConfig {

@@ -23,6 +23,8 @@ const SETTLE: Duration = Duration::from_secs(2);
 const SEND_WITHIN: Duration = Duration::from_secs(20);
 /// A page that nobody looks at for so long was closed.
 const UNWATCHED: Duration = Duration::from_secs(30);
+/// How long an account that was linked when the server was told to stop has to get its string.
+const STOP_WITHIN: Duration = Duration::from_secs(6);
 /// How long a string waits to be taken.
 const KEPT: Duration = Duration::from_secs(3 * 60);
 
@@ -41,6 +43,8 @@ enum Failure {
     Closed(CloseReason),
     #[error("the server is stopping")]
     Stopping,
+    #[error("the string reached nobody; the device was unlinked again")]
+    NotDelivered,
     #[error(transparent)]
     Session(#[from] SessionError),
     #[error("the message to the account's own chat was not accepted")]
@@ -54,6 +58,23 @@ enum Failure {
 pub(super) enum Method {
     Qr,
     Code(Phone),
+}
+
+impl Method {
+    /// How long nobody may look at the page: who types a code leaves the page for it, on the same phone.
+    const fn unwatched(&self) -> Duration {
+        match self {
+            Self::Qr => UNWATCHED,
+            Self::Code(_) => LINK_WITHIN,
+        }
+    }
+}
+
+/// A string that somebody has, or can take.
+struct Delivered {
+    handover: Handover,
+    /// Whether it is in the account's own chat, too.
+    sent: bool,
 }
 
 /// One attempt at work.
@@ -75,25 +96,13 @@ impl Work {
         } = self;
         let inner = &*generator.inner;
         let end = match inner.new_session().await {
-            Ok(id) => {
-                let end = inner.attempt(&attempt, id, method).await;
-                inner.wipe(id).await;
-                end
-            }
+            Ok(id) => inner.attempt(&attempt, id, method, place).await,
             Err(error) => Err(error.into()),
         };
-        let step = match end {
-            Ok(sent) => Step::Done { sent },
-            Err(failure) => {
-                tracing::debug!(error = &failure as &dyn std::error::Error, "An attempt came to nothing");
-                Step::failed(&sentence(&failure))
-            }
-        };
-        metrics::counter!("wharf_generator_attempts_total", "outcome" => step.name()).increment(1);
-        attempt.step.send_replace(step);
-        // The slot is free before somebody has taken the string: he may be slow.
-        drop(place);
-        inner.keep_until_taken(&attempt).await;
+        if let Err(failure) = end {
+            tracing::debug!(error = &failure as &dyn std::error::Error, "An attempt came to nothing");
+            inner.tell_end(&attempt, Step::failed(&sentence(&failure)));
+        }
         inner.attempts.end(&attempt);
     }
 }
@@ -111,18 +120,69 @@ impl Inner {
         }
     }
 
-    /// Whether the string is in the account's own chat, too.
-    async fn attempt(&self, attempt: &Attempt, id: SessionId, method: Method) -> Result<bool, Failure> {
+    /// Whatever happens, nothing of the session is left in the end, and the device stays linked only if somebody has its
+    /// string.
+    async fn attempt(&self, attempt: &Attempt, id: SessionId, method: Method, place: Place) -> Result<(), Failure> {
+        let delivered = match self.deliver(attempt, id, method).await {
+            Ok(delivered) => delivered,
+            Err(failure) => {
+                self.wipe(id).await;
+                return Err(failure);
+            }
+        };
+        let Delivered { handover, sent } = delivered;
+        attempt.put(handover);
+        if sent {
+            self.hand_over(id).await;
+            self.tell_end(attempt, Step::Done { sent });
+            // Its place is free before somebody has taken the string: he may be slow.
+            drop(place);
+            self.until_taken(attempt).await;
+        } else {
+            // The page is the only way left: until it has the string the session can still be unlinked.
+            self.tell_end(attempt, Step::Done { sent });
+            if self.until_taken(attempt).await {
+                self.hand_over(id).await;
+            } else {
+                self.wipe(id).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_end(&self, attempt: &Attempt, step: Step) {
+        metrics::counter!("wharf_generator_attempts_total", "outcome" => step.name()).increment(1);
+        attempt.step.send_replace(step);
+    }
+
+    /// Links the account, makes the string, and sends it to the account's own chat.
+    async fn deliver(&self, attempt: &Attempt, id: SessionId, method: Method) -> Result<Delivered, Failure> {
         let mut live = self.sessions.watch(self.workspace, id).await?;
+        let unwatched = method.unwatched();
         let linking = self.link(attempt, id, method, &mut live);
         tokio::select! {
             linked = tokio::time::timeout(LINK_WITHIN, linking) => linked.unwrap_or(Err(Failure::TooLate))?,
-            () = closed(attempt) => return Err(Failure::GivenUp),
+            () = closed(attempt, unwatched) => return Err(Failure::GivenUp),
             () = self.stop.cancelled() => return Err(Failure::Stopping),
         }
         // From here on nobody is needed: who linked his account gets his string, whatever becomes of the page.
         attempt.step.send_replace(Step::Linked);
-        let ready = tokio::time::timeout(READY_WITHIN, until_ready(&mut live)).await;
+        tokio::select! {
+            made = self.make(attempt, id, &mut live) => made,
+            () = async {
+                self.stop.cancelled().await;
+                tokio::time::sleep(STOP_WITHIN).await;
+            } => Err(Failure::Stopping),
+        }
+    }
+
+    async fn make(
+        &self,
+        attempt: &Attempt,
+        id: SessionId,
+        live: &mut watch::Receiver<Live>,
+    ) -> Result<Delivered, Failure> {
+        let ready = tokio::time::timeout(READY_WITHIN, until_ready(live)).await;
         ready.unwrap_or(Err(Failure::Closed(CloseReason::ConnectionLost)))?;
         tokio::time::sleep(SETTLE).await;
         let handover = self.handover(id).await?;
@@ -133,12 +193,26 @@ impl Inner {
             );
             false
         });
-        // Off for good, and the device stays linked: from here on it is the string's.
-        self.sessions
-            .export(self.workspace, id, self.format.kinds(), Leaving::Nothing)
-            .await?;
-        attempt.put(handover);
-        Ok(sent)
+        let is_watched = !attempt.unattended && attempt.step.receiver_count() > 0 && !self.stop.is_cancelled();
+        if sent || is_watched {
+            Ok(Delivered { handover, sent })
+        } else {
+            Err(Failure::NotDelivered)
+        }
+    }
+
+    /// The string has an owner: the session goes, and the device stays linked.
+    async fn hand_over(&self, id: SessionId) {
+        let moved = self
+            .sessions
+            .export(self.workspace, id, self.format.kinds(), Leaving::Nothing);
+        if let Err(error) = moved.await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "A session could not be taken off the network before it is wiped; its string may not work"
+            );
+        }
+        self.wipe(id).await;
     }
 
     async fn link(
@@ -242,12 +316,13 @@ impl Inner {
         }
     }
 
-    async fn keep_until_taken(&self, attempt: &Attempt) {
+    /// Whether somebody took the string while it was kept.
+    async fn until_taken(&self, attempt: &Attempt) -> bool {
         let until = Instant::now() + if attempt.unattended { Duration::ZERO } else { KEPT };
         while !attempt.is_taken() && Instant::now() < until && !self.stop.is_cancelled() {
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        drop(attempt.take());
+        attempt.take().is_none()
     }
 }
 
@@ -265,25 +340,29 @@ fn show(attempt: &Attempt, live: &Live) {
 }
 
 async fn until_ready(live: &mut watch::Receiver<Live>) -> Result<(), Failure> {
-    let settled = |live: &Live| {
-        let given_up = live.state.reason().is_some() && live.state.next_attempt_at().is_none();
-        matches!(live.state, SessionState::Ready) || given_up
-    };
+    let settled = |live: &Live| matches!(live.state, SessionState::Ready) || refusal(live).is_some();
     let live = live.wait_for(settled).await.map_err(|_| Failure::Stopping)?;
-    live.state
-        .reason()
-        .map_or(Ok(()), |reason| Err(Failure::Closed(reason)))
+    refusal(&live).map_or(Ok(()), |reason| Err(Failure::Closed(reason)))
+}
+
+/// Why the session will not become ready; one that lost its connection tries again.
+fn refusal(live: &Live) -> Option<CloseReason> {
+    match live.state {
+        SessionState::AuthFailed { reason } => Some(reason),
+        SessionState::Disconnected { reason, .. } => Some(reason).filter(|reason| reason.is_permanent()),
+        _ => None,
+    }
 }
 
 /// Returns when the page gives the attempt up, or nobody has looked at it for a while.
-async fn closed(attempt: &Attempt) {
+async fn closed(attempt: &Attempt, most: Duration) {
     let unwatched = async {
         let mut since = Instant::now();
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             if attempt.step.receiver_count() > 0 || attempt.unattended {
                 since = Instant::now();
-            } else if since.elapsed() >= UNWATCHED {
+            } else if since.elapsed() >= most {
                 return;
             }
         }

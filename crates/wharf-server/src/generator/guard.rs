@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::{CONTENT_TYPE, HOST, ORIGIN};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, ORIGIN, REFERER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tower_http::cors::CorsLayer;
 
@@ -19,7 +19,8 @@ pub(super) async fn check(State(generator): State<Generator>, request: Request, 
         let detail = "The generator is not reached under this name (setting generator.hosts).";
         return refuse(StatusCode::MISDIRECTED_REQUEST, "host_refused", detail);
     }
-    let from_page = is_same_origin(request.headers()) || is_allowed(config, request.headers());
+    let headers = request.headers();
+    let from_page = (is_same_origin(headers) && !is_embedded(headers)) || is_allowed(config, headers);
     if is_call(&request) && !from_page {
         let detail = "Only the generator's own page may do this (setting generator.origins).";
         return refuse(StatusCode::FORBIDDEN, "cross_site_refused", detail);
@@ -42,7 +43,9 @@ pub(super) fn cors(config: &GeneratorConfig) -> CorsLayer {
 /// Links from elsewhere lead to pages; everything else is called.
 fn is_call(request: &Request) -> bool {
     let path = request.uri().path();
-    path == "/code" || path.starts_with("/generator/attempts") || path == "/generator/validate"
+    // The QR is a picture of the page's own, which nobody knows the address of.
+    let is_picture = path.starts_with("/generator/attempts/") && path.ends_with("/qr");
+    (path == "/code" || path.starts_with("/generator/attempts") || path == "/generator/validate") && !is_picture
 }
 
 /// Without a list, a server that only this machine reaches is known under this machine's names; any other one has
@@ -50,7 +53,7 @@ fn is_call(request: &Request) -> bool {
 fn is_known_host(config: &GeneratorConfig, request: &Request) -> bool {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     let name = name_of(host.unwrap_or_default());
-    if LOOPBACK_NAMES.contains(&name) || config.hosts.iter().any(|known| known == name) {
+    if LOOPBACK_NAMES.contains(&name) || config.hosts.iter().any(|known| known.eq_ignore_ascii_case(name)) {
         return true;
     }
     let peer = request
@@ -60,6 +63,14 @@ fn is_known_host(config: &GeneratorConfig, request: &Request) -> bool {
     let is_local = peer.is_some_and(|peer| peer.is_loopback());
     let is_proxy = peer.is_some_and(|peer| config.trusted_proxies.iter().any(|range| range.contains(peer)));
     config.hosts.is_empty() && (!is_local || is_proxy)
+}
+
+/// Without TLS browsers do not say which site asks. A picture or a link on another site still tells by these.
+fn is_embedded(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(HOST).unwrap_or_default();
+    let referred = text(REFERER).and_then(|page| page.split('/').nth(2));
+    referred.is_some_and(|page| page != host) || text(ACCEPT).is_some_and(|kinds| kinds.starts_with("image/"))
 }
 
 fn is_allowed(config: &GeneratorConfig, headers: &HeaderMap) -> bool {

@@ -16,7 +16,7 @@ mod step;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use axum::Router;
@@ -66,8 +66,11 @@ const PRE_KEYS: usize = 5;
 /// Events tell of attempts that are over; nobody reads them.
 const EVENTS_KEPT: Duration = Duration::from_secs(60);
 
+/// How often limits that are whole again are forgotten.
+const HOUSE_KEPT: Duration = Duration::from_secs(60);
+
 /// How many credentials are looked at together.
-const VALIDATED_AT_ONCE: usize = 2;
+const VALIDATED_AT_ONCE: usize = 4;
 
 /// The running generator.
 #[derive(Clone, Debug)]
@@ -85,9 +88,15 @@ struct Inner {
     attempts: Attempts,
     limits: Limits,
     /// Turns at credentials: each takes up to 32 MiB.
-    validating: Semaphore,
+    validating: Arc<Semaphore>,
+    /// Attempts that run.
+    attempting: TaskTracker,
+    /// Sessions and what keeps house.
     tasks: TaskTracker,
+    /// Cancelled when no new attempt is to begin, and those that nobody linked yet are to end.
     stop: CancellationToken,
+    /// Cancelled when every attempt is over: until then sessions are needed.
+    sessions_stop: CancellationToken,
 }
 
 impl Generator {
@@ -99,6 +108,7 @@ impl Generator {
         let storage = Storage::open(StorageConfig::in_memory(NETWORK)).await?;
         let workspace = storage.ensure_default_workspace().await?.id;
         let (edges, tasks) = (Arc::new(SystemEdges), TaskTracker::new());
+        let sessions_stop = CancellationToken::new();
         let engine = EngineConfig {
             wanted_pre_key_count: PRE_KEYS,
             ..engine
@@ -108,6 +118,8 @@ impl Generator {
             config: SessionConfig {
                 // Two messages to the account's own chat, once.
                 pacing: PacingPolicy::open(),
+                // Nothing is kept of an attempt; attempts are counted.
+                audited: false,
                 ..SessionConfig::default()
             },
             storage: storage.clone(),
@@ -115,23 +127,27 @@ impl Generator {
             network_kind: NETWORK,
             clock: Arc::<SystemEdges>::clone(&edges),
             random: edges,
-            shutdown: stop.clone(),
+            shutdown: sessions_stop.clone(),
             tasks: tasks.clone(),
         });
-        tasks.spawn(retention::keep_up(storage.clone(), EVENTS_KEPT, stop.clone()));
+        tasks.spawn(retention::keep_up(storage.clone(), EVENTS_KEPT, sessions_stop.clone()));
         let inner = Inner {
             attempts: Attempts::new(config.attempts),
             limits: Limits::new(&config),
-            validating: Semaphore::new(VALIDATED_AT_ONCE),
+            validating: Arc::new(Semaphore::new(VALIDATED_AT_ONCE)),
             config,
             sessions,
             storage,
             workspace,
             format: EngineFormat,
+            attempting: TaskTracker::new(),
             tasks,
             stop,
+            sessions_stop,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let generator = Self { inner: Arc::new(inner) };
+        generator.inner.tasks.spawn(generator.clone().keep_house());
+        Ok(generator)
     }
 
     /// The pages and what they call.
@@ -164,8 +180,25 @@ impl Generator {
         Ok(server::outcome(end, true))
     }
 
-    /// Waits until every attempt is over and nothing is left. The stop token ends them.
+    async fn keep_house(self) {
+        let mut ticks = tokio::time::interval(HOUSE_KEPT);
+        while self
+            .inner
+            .sessions_stop
+            .run_until_cancelled(ticks.tick())
+            .await
+            .is_some()
+        {
+            self.inner.limits.forget_idle(Instant::now());
+        }
+    }
+
+    /// Waits until every attempt is over and nothing is left. The stop token ends those that nobody linked yet; who
+    /// linked his account gets his string.
     pub async fn ended(&self) {
+        self.inner.attempting.close();
+        self.inner.attempting.wait().await;
+        self.inner.sessions_stop.cancel();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
         self.inner.storage.clone().close().await;

@@ -86,6 +86,9 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// How long a body may take: who sends slowly holds a turn.
+const BODY_WITHIN: Duration = Duration::from_secs(15);
+
 /// A body that was read, or a problem document that says why not.
 pub(super) struct Body<T>(pub(super) T);
 
@@ -93,7 +96,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let Json(body) = Json::from_request(request, state).await?;
+        let read = tokio::time::timeout(BODY_WITHIN, Json::from_request(request, state));
+        let slow = |_| {
+            Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body_too_slow",
+                "The body did not arrive in time.",
+            )
+        };
+        let Json(body) = read.await.map_err(slow)??;
         Ok(Self(body))
     }
 }

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use wharf_api::qr::{QrError, QrImage};
 use wharf_model::{Phone, SystemEdges};
 
@@ -84,11 +84,9 @@ impl Generator {
     /// Begins an attempt, as far as the limits allow. It runs on its own from here.
     fn begin(&self, visitor: &Visitor, method: Method, unattended: bool) -> Result<Arc<Attempt>, Refusal> {
         let inner = &self.inner;
-        let now = Instant::now();
-        inner.limits.forget_idle(now);
         inner.limits.take_address(visitor.0)?;
         if let Method::Code(phone) = &method {
-            inner.limits.take_phone(phone, now)?;
+            inner.limits.take_phone(phone, Instant::now())?;
         }
         let begun = inner.attempts.begin(&SystemEdges, unattended);
         let (attempt, place) = begun.ok_or_else(|| {
@@ -101,7 +99,7 @@ impl Generator {
             method,
             place,
         };
-        inner.tasks.spawn(work.run());
+        inner.attempting.spawn(work.run());
         Ok(attempt)
     }
 
@@ -204,19 +202,35 @@ struct Check {
     passphrase: Option<SecretString>,
 }
 
+/// A turn at credentials. Taken before a body is read, so that few of them are in memory whoever sends them.
+struct Turn(OwnedSemaphorePermit);
+
+impl FromRequestParts<Generator> for Turn {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, generator: &Generator) -> Result<Self, Refusal> {
+        let Ok(Visitor(address)) = Visitor::from_request_parts(parts, generator).await;
+        generator.inner.limits.take_address(address)?;
+        let turn = Arc::clone(&generator.inner.validating).try_acquire_owned();
+        let detail = "Others are being served. Try again in a moment.";
+        turn.map(Self)
+            .map_err(|_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail))
+    }
+}
+
 /// `POST /generator/validate`: what is right and wrong with a string; nothing is stored.
-async fn validate(State(generator): State<Generator>, visitor: Visitor, Body(request): Body<Check>) -> Answered {
-    generator.inner.limits.take_address(visitor.0)?;
-    let turn = generator.inner.validating.acquire().await;
+async fn validate(Turn(turn): Turn, Body(request): Body<Check>) -> Answered {
     let looked = tokio::task::spawn_blocking(move || {
         let passphrase = request.passphrase.as_ref().map(ExposeSecret::expose_secret);
-        wharf_vault::examine(request.data.as_bytes(), passphrase)
+        let looked = wharf_vault::examine(request.data.as_bytes(), passphrase);
+        // Not before: a visitor who went away does not end the work.
+        drop(turn);
+        looked
     });
     let looked = looked.await.map_err(|error| Refusal::internal(&error))?;
-    drop(turn);
     let report = looked.map_err(|error| {
         let detail = format!("This cannot be read: {error}.");
         Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), detail)
     })?;
-    Ok((SECRET, Json(wharf_api::described(report))).into_response())
+    Ok((SECRET, Json(wharf_api::described(&report))).into_response())
 }

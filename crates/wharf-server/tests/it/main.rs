@@ -19,3 +19,4 @@ mod remote;
 mod secrets;
 mod startup;
 mod stopping;
+mod validating;

@@ -188,7 +188,7 @@ pub fn as_object(files: &[KeptFile]) -> String {
     Value::Object(files.iter().map(entry).collect::<Map<_, _>>()).to_string()
 }
 
-fn creds_of(files: &[KeptFile]) -> String {
+pub fn creds_of(files: &[KeptFile]) -> String {
     let creds = files.iter().find(|(name, _)| name == "creds.json").unwrap();
     String::from_utf8(creds.1.clone()).unwrap()
 }
@@ -328,6 +328,13 @@ async fn a_session_string_is_enough_for_baileys() {
     assert!(string.starts_with("BRAND~H4sI"), "{string}");
     let checked = api.post("/api/sessions/validate", json!({"data": string})).await;
     assert_eq!(checked["valid"], true, "{checked}");
+    let audit = api.all("/api/audit").await;
+    let done: Vec<_> = audit
+        .iter()
+        .rev()
+        .map(|entry| entry["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(done, ["session.imported", "session.exported", "credentials.validated"]);
     let mut creds = String::new();
     let packed = BASE64.decode(&string.as_bytes()["BRAND~".len()..]).unwrap();
     GzDecoder::new(&*packed).read_to_string(&mut creds).unwrap();
@@ -385,6 +392,26 @@ async fn a_session_that_moved_away_leaves_no_keys_and_its_device_stays_linked() 
     assert_eq!(refusal(&api, &session, "export", copy).await, "not_linked");
     let deleted = api.call(http::Method::DELETE, &path, None).await.unwrap();
     assert_eq!(deleted.status(), 204);
+    let audit = api.all("/api/audit").await;
+    let done: Vec<_> = audit
+        .iter()
+        .rev()
+        .map(|entry| entry["action"].as_str().unwrap())
+        .collect();
+    let moved = [
+        "session.imported",
+        "session.move_begun",
+        "session.move_confirmed",
+        "session.deleted",
+    ];
+    assert_eq!(done, moved);
+    for entry in &audit {
+        assert_eq!(
+            (&entry["session_id"], &entry["address"]),
+            (&json!(session), &json!("127.0.0.1"))
+        );
+        assert!(entry["who"].as_str().unwrap().starts_with("key_"), "{entry}");
+    }
     baileys.says(&world.friend, "still linked").await.unwrap();
     world.friend_shows(&["still linked"]).await;
     baileys.stop(&world.folder("second")).await.unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 use wharf_model::{CloseReason, Input, SessionState};
+use wharf_storage::audit::Action;
 use wharf_storage::sessions::SessionProfile;
 
 use super::inbox::Inbox;
@@ -187,6 +188,7 @@ impl Actor {
             ClientEvent::PairingCodeLapsed => self.on_code_lapsed().await,
             ClientEvent::Linked(account) => {
                 self.note_account(&account);
+                self.audit(Action::SessionLinked);
                 self.feed(Input::Linked, None).await;
             }
             ClientEvent::LoggedIn => {

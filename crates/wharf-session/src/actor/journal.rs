@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wharf_model::{EventId, EventKind, SessionId, SessionState, SessionStatus, Timestamp, WorkspaceId};
+use wharf_storage::audit::{self, AuditEntry};
 use wharf_storage::events::{self as log, Event};
 use wharf_storage::sessions::{self, Fence, SessionProfile, StateChange, Wanted};
 use wharf_storage::{Queue, Sealed, Storage, StorageError, Tx};
@@ -36,6 +37,8 @@ pub(crate) enum Change {
     Fingerprint(String),
     /// The credentials are on their way to another program since then; `None`: that is settled.
     Moving(Option<Timestamp>),
+    /// Somebody did something that the audit log tells of.
+    Audited(AuditEntry),
     /// The account unlinked us (its keys go later), or the device is linked anew.
     Unlinked {
         at: Option<Timestamp>,
@@ -130,6 +133,7 @@ impl Journal {
             }
             Change::Fingerprint(fingerprint) => steps.push(Step::Fingerprint(fingerprint.clone())),
             Change::Moving(since) => steps.push(Step::Moving(*since)),
+            Change::Audited(entry) => steps.push(Step::Audit(entry.clone())),
             Change::Unlinked { at, shred_at } => steps.push(Step::Unlinked(*at, *shred_at)),
         }
         Ok(())
@@ -163,6 +167,7 @@ enum Step {
     Profile(Sealed),
     Fingerprint(String),
     Moving(Option<Timestamp>),
+    Audit(AuditEntry),
     Unlinked(Option<Timestamp>, Option<Timestamp>),
 }
 
@@ -182,6 +187,7 @@ impl Step {
             Self::Profile(profile) => sessions::set_profile(tx, fence, Some(profile), now).await,
             Self::Fingerprint(fingerprint) => sessions::set_fingerprint(tx, fence, fingerprint).await,
             Self::Moving(since) => sessions::set_moving(tx, fence, *since).await,
+            Self::Audit(entry) => audit::append(tx, Some(entry)).await,
             Self::Unlinked(at, shred_at) => sessions::set_unlinked(tx, fence, *at, *shred_at).await,
         }
     }

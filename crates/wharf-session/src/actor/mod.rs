@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wharf_model::{SessionState, Timestamp};
 use wharf_storage::StorageError;
+use wharf_storage::audit::Requester;
 use wharf_storage::sessions::{SessionProfile, Wanted};
 
 use crate::context::Context;
@@ -98,6 +99,8 @@ pub(crate) struct Actor {
     profile: SessionProfile,
     /// Which linked device this is, as far as it is known.
     fingerprint: Option<String>,
+    /// Who wants what is being carried out, or wanted the connection on which an account is linked.
+    by: Requester,
     /// The credentials are on their way to another program: nothing connects until that is settled.
     moving: bool,
     /// The credentials come from elsewhere and were never used here.

@@ -2,6 +2,7 @@
 //! nor writes signal state, so that what was exported stays what the other program goes on with.
 
 use wharf_model::Input;
+use wharf_storage::audit::Action;
 
 use super::Actor;
 use super::journal::{Change, Journal};
@@ -14,6 +15,7 @@ impl Actor {
             return Err(SessionError::NotLinked);
         }
         self.moving = true;
+        self.audit(Action::MoveBegun);
         // Stored together with the stop: no start of the process finds one without the other.
         self.unsaved.push_back(Change::Moving(Some(self.cx.clock.now())));
         self.stop().await?;
@@ -28,6 +30,7 @@ impl Actor {
         if !self.moving {
             return Err(SessionError::NotMoving);
         }
+        self.audit(Action::MoveConfirmed);
         self.feed(Input::Moved, None).await;
         if self.unlinked {
             return Err(SessionError::NotShredded);
@@ -42,6 +45,7 @@ impl Actor {
             return Err(SessionError::NotMoving);
         }
         self.moving = false;
+        self.audit(Action::MoveCancelled);
         self.unsaved.push_back(Change::Moving(None));
         self.save().await;
         self.stored()

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wharf_model::{CloseReason, Input};
 use wharf_storage::StorageError;
+use wharf_storage::audit::{Action, AuditEntry};
 use wharf_storage::sessions::{self, SessionProfile, Wanted};
 
 use super::journal::{Change, Journal};
@@ -19,6 +20,7 @@ const UNLINK: Duration = Duration::from_secs(5);
 impl Actor {
     /// Carries an order out and says so. `Some`: it was the last one.
     pub(super) async fn obey(&mut self, command: Command) -> Option<End> {
+        self.by = command.by;
         let deleting = command.order == Order::Delete;
         let result = match command.order {
             Order::PairingCode(phone) => {
@@ -93,6 +95,7 @@ impl Actor {
 
     async fn log_out(&mut self) -> Result<(), SessionError> {
         self.refuse_while_moving()?;
+        self.audit(Action::SessionLoggedOut);
         self.unlink_as(Wanted::LoggedOut).await?;
         self.intent = None;
         self.want(Wanted::Stopped).await;
@@ -215,6 +218,7 @@ impl Actor {
     }
 
     async fn delete(&mut self) -> Result<(), SessionError> {
+        self.audit(Action::SessionDeleted);
         self.unlink_as(Wanted::Deleted).await?;
         if self.fenced {
             return Err(SessionError::Restarting);
@@ -263,6 +267,20 @@ impl Actor {
             self.outbox.obey(policy);
         }
         Ok(())
+    }
+
+    /// Stored with whatever is stored next.
+    pub(super) fn audit(&mut self, action: Action) {
+        if !self.cx.config.audited {
+            return;
+        }
+        self.unsaved.push_back(Change::Audited(AuditEntry {
+            workspace: self.slot.workspace,
+            at: self.cx.clock.now(),
+            by: self.by.clone(),
+            action,
+            session: Some(self.slot.session),
+        }));
     }
 
     pub(super) async fn want(&mut self, wanted: Wanted) {

@@ -11,6 +11,9 @@ use crate::error::SessionError;
 use crate::live::PairingCode;
 use crate::port::PairingError;
 
+/// How long WhatsApp may take to link an account after a code was typed (protocol brief, section 6: 60 s).
+const ANSWERED_WITHIN: Duration = Duration::from_secs(75);
+
 impl Actor {
     /// Asks for a code, in a task of its own: WhatsApp takes its time, and the session goes on meanwhile.
     pub(super) fn request_pairing_code(&self, phone: Phone, reply: oneshot::Sender<Result<(), SessionError>>) {
@@ -36,23 +39,24 @@ impl Actor {
         self.feed(Input::CodeShown { expires_at }, None).await;
     }
 
-    /// WhatsApp closes no connection on which a code is outstanding, not even when it has no more QRs to show: then
-    /// nothing would ever happen on it again.
+    /// WhatsApp closes no connection on which a code was outstanding, not even when it has no more QRs to show: nothing
+    /// would ever happen on it again. A code that was typed in its last moments is still being answered, though.
     pub(super) async fn on_code_lapsed(&mut self) {
         let now = self.cx.clock.now();
-        let has_qr = self.qr.as_ref().is_some_and(|qr| qr.expires_at > now);
-        let qr = self.qr.take().filter(|_| has_qr);
+        let qr = self.qr.take().filter(|qr| qr.expires_at > now);
+        let had_code = self.pairing_code.is_some();
         self.feed(Input::CodeLapsed, None).await;
+        if !matches!(self.state, SessionState::Pending(_)) {
+            return;
+        }
         match qr {
             Some(qr) => {
                 let expires_at = qr.expires_at;
                 self.qr = Some(qr);
                 self.feed(Input::QrShown { expires_at }, None).await;
             }
-            None if matches!(self.state, SessionState::Pending(_)) => {
-                self.feed_closed(CloseReason::LinkTimedOut, None).await;
-            }
-            None => {}
+            None if had_code => self.code_at = Some(Instant::now() + ANSWERED_WITHIN),
+            None => self.feed_closed(CloseReason::LinkTimedOut, None).await,
         }
     }
 }

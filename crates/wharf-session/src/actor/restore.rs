@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_model::{CloseReason, SessionId, SessionState, SessionStatus, Timestamp};
+use wharf_storage::audit::Requester;
 use wharf_storage::sessions::{self, Session, SessionProfile};
 use wharf_storage::{SessionKeys, StorageError, messages};
 
@@ -86,6 +87,7 @@ fn build(
         intent: None,
         profile: profile.unwrap_or_default(),
         fingerprint: row.fingerprint.clone(),
+        by: Requester::server(),
         moving: row.moving_since.is_some(),
         // One that was linked here was ready before it became known which device it is.
         is_import: row.fingerprint.is_some() && row.ready_at.is_none(),

@@ -48,7 +48,7 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::NotFound`], or storage failed.
     pub async fn delete(&self, workspace: WorkspaceId, id: SessionId) -> Result<(), SessionError> {
-        self.slot(workspace, id).await?.order(Order::Delete).await
+        self.slot(workspace, id).await?.order(Order::Delete, &self.by).await
     }
 
     /// The QR to scan now.
@@ -78,7 +78,7 @@ impl Sessions {
         id: SessionId,
         order: Order,
     ) -> Result<SessionView, SessionError> {
-        self.slot(workspace, id).await?.order(order).await?;
+        self.slot(workspace, id).await?.order(order, &self.by).await?;
         self.get(workspace, id).await
     }
 

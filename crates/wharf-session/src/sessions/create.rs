@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wharf_model::{PacingPolicy, SessionId, WorkspaceId};
+use wharf_storage::audit::{self, Action};
 use wharf_storage::sessions::Fence;
 use wharf_storage::sessions::{self as rows, HistoryEntry, Session};
 use wharf_storage::wa_state::{self, StateRow};
@@ -98,6 +99,18 @@ impl Sessions {
         self.make(workspace, new, Some(linked), idempotent).await
     }
 
+    /// Makes sure that no session of this server is linked as this device.
+    ///
+    /// # Errors
+    /// [`SessionError::InUse`], or storage failed.
+    pub async fn check_unused(&self, workspace: WorkspaceId, fingerprint: &str) -> Result<(), SessionError> {
+        let fingerprint = fingerprint.to_owned();
+        let looked = self.storage().write(Queue::Normal, move |tx| {
+            Box::pin(async move { refuse_holder(tx, workspace, &fingerprint).await })
+        });
+        Ok(looked.await?)
+    }
+
     async fn make(
         &self,
         workspace: WorkspaceId,
@@ -151,6 +164,10 @@ impl Sessions {
             None => None,
         };
         let claim = prepared.clone();
+        let imported = match state.is_empty() {
+            true => None,
+            false => self.entry(row.workspace_id, Action::SessionImported, Some(row.id)),
+        };
         let written = self
             .storage()
             .write(Queue::Normal, move |tx| {
@@ -164,7 +181,8 @@ impl Sessions {
                         session: row.id,
                         epoch: row.epoch,
                     };
-                    wa_state::put_many(tx, &fence, &state).await
+                    wa_state::put_many(tx, &fence, &state).await?;
+                    audit::append(tx, imported.as_ref()).await
                 })
             })
             .await;
@@ -236,7 +254,7 @@ impl Sessions {
             })
             .await?;
         if let Some(slot) = self.supervisor.running(id) {
-            slot.order(Order::Reload).await?;
+            slot.order(Order::Reload, &self.by).await?;
         }
         self.get(workspace, id).await
     }
@@ -302,13 +320,17 @@ async fn converted(linked: Arc<dyn Linked>, keys: Arc<SessionKeys>) -> Result<Ve
 
 /// Two sessions that log in as one device replace each other for ever.
 async fn refuse_second(tx: &mut Tx, new: &rows::NewSession) -> Result<(), StorageError> {
-    let Some(fingerprint) = &new.fingerprint else {
-        return Ok(());
-    };
+    match &new.fingerprint {
+        Some(fingerprint) => refuse_holder(tx, new.workspace_id, fingerprint).await,
+        None => Ok(()),
+    }
+}
+
+async fn refuse_holder(tx: &mut Tx, asking: WorkspaceId, fingerprint: &str) -> Result<(), StorageError> {
     match rows::linked_as(tx, fingerprint).await? {
         None => Ok(()),
         Some((workspace, session)) => Err(StorageError::rejected(InUse {
-            by: (workspace == new.workspace_id).then_some(session),
+            by: (workspace == asking).then_some(session),
         })),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wharf_model::{SessionId, SessionStatus, WorkspaceId};
+use wharf_storage::audit::{self, Action};
 use wharf_storage::sessions::{self, Session, Wanted};
 use wharf_storage::wa_state::{self, StateRow};
 use wharf_storage::{Queue, SessionKeys};
@@ -18,6 +19,8 @@ pub struct SignalState {
     pub keys: Arc<SessionKeys>,
     /// Of the kinds that were asked for, at one moment.
     pub rows: Vec<StateRow>,
+    /// Whether the session was to be connected before it was taken off for this.
+    pub was_wanted: bool,
     /// How many owners the session has had. A later export has a higher one.
     pub epoch: i64,
 }
@@ -49,18 +52,52 @@ impl Sessions {
         leaving: Leaving,
     ) -> Result<SignalState, SessionError> {
         if leaving == Leaving::Nothing {
+            let was_wanted = self.row(workspace, id).await?.wanted == Wanted::Connected;
             self.order(workspace, id, Order::BeginMove).await?;
-            return self.signal_state(workspace, id, kinds, true).await;
+            let state = self.signal_state(workspace, id, kinds, true).await?;
+            return Ok(SignalState { was_wanted, ..state });
         }
         self.check_copy(workspace, id).await?;
         let state = self.signal_state(workspace, id, kinds, leaving == Leaving::Resting);
         let state = state.await?;
         let now = self.cx.clock.now();
+        let entry = self.entry(workspace, Action::SessionExported, Some(id));
         let noted = self.storage().write(Queue::Normal, move |tx| {
-            Box::pin(sessions::note_export(tx, workspace, id, now))
+            Box::pin(async move {
+                sessions::note_export(tx, workspace, id, now).await?;
+                audit::append(tx, entry.as_ref()).await
+            })
         });
         noted.await?;
         Ok(state)
+    }
+
+    /// The exported state could not be handed over: the session is as it was before the export.
+    ///
+    /// # Errors
+    /// As [`Sessions::cancel_move`] and [`Sessions::connect`].
+    pub async fn give_back(&self, workspace: WorkspaceId, id: SessionId, was_wanted: bool) -> Result<(), SessionError> {
+        self.cancel_move(workspace, id).await?;
+        if was_wanted {
+            self.connect(workspace, id).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that somebody's credentials were looked at, or tried at WhatsApp.
+    ///
+    /// # Errors
+    /// Storage failed.
+    pub async fn note_validation(&self, workspace: WorkspaceId, tried: bool) -> Result<(), SessionError> {
+        let action = match tried {
+            true => Action::CredentialsTried,
+            false => Action::CredentialsValidated,
+        };
+        let entry = self.entry(workspace, action, None);
+        let noted = self.storage().write(Queue::Normal, move |tx| {
+            Box::pin(async move { audit::append(tx, entry.as_ref()).await })
+        });
+        Ok(noted.await?)
     }
 
     /// Another program has what was exported: the keys are shredded here, and WhatsApp is not told.
@@ -109,6 +146,7 @@ impl Sessions {
         Ok(SignalState {
             keys,
             rows,
+            was_wanted: false,
             epoch: row.epoch,
         })
     }

@@ -12,7 +12,9 @@ mod view;
 
 use std::sync::Arc;
 
+use wharf_model::{SessionId, WorkspaceId};
 use wharf_storage::Storage;
+use wharf_storage::audit::{Action, AuditEntry, Requester};
 
 use crate::context::{Context, SessionDeps};
 use crate::registry::Registry;
@@ -31,6 +33,8 @@ pub use view::{MessageView, SessionView};
 pub struct Sessions {
     cx: Arc<Context>,
     supervisor: Supervisor,
+    /// Whose name stands in the audit log.
+    by: Requester,
 }
 
 impl Sessions {
@@ -42,7 +46,28 @@ impl Sessions {
     pub fn new(deps: SessionDeps) -> Self {
         let cx = Arc::new(Context::new(&deps));
         let supervisor = Supervisor::start(Arc::clone(&cx), Arc::new(Registry::default()), &deps.tasks);
-        Self { cx, supervisor }
+        Self {
+            cx,
+            supervisor,
+            by: Requester::server(),
+        }
+    }
+
+    /// The same sessions, on behalf of somebody: what he does stands in the audit log under his name.
+    #[must_use]
+    pub fn acting_for(&self, by: Requester) -> Self {
+        Self { by, ..self.clone() }
+    }
+
+    /// What this one does now, for the audit log, where there is one.
+    fn entry(&self, workspace: WorkspaceId, action: Action, session: Option<SessionId>) -> Option<AuditEntry> {
+        self.cx.config.audited.then(|| AuditEntry {
+            workspace,
+            at: self.cx.clock.now(),
+            by: self.by.clone(),
+            action,
+            session,
+        })
     }
 
     /// Stops gracefully and waits for the end: nothing new is sent, what is on the wire gets a moment for its ack,

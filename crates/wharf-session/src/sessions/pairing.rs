@@ -40,14 +40,14 @@ impl Sessions {
     ) -> Result<PairingCode, SessionError> {
         self.check_unlinked(workspace, id).await?;
         let slot = self.slot(workspace, id).await?;
-        slot.order(Order::Connect).await?;
+        slot.order(Order::Connect, &self.by).await?;
         let mut live = slot.live.subscribe();
         linkable(&mut live).await?;
         let before = live.borrow().pairing_code.clone();
-        let asked = slot.order(Order::PairingCode(phone.clone())).await;
+        let asked = slot.order(Order::PairingCode(phone.clone()), &self.by).await;
         match (asked, phone.other_spelling()) {
             (Err(SessionError::Pairing(PairingError::Refused)), Some(other)) => {
-                slot.order(Order::PairingCode(other)).await?;
+                slot.order(Order::PairingCode(other), &self.by).await?;
             }
             (asked, _) => asked?,
         }

@@ -90,6 +90,11 @@ async fn a_code_that_lapses_leaves_the_qr_or_nothing() {
         .await
         .unwrap();
     world.advance(VALID).await;
+    let mut live = world.sessions.watch(world.workspace, id).await.unwrap();
+    let waiting = |live: &wharf_session::Live| matches!(live.state, SessionState::Pending(PendingStep::Connecting));
+    live.wait_for(waiting).await.unwrap();
+    // Whoever typed it in the last moment is still being linked.
+    world.advance(Duration::from_secs(75)).await;
     let view = world.until_status(id, SessionStatus::Disconnected).await;
     assert_eq!(view.state.reason(), Some(CloseReason::LinkTimedOut));
     client.shut_down().await;

@@ -105,6 +105,8 @@ pub(super) const TABLES: &[Table] = &[
         26 "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26"),
     numbered!("message_status",
         "seq, message_id, status, at, code", 5 "$1, $2, $3, $4, $5"),
+    numbered!("audit",
+        "seq, workspace_id, at, who, action, session_id, address, request_id", 8 "$1, $2, $3, $4, $5, $6, $7, $8"),
     table!("events", key "seq" > "$1" &[Start::Number], limit "$2", order "txid, seq",
         "id, workspace_id, session_id, kind, data, created_at", 6 "$1, $2, $3, $4, $5, $6"),
     table!("idempotency", key "workspace_id, key" > "$1, $2" &[Start::Bytes, Start::Text], limit "$3",

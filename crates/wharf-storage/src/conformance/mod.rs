@@ -9,6 +9,7 @@
 )]
 
 pub mod api_keys;
+pub mod audit;
 pub mod backup;
 pub mod events;
 pub mod idempotency;
@@ -149,6 +150,10 @@ macro_rules! conformance {
             usage_is_added_up,
             a_revoked_key_keeps_its_first_time,
             a_hash_is_unique,
+        ]);
+        $crate::conformance!(@module $fresh, audit, [
+            an_entry_reads_back_in_its_own_workspace,
+            an_entry_goes_with_its_unit,
         ]);
         $crate::conformance!(@module $fresh, seals, [
             a_value_opens_only_in_its_place,

@@ -33,14 +33,15 @@ pub async fn set_unlinked(
     Ok(())
 }
 
-/// Notes that a session's credentials are on their way to another program; `None` when that is settled.
+/// Notes that a session's credentials are on their way to another program; `None` when that is settled. Whatever comes of it,
+/// a copy was taken.
 ///
 /// # Errors
 /// [`StorageError::StaleEpoch`] when the session has another owner.
 pub async fn set_moving(tx: &mut Tx, fence: &Fence, since: Option<Timestamp>) -> Result<(), StorageError> {
     super::check_epoch(tx, fence).await?;
     tx.execute(
-        "update sessions set moving_since = $2 where id = $1",
+        "update sessions set moving_since = $2, exported_at = coalesce($2, exported_at) where id = $1",
         params![&fence.session, since],
     )
     .await?;

@@ -11,7 +11,7 @@ use crate::keys::{Address, ContactToken, Identity, Keys, LidMapping, PreKey, Sig
 use crate::source::KeyFile;
 
 /// Ids of pre-keys are three bytes on the wire, and 0 is none.
-pub(super) const PRE_KEY_IDS: std::ops::Range<u32> = 1..1 << 24;
+pub(crate) const PRE_KEY_IDS: std::ops::Range<u32> = 1..1 << 24;
 
 /// Everything that can be read. O(size of all files), and for each conversation O(chains²), which are limited.
 pub(crate) fn read(files: &[KeyFile], owner: &Credentials) -> Keys {

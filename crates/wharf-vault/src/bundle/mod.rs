@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use wharf_model::Random;
 use zeroize::Zeroizing;
 
+use crate::baileys::keys::PRE_KEY_IDS;
 use crate::credentials::Credentials;
 use crate::error::VaultError;
 use crate::keys::Keys;
@@ -36,6 +37,9 @@ const MAX: usize = (crate::MAX_INPUT - 1024) / 4 * 3;
 const MEMORY: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+
+/// More owners than a session ever had.
+const MOST_OWNERS: i64 = 1 << 53;
 
 /// Damaged, or not what it says.
 const DAMAGED: VaultError = VaultError::Damaged("bundle");
@@ -94,11 +98,24 @@ pub(crate) fn open(bundle: &[u8], passphrase: Option<&str>) -> Result<Portable, 
     opened.map_err(|_| VaultError::PassphraseWrong)?;
     let Content { credentials, keys } = ciborium::from_reader(content.as_slice()).map_err(|_| DAMAGED)?;
     let portable = Portable::new(credentials, keys).with_epoch(header.epoch);
+    if !is_plausible(&portable) {
+        return Err(DAMAGED);
+    }
     // Whoever knows the passphrase can write what he likes, but not pass one device off as another.
     if fingerprint_bytes(&portable.credentials.identity.public) != header.fingerprint {
         return Err(DAMAGED);
     }
     Ok(portable)
+}
+
+/// Numbers that others count on: an owner more, a pre-key more.
+fn is_plausible(portable: &Portable) -> bool {
+    let ids = portable.keys.pre_keys.iter().map(|key| key.id);
+    let counters = [
+        portable.credentials.next_pre_key_id,
+        portable.credentials.signed_pre_key.id,
+    ];
+    (0..=MOST_OWNERS).contains(&portable.epoch) && ids.chain(counters).all(|id| id < PRE_KEY_IDS.end)
 }
 
 /// What stands before the seal, for everybody to read.

@@ -25,6 +25,7 @@ mod tests;
 pub use carry::{CarryError, carry_over};
 pub(crate) use inbound::Loss;
 pub use portable::EngineFormat;
+pub(crate) use portable::linked_device;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -223,7 +223,7 @@ fn parsed(address: &str) -> Option<Address> {
 }
 
 /// What the credentials do not say stays as the engine makes it for a new device.
-fn linked_device(credentials: &Credentials) -> Result<Device, Error> {
+pub(crate) fn linked_device(credentials: &Credentials) -> Result<Device, Error> {
     let owner = &credentials.owner;
     let mut device = Device::new();
     device.pn = Some(engine_jid(&owner.phone).with_device(owner.device));

@@ -1,6 +1,7 @@
 use futures::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
+use wharf_api::Scope;
 
 use crate::app::{App, NO_CONTENT, json_of, problem};
 use crate::script::REFUSED;
@@ -166,6 +167,45 @@ async fn a_pairing_code_is_shown_where_it_was_asked_for_and_nowhere_else() {
     app.until(&id, "ready", |session| session["status"] == "ready").await;
     let late = app.post(&path, &json!({"phone": "+15551234567"})).send().await.unwrap();
     problem(late, 409, "already_linked").await;
+}
+
+#[tokio::test]
+async fn a_code_needs_the_scope_of_linking_by_whatever_route() {
+    let app = App::new().await;
+    let id = app.session().await;
+    let writer = app.key(&[Scope::SessionsWrite]).await;
+    let body = json!({"phone": "+15551234567"});
+    for route in ["connect", "pairing-code"] {
+        let path = format!("/api/sessions/{id}/{route}");
+        let call = app.anonymous(Method::POST, &path).bearer_auth(&writer).json(&body);
+        problem(call.send().await.unwrap(), 403, "insufficient_scope").await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_with_a_session_stands_in_the_audit_log_of_its_workspace() {
+    let app = App::new().await;
+    let (id, client) = app.pending(QR).await;
+    client.link();
+    app.network.link(id.parse().unwrap());
+    app.until(&id, "ready", |session| session["status"] == "ready").await;
+    let out = app.request(Method::POST, &format!("/api/sessions/{id}/logout"));
+    json_of(out.send().await.unwrap(), 202).await;
+    let audit = json_of(app.get("/api/audit").send().await.unwrap(), 200).await;
+    let entries = audit["data"].as_array().unwrap();
+    let done: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(done, ["session.logged_out", "session.linked"]);
+    for entry in entries {
+        assert_eq!(entry["session_id"], json!(id));
+        assert!(entry["who"].as_str().unwrap().starts_with("key_") && entry["request_id"].is_string(), "{entry}");
+    }
+    let stranger = app.stranger().await;
+    let foreign = app.anonymous(Method::GET, "/api/audit").bearer_auth(stranger);
+    let foreign = json_of(foreign.send().await.unwrap(), 200).await;
+    assert_eq!(foreign["data"], json!([]));
+    let reader = app.key(&[Scope::SessionsRead]).await;
+    let refused = app.anonymous(Method::GET, "/api/audit").bearer_auth(reader);
+    problem(refused.send().await.unwrap(), 403, "insufficient_scope").await;
 }
 
 #[tokio::test]

@@ -99,6 +99,25 @@ fn nothing_else_opens_it() {
     }
 }
 
+/// Whoever knows a passphrase can write what he likes under it. Numbers that others count on from there are bounded.
+#[test]
+fn numbers_that_nothing_comes_after_are_refused() {
+    let last = |change: fn(&mut Portable)| {
+        let mut portable = portable();
+        change(&mut portable);
+        opened(&bytes(&bundle(&portable)), Some(PASSPHRASE)).map(drop)
+    };
+    assert_eq!(last(|portable| portable.epoch = 1 << 53), Ok(()));
+    for change in [
+        (|portable| portable.epoch = i64::MAX) as fn(&mut Portable),
+        |portable| portable.epoch = -1,
+        |portable| portable.credentials.next_pre_key_id = u32::MAX,
+        |portable| portable.keys.pre_keys[0].id = u32::MAX,
+    ] {
+        assert_eq!(last(change), Err(VaultError::Damaged("bundle")));
+    }
+}
+
 /// Bytes that are the same in every run.
 #[derive(Debug)]
 struct Fixed;

@@ -25,10 +25,11 @@ impl Actor {
         Ok(())
     }
 
-    /// The other program has them.
+    /// The other program has them. May be asked for again: who lost the answer is told the same.
     pub(super) async fn finish_move(&mut self) -> Result<(), SessionError> {
         if !self.moving {
-            return Err(SessionError::NotMoving);
+            let linked = !self.unlinked && self.cx.network.is_linked(self.lease()).await?;
+            return if linked { Err(SessionError::NotMoving) } else { Ok(()) };
         }
         self.audit(Action::MoveConfirmed);
         self.feed(Input::Moved, None).await;

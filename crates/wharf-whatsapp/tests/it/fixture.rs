@@ -124,7 +124,8 @@ impl World {
         let forgotten = self.storage.write(Queue::Normal, move |tx| {
             Box::pin(async move { wa_state::delete_kind(tx, &fence, "pending_inbound").await })
         });
-        assert_eq!(forgotten.await.unwrap(), 1, "a message waited for its commit");
+        // What WhatsApp itself says after linking may wait beside it.
+        assert!(forgotten.await.unwrap() >= 1, "a message waited for its commit");
     }
 
     pub async fn client(&self, lease: SessionLease) -> TestClient {

@@ -154,13 +154,16 @@ async fn a_pairing_code_is_shown_where_it_was_asked_for_and_nowhere_else() {
     assert_eq!(shown["pairing_code_expires_at"], answer["expires_at"]);
     assert!(!shown.to_string().contains("EFGH"), "{shown}");
     // On PostgreSQL an event is read once every unit of work that was under way has ended.
-    let events = loop {
-        let events = app.get("/api/events").send().await.unwrap().text().await.unwrap();
-        if events.contains("session.pairing_code") {
-            break events;
+    let told = async {
+        loop {
+            let events = app.get("/api/events").send().await.unwrap().text().await.unwrap();
+            if events.contains("session.pairing_code") {
+                return events;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     };
+    let events = tokio::time::timeout(Duration::from_secs(30), told).await.unwrap();
     assert!(!events.contains("EFGH"), "{events}");
     for (body, code) in [
         (json!({"phone": "not a number"}), "validation_failed"),

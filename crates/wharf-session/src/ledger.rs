@@ -8,7 +8,7 @@ use wharf_model::{
     Clock, EventId, EventKind, Lane, MessageId, MessageStatus, Random, SessionId, Timestamp, WorkspaceId,
 };
 use wharf_storage::events::{self as log, Event};
-use wharf_storage::messages::{self, Advance, Message};
+use wharf_storage::messages::{self, Advance, Message, NamedStep};
 use wharf_storage::{Place, SessionKeys, StorageError, Tx};
 
 use crate::context::Context;
@@ -51,23 +51,33 @@ impl Ledger {
         self.told(tx, advance, step).await
     }
 
-    /// As [`Ledger::advance`], for a message that WhatsApp names.
+    /// As [`Ledger::advance`], for messages that WhatsApp names. Says which steps were taken.
     pub(crate) async fn advance_named(
         &self,
         tx: &mut Tx,
-        whatsapp_id: &str,
-        step: &Step,
-    ) -> Result<bool, StorageError> {
-        let advance = messages::advance_by_whatsapp_id(tx, self.session, whatsapp_id, None, step.to, step.at).await?;
-        self.told(tx, advance, step).await
+        steps: &[NamedStep],
+    ) -> Result<Vec<MessageStatus>, StorageError> {
+        let advances = messages::advance_named(tx, self.session, steps).await?;
+        let mut taken = Vec::with_capacity(steps.len());
+        for (named, advance) in steps.iter().zip(advances) {
+            let step = Step {
+                to: named.to,
+                at: named.at,
+                code: None,
+            };
+            if self.told(tx, advance, &step).await? {
+                taken.push(step.to);
+            }
+        }
+        Ok(taken)
     }
 
     /// Tells of a step that was taken, if it was.
     pub(crate) async fn told(&self, tx: &mut Tx, advance: Option<Advance>, step: &Step) -> Result<bool, StorageError> {
-        let Some(advance) = advance else { return Ok(false) };
-        let message = messages::get(tx, self.workspace, advance.id).await?;
-        let message = message.ok_or(StorageError::NotFound("message"))?;
-        if messages::implies_sent(advance.from, step.to) {
+        let Some(Advance { from, message }) = advance else {
+            return Ok(false);
+        };
+        if messages::implies_sent(from, step.to) {
             let sent = Step {
                 to: MessageStatus::Sent,
                 ..step.clone()
@@ -76,7 +86,7 @@ impl Ledger {
         }
         self.tell(tx, &message, step).await?;
         if message.lane == Some(Lane::Otp) && is_end_of_otp(step.to) {
-            messages::wipe_body(tx, self.session, advance.id).await?;
+            messages::wipe_body(tx, self.session, message.id).await?;
         }
         Ok(true)
     }
@@ -124,20 +134,20 @@ impl Ledger {
     pub(crate) async fn expire(&self, tx: &mut Tx, now: Timestamp, limit: u32) -> Result<usize, StorageError> {
         let code = crate::FailureCode::Expired.to_string();
         let ended = messages::expire_due(tx, self.session, now, &code, limit).await?;
-        self.tell_expired(tx, &ended, now, code).await
+        self.tell_expired(tx, ended, now, code).await
     }
 
     /// The same for messages that were handed over and never acknowledged, while the session is off.
     pub(crate) async fn expire_in_flight(&self, tx: &mut Tx, now: Timestamp) -> Result<usize, StorageError> {
         let code = crate::FailureCode::Expired.to_string();
         let ended = messages::expire_in_flight(tx, self.session, now, &code).await?;
-        self.tell_expired(tx, &ended, now, code).await
+        self.tell_expired(tx, ended, now, code).await
     }
 
     async fn tell_expired(
         &self,
         tx: &mut Tx,
-        ended: &[messages::Advance],
+        ended: Vec<Advance>,
         now: Timestamp,
         code: String,
     ) -> Result<usize, StorageError> {
@@ -146,10 +156,11 @@ impl Ledger {
             at: now,
             code: Some(code),
         };
+        let count = ended.len();
         for advance in ended {
-            self.told(tx, Some(*advance), &step).await?;
+            self.told(tx, Some(advance), &step).await?;
         }
-        Ok(ended.len())
+        Ok(count)
     }
 }
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wharf_model::{MessageStatus, Timestamp};
+use wharf_storage::messages::NamedStep;
 use wharf_storage::{Queue, StorageError};
 
 use super::{Actor, SAVE_AGAIN};
-use crate::ledger::{Ledger, Step};
+use crate::ledger::Ledger;
 use crate::port::{ClientEvent, ReceiptKind};
 use crate::telemetry;
 
@@ -28,8 +29,7 @@ const LINGER: Duration = Duration::from_millis(20);
 /// A step that the network reports.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
-    whatsapp_id: String,
-    step: Step,
+    step: NamedStep,
     /// When it is to be stored; earlier when another one goes.
     due: Instant,
 }
@@ -95,7 +95,12 @@ impl Reports {
     fn begin(&mut self, ledger: Ledger, storage: wharf_storage::Storage) {
         self.due = None;
         let limit = if self.singly { 1 } else { BATCH };
-        let batch: Vec<_> = self.waiting.iter().take(limit).cloned().collect();
+        let batch: Vec<_> = self
+            .waiting
+            .iter()
+            .take(limit)
+            .map(|report| report.step.clone())
+            .collect();
         if !batch.is_empty() {
             // A task of its own, so that the commit goes on while the actor awaits another.
             self.writing = Some(tokio::spawn(write(ledger, storage, batch)));
@@ -109,7 +114,7 @@ impl Reports {
 
     /// What is said of this message is not in its row yet.
     pub(super) fn tells_of(&self, whatsapp_id: &str) -> bool {
-        self.waiting.iter().any(|report| report.whatsapp_id == whatsapp_id)
+        self.waiting.iter().any(|report| report.step.whatsapp_id == whatsapp_id)
     }
 
     fn settle(&mut self, count: usize) {
@@ -130,22 +135,15 @@ impl Reports {
     }
 }
 
-async fn write(ledger: Ledger, storage: wharf_storage::Storage, batch: Vec<Report>) -> Stored {
+async fn write(ledger: Ledger, storage: wharf_storage::Storage, batch: Vec<NamedStep>) -> Stored {
     let count = batch.len();
-    let result = storage
-        .write(Queue::Normal, move |tx| {
-            Box::pin(async move {
-                let mut taken = Taken::new();
-                for report in &batch {
-                    if ledger.advance_named(tx, &report.whatsapp_id, &report.step).await? {
-                        taken.push(report.step.to);
-                    }
-                }
-                Ok(taken)
-            })
-        })
-        .await;
-    Stored { count, result }
+    let result = storage.write(Queue::Normal, move |tx| {
+        Box::pin(async move { ledger.advance_named(tx, &batch).await })
+    });
+    Stored {
+        count,
+        result: result.await,
+    }
 }
 
 impl Actor {
@@ -217,8 +215,8 @@ impl Actor {
     }
 
     fn report(&mut self, whatsapp_id: String, to: MessageStatus, at: Timestamp, linger: Duration) {
-        let (step, due) = (Step { to, at, code: None }, Instant::now() + linger);
-        self.reports.push(Report { whatsapp_id, step, due });
+        let (step, due) = (NamedStep { whatsapp_id, to, at }, Instant::now() + linger);
+        self.reports.push(Report { step, due });
     }
 
     /// Begins a write when one is due and none is under way.
@@ -285,9 +283,9 @@ mod tests {
 
     fn report(whatsapp_id: &str, to: MessageStatus, due: Instant) -> Report {
         let at = Timestamp::from_millis(0);
-        let step = Step { to, at, code: None };
         let whatsapp_id = whatsapp_id.to_owned();
-        Report { whatsapp_id, step, due }
+        let step = NamedStep { whatsapp_id, to, at };
+        Report { step, due }
     }
 
     #[tokio::test]

@@ -174,7 +174,7 @@ pub async fn an_expired_message_is_never_sent(subject: &Subject) {
     let ended = subject
         .write(move |tx| Box::pin(messages::expire_due(tx, id, now, "expired", 10)))
         .await;
-    assert_eq!(ended.iter().map(|advance| advance.id).collect::<Vec<_>>(), ids);
+    assert_eq!(ended.iter().map(|advance| advance.message.id).collect::<Vec<_>>(), ids);
     let expired = subject.message(ids[0]).await;
     assert_eq!(
         (expired.status, expired.code.as_deref()),
@@ -211,7 +211,10 @@ pub async fn what_was_handed_over_expires_too(subject: &Subject) {
     let expired = messages::sessions_with_expired;
     let sessions = subject.read(move |tx| Box::pin(expired(tx, now))).await;
     assert_eq!(sessions, [(subject.workspace, id)]);
-    assert_eq!(expire().await.iter().map(|one| one.id).collect::<Vec<_>>(), ids[..1]);
+    assert_eq!(
+        expire().await.iter().map(|one| one.message.id).collect::<Vec<_>>(),
+        ids[..1]
+    );
     assert_eq!(subject.read(move |tx| Box::pin(next(tx, id))).await, None);
 }
 
@@ -264,10 +267,10 @@ pub async fn a_postponed_message_waits_and_says_why(subject: &Subject) {
         .await[0];
     assert!(subject.send(&session, id).await);
     let (sid, now, retry) = (session.id, subject.now(), subject.now() + Duration::from_secs(30));
-    subject
+    let postponed = subject
         .write(move |tx| Box::pin(messages::postpone(tx, sid, id, retry, "time_locked", now)))
-        .await
-        .unwrap();
+        .await;
+    assert!(postponed);
     let waiting = subject.message(id).await;
     assert_eq!((waiting.status, waiting.retry_at), (MessageStatus::Queued, Some(retry)));
     assert_eq!(waiting.code.as_deref(), Some("time_locked"));
@@ -304,10 +307,10 @@ pub async fn a_waiting_message_is_not_overtaken_in_its_chat(subject: &Subject) {
     assert!(subject.send(&session, ids[0]).await);
     let (sid, now, first) = (session.id, subject.now(), ids[0]);
     let retry = now + Duration::from_secs(30);
-    subject
+    let postponed = subject
         .write(move |tx| Box::pin(messages::postpone(tx, sid, first, retry, "engine_failed", now)))
-        .await
-        .unwrap();
+        .await;
+    assert!(postponed);
     assert_eq!(subject.next(&session).await, [ids[3], ids[2]]);
     subject.clock.advance(Duration::from_secs(30));
     assert_eq!(subject.next(&session).await, [ids[3], ids[2], ids[0]]);
@@ -327,10 +330,10 @@ pub async fn an_answer_ends_the_waiting_of_its_chat(subject: &Subject) {
     let ids = subject.accept(new.to_vec()).await;
     let (sid, now, retry) = (session.id, subject.now(), subject.now() + Duration::from_secs(3600));
     for id in [ids[0], ids[1]] {
-        subject
+        let postponed = subject
             .write(move |tx| Box::pin(messages::postpone(tx, sid, id, retry, "time_locked", now)))
-            .await
-            .unwrap();
+            .await;
+        assert!(postponed);
     }
     let chat = messages::chat_index(&session.keys, A);
     subject

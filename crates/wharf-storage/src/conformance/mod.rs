@@ -102,6 +102,7 @@ macro_rules! conformance {
         ]);
         $crate::conformance!(@module $fresh, receipts, [
             a_read_receipt_implies_the_delivery,
+            a_batch_of_reports_is_taken_in_order,
             a_late_receipt_changes_nothing,
             random_histories_never_go_back,
         ]);

@@ -1,12 +1,13 @@
 //! Status moves forward, whatever order receipts arrive in.
 
-use wharf_model::{Lane, MessageId, MessageStatus};
+use wharf_model::{Lane, MessageId, MessageStatus, SessionId, Timestamp};
 
 use super::Subject;
 use super::subject::Linked;
-use crate::messages::{self, Advance};
+use crate::messages::{self, Advance, NamedStep};
 
 const A: &str = "15550000001@s.whatsapp.net";
+const B: &str = "15550000002@s.whatsapp.net";
 
 async fn accepted(subject: &Subject) -> (Linked, MessageId) {
     let session = subject.session("s").await;
@@ -23,32 +24,75 @@ async fn advance(subject: &Subject, session: &Linked, id: MessageId, to: Message
         .await
 }
 
+fn step(whatsapp_id: &str, to: MessageStatus, at: Timestamp) -> NamedStep {
+    let whatsapp_id = whatsapp_id.to_owned();
+    NamedStep { whatsapp_id, to, at }
+}
+
+async fn named(subject: &Subject, session: SessionId, steps: Vec<NamedStep>) -> Vec<Option<Advance>> {
+    subject
+        .write(move |tx| Box::pin(async move { messages::advance_named(tx, session, &steps).await }))
+        .await
+}
+
 /// A device that shows a message has it.
 pub async fn a_read_receipt_implies_the_delivery(subject: &Subject) {
     let (session, id) = accepted(subject).await;
     advance(subject, &session, id, MessageStatus::Sent).await.unwrap();
     let (sid, at, name) = (session.id, subject.now(), subject.message(id).await.whatsapp_id);
-    let chat = messages::chat_index(&session.keys, A);
-    let read = subject
-        .write(move |tx| {
-            Box::pin(async move {
-                messages::advance_by_whatsapp_id(tx, sid, &name, Some(&chat), MessageStatus::Read, at).await
-            })
-        })
-        .await;
-    assert_eq!(
-        read,
-        Some(Advance {
-            id,
-            from: MessageStatus::Sent,
-            to: MessageStatus::Read
-        })
-    );
+    let read = named(subject, sid, vec![step(&name, MessageStatus::Read, at)]).await;
     let message = subject.message(id).await;
+    let (from, as_stored) = (MessageStatus::Sent, message.clone());
+    let expected = Advance {
+        from,
+        message: as_stored,
+    };
+    assert_eq!(read, [Some(expected)]);
+    assert_eq!(message.status, MessageStatus::Read);
     assert_eq!((message.delivered_at, message.read_at), (Some(at), Some(at)));
 }
 
-/// Nor does one for another chat, or a failure after the server has it.
+/// Acks and receipts of several messages, some of them twice and one of a message that nobody knows: each step is taken
+/// once, in order, and what is told of it is what stands in the row.
+pub async fn a_batch_of_reports_is_taken_in_order(subject: &Subject) {
+    let (session, first) = accepted(subject).await;
+    let second = subject
+        .accept(vec![subject.outbound(&session, Lane::Interactive, B)])
+        .await[0];
+    let names = [
+        subject.message(first).await.whatsapp_id,
+        subject.message(second).await.whatsapp_id,
+    ];
+    let at = subject.now();
+    let steps = vec![
+        step(&names[0], MessageStatus::Sent, at),
+        step(&names[1], MessageStatus::Delivered, at),
+        step("3EB0FFFFFFFFFFFFFFFF", MessageStatus::Sent, at),
+        step(&names[0], MessageStatus::Read, at),
+        step(&names[0], MessageStatus::Delivered, at),
+        step(&names[1], MessageStatus::Delivered, at),
+    ];
+    let taken = named(subject, session.id, steps).await;
+    let told: Vec<_> = taken
+        .iter()
+        .map(|one| one.as_ref().map(|one| (one.message.id, one.from, one.message.status)))
+        .collect();
+    let expected = [
+        Some((first, MessageStatus::Queued, MessageStatus::Sent)),
+        Some((second, MessageStatus::Queued, MessageStatus::Delivered)),
+        None,
+        Some((first, MessageStatus::Sent, MessageStatus::Read)),
+        None,
+        None,
+    ];
+    assert_eq!(told, expected);
+    for (id, last) in [(first, 3), (second, 1)] {
+        let stored = subject.message(id).await;
+        assert_eq!(taken[last].as_ref().map(|one| &one.message), Some(&stored));
+    }
+}
+
+/// Nor does a failure after the server has it.
 pub async fn a_late_receipt_changes_nothing(subject: &Subject) {
     let (session, id) = accepted(subject).await;
     advance(subject, &session, id, MessageStatus::Read).await.unwrap();
@@ -60,16 +104,6 @@ pub async fn a_late_receipt_changes_nothing(subject: &Subject) {
     ] {
         assert_eq!(advance(subject, &session, id, late).await, None, "{late}");
     }
-    let (sid, at, name) = (session.id, subject.now(), subject.message(id).await.whatsapp_id);
-    let elsewhere = messages::chat_index(&session.keys, "other@lid");
-    let played = subject
-        .write(move |tx| {
-            Box::pin(async move {
-                messages::advance_by_whatsapp_id(tx, sid, &name, Some(&elsewhere), MessageStatus::Played, at).await
-            })
-        })
-        .await;
-    assert_eq!(played, None);
     let message = subject.message(id).await;
     assert_eq!(message.status, MessageStatus::Read);
     let lines = subject

@@ -77,6 +77,7 @@ async fn run_cases(url: fn() -> Option<String>) {
         messages::a_wiped_body_is_gone,
         messages::a_retry_receipt_finds_its_message_for_thirty_days,
         messages::a_nudge_comes_after_the_commit,
+        receipts::a_batch_of_reports_is_taken_in_order,
         receipts::a_read_receipt_implies_the_delivery,
         seals::a_new_master_key_opens_everything_old,
         sessions::another_workspace_sees_nothing,

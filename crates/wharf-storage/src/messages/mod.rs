@@ -22,6 +22,6 @@ pub use pace::{
 };
 pub use row::{Message, OpenMessage, TimelineEntry};
 pub use status::{
-    Advance, advance, advance_by_whatsapp_id, cancel, expire_due, expire_in_flight, find_by_whatsapp_id, implies_sent,
-    wipe_body,
+    Advance, NamedStep, advance, advance_named, cancel, expire_due, expire_in_flight, find_by_whatsapp_id,
+    implies_sent, wipe_body,
 };

@@ -6,7 +6,7 @@ use wharf_model::{Direction, Lane, MessageId, MessageStatus, SessionId, Timestam
 
 use super::draft::NewOutbound;
 use super::row::{Message, columns, read, read_all};
-use super::status::{self, Advance};
+use super::status;
 use crate::driver::value::{Row, params};
 use crate::error::StorageError;
 use crate::postgres::lock::Lock;
@@ -226,7 +226,7 @@ pub async fn note_resent(tx: &mut Tx, fence: &Fence, id: MessageId, now: Timesta
     Ok(())
 }
 
-/// Puts a message back until `retry_at`, with the code of what it waits for. `None` when it is neither queued nor in
+/// Puts a message back until `retry_at`, with the code of what it waits for. `false` when it is neither queued nor in
 /// flight any more.
 ///
 /// # Errors
@@ -238,25 +238,21 @@ pub async fn postpone(
     retry_at: Timestamp,
     code: &str,
     now: Timestamp,
-) -> Result<Option<Advance>, StorageError> {
+) -> Result<bool, StorageError> {
     tx.lock(Lock::Messages(session)).await?;
-    let sql = "select status from messages where id = $1 and session_id = $2 and status in ('queued', 'sending')";
-    let Some(mut row) = tx.first(sql, params![&id, &session]).await? else {
-        return Ok(None);
-    };
-    let from = row.take()?;
-    tx.execute(
-        "update messages set status = 'queued', due_at = $2, retry_at = $2, code = $3, updated_at = $4 where id = $1",
-        params![&id, retry_at, code, now],
-    )
-    .await?;
+    let changed = tx
+        .execute(
+            "update messages set status = 'queued', due_at = $3, retry_at = $3, code = $4, updated_at = $5
+             where id = $1 and session_id = $2 and status in ('queued', 'sending')",
+            params![&id, &session, retry_at, code, now],
+        )
+        .await?;
+    if changed == 0 {
+        return Ok(false);
+    }
     status::append_timeline(tx, id, MessageStatus::Queued, now, Some(code)).await?;
     tx.notes().nudge(session);
-    Ok(Some(Advance {
-        id,
-        from,
-        to: MessageStatus::Queued,
-    }))
+    Ok(true)
 }
 
 /// Ends the waiting of a chat's messages: somebody answered there, which lifts the limits that hold back a first word.

@@ -15,11 +15,9 @@ const WRITTEN: &str = "out/whatsapp.local.desc";
 /// Makes the file look old, in every profile that was built. The `Makefile` does the same for the demo.
 pub fn run() -> Result<()> {
     let target = MetadataCommand::new().no_deps().exec()?.target_directory;
-    for folder in [target.clone(), target.join("live")] {
-        for profile in children(folder.as_std_path()) {
-            for package in children(&profile.join("build")) {
-                make_old(&package.join(WRITTEN))?;
-            }
+    for profile in children(target.as_std_path()) {
+        for package in children(&profile.join("build")) {
+            make_old(&package.join(WRITTEN))?;
         }
     }
     Ok(())

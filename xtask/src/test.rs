@@ -5,10 +5,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use cargo_metadata::MetadataCommand;
 
 use crate::proof::{self, Proof};
-use crate::{packages, report, schemathesis, settle};
+use crate::{build, packages, report, schemathesis, settle};
 
 /// A step and what runs it.
 type Step = (&'static str, fn() -> Result<()>);
@@ -67,14 +66,8 @@ fn crates_on_postgres() -> Result<()> {
 }
 
 fn crate_tests() -> Command {
-    let mut command = Command::new(env!("CARGO"));
-    command.args([
-        "test",
-        "--workspace",
-        "--features",
-        "wharf-server/sandbox",
-        "--no-fail-fast",
-    ]);
+    let mut command = build::workspace("test");
+    command.arg("--no-fail-fast");
     command
 }
 
@@ -96,39 +89,33 @@ fn faults() -> Result<()> {
     proof::faults(&short_proof(), true)
 }
 
-/// With the binary that `make demo` builds.
+/// With the profile of `make demo`.
 fn short_proof() -> Proof {
     Proof {
         seed: 1,
         dialect: None,
-        profile: "demo".to_owned(),
+        profile: build::PROFILE.to_owned(),
         keep: None,
     }
 }
 
-/// The build without the `sandbox` feature is another feature graph; it gets a target folder of its own, so that
-/// neither build can pick up the other's engine.
+/// Without the `sandbox` feature: the engine checks certificates.
 fn live_build() -> Result<()> {
-    let target = MetadataCommand::new().no_deps().exec()?.target_directory.join("live");
-    cargo(&["test", "--package", "wharf-whatsapp", "--target-dir", target.as_str()])
+    cargo(&["test", "--profile", build::PROFILE, "--package", "wharf-whatsapp"])
 }
 
 fn browser() -> Result<()> {
     npm_ci("tests/browser")?;
-    shell(Command::new("npm").arg("test").current_dir("tests/browser"))
+    let built = build::binaries(&["wharf"])?;
+    let mut tests = Command::new("npm");
+    tests.arg("test").current_dir("tests/browser");
+    shell(tests.env("WHARF_BIN", built.join("wharf")))
 }
 
-/// Built with the features of the whole workspace, so that nothing is compiled that the tests of the crates did not need.
 fn interop() -> Result<()> {
     npm_ci("tests/interop")?;
     let binaries = ["wharf-sandbox", "wharf-interop-engine"];
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--workspace", "--features", "wharf-server/sandbox"]);
-    for binary in binaries {
-        build.args(["--bin", binary]);
-    }
-    shell(&mut build)?;
-    let built = MetadataCommand::new().no_deps().exec()?.target_directory.join("debug");
+    let built = build::binaries(&binaries)?;
     let paths = binaries.map(|binary| built.join(binary));
     shell(
         Command::new("node")

@@ -41,6 +41,8 @@ pub enum CloseReason {
     CertificateRejected,
     /// The address is not one this build may dial.
     AddressRefused,
+    /// The session's proxy did not answer, or opened no way to WhatsApp.
+    ProxyFailed,
     /// Nobody scanned the QR or typed the code in time.
     LinkTimedOut,
     /// The phone or this side refused the link.
@@ -61,7 +63,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::ConnectionLost,
         Self::ServerRecycle,
         Self::RestartRequired,
@@ -78,6 +80,7 @@ impl CloseReason {
         Self::ClientOutdated,
         Self::CertificateRejected,
         Self::AddressRefused,
+        Self::ProxyFailed,
         Self::LinkTimedOut,
         Self::LinkFailed,
         Self::StorageFailed,
@@ -107,6 +110,7 @@ impl CloseReason {
             Self::ClientOutdated => "client_outdated",
             Self::CertificateRejected => "certificate_rejected",
             Self::AddressRefused => "address_refused",
+            Self::ProxyFailed => "proxy_failed",
             Self::LinkTimedOut => "link_timed_out",
             Self::LinkFailed => "link_failed",
             Self::StorageFailed => "storage_failed",
@@ -128,6 +132,7 @@ impl CloseReason {
             | Self::RateLimited
             | Self::KeepaliveTimeout
             | Self::StorageFailed
+            | Self::ProxyFailed
             | Self::ConnectFailed
             | Self::EngineStopped
             | Self::Shutdown => false,
@@ -193,6 +198,7 @@ impl CloseReason {
             Self::ClientOutdated => "WhatsApp wants a newer client version. Update Wharf.",
             Self::CertificateRejected => "The server that answered could not prove that it is WhatsApp.",
             Self::AddressRefused => "This build may not dial that address.",
+            Self::ProxyFailed => "The session's proxy opened no way to WhatsApp; it is tried again.",
             Self::LinkTimedOut => "Nobody linked the account in time. Connect again for a new QR.",
             Self::LinkFailed => "Linking failed. Connect again for a new QR.",
             Self::StorageFailed => "A write of protocol state failed; the session starts again from what is stored.",

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod close_reason;
+pub mod device;
 pub mod edges;
 pub mod event;
 pub mod id;
@@ -12,11 +13,13 @@ pub mod lane;
 pub mod message;
 pub mod network;
 pub mod pacing;
+pub mod proxy;
 pub mod session;
 pub mod time;
 
 pub use address::{AddressError, Jid, JidServer, Phone, Recipient};
 pub use close_reason::CloseReason;
+pub use device::{Browser, Device, DeviceError};
 pub use edges::{Clock, Random, SystemEdges};
 pub use event::EventKind;
 pub use id::{ApiKeyId, EventId, IdError, MessageId, SessionId, WorkspaceId};
@@ -24,5 +27,6 @@ pub use lane::Lane;
 pub use message::{Content, ContentKind, Direction, MessageStatus, TextContent};
 pub use network::Network;
 pub use pacing::{PacingError, PacingPolicy};
+pub use proxy::{Proxy, ProxyCredentials, ProxyError, ProxyKind};
 pub use session::{Effect, Input, PendingStep, SessionState, SessionStatus};
 pub use time::Timestamp;

@@ -17,6 +17,7 @@ pub mod pacer;
 pub mod port;
 mod registry;
 pub mod sessions;
+mod setup;
 mod supervisor;
 mod telemetry;
 

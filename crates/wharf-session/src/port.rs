@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
-use wharf_model::{CloseReason, Content, Jid, Phone, SessionId, Timestamp, WorkspaceId};
+use wharf_model::{CloseReason, Content, Device, Jid, Phone, Proxy, SessionId, Timestamp, WorkspaceId};
 
 /// Which session a client is for, and the epoch under which it may write signal state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,15 @@ pub struct SessionLease {
     pub session: SessionId,
     /// The fencing number of this ownership: a write of signal state under an older one is refused.
     pub epoch: i64,
+}
+
+/// How a client connects, and what it calls itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientSetup {
+    /// What its connections go through, those for media too.
+    pub proxy: Option<Proxy>,
+    /// What the phone's list of linked devices shows; `None` follows the configuration.
+    pub device: Option<Device>,
 }
 
 /// Makes clients. One per process.
@@ -33,6 +42,7 @@ pub trait WhatsAppNetwork: Send + Sync + fmt::Debug {
     async fn client(
         &self,
         lease: SessionLease,
+        setup: ClientSetup,
         events: mpsc::UnboundedSender<ClientEvent>,
         inbound: Arc<dyn InboundSink>,
     ) -> Result<Arc<dyn WhatsAppClient>, ClientError>;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use wharf_model::{JidServer, Phone};
 use wharf_session::port::{
-    ClientEvent, InboundSink, OutboundMessage, PairingError, SendError, SessionLease, WhatsAppClient,
+    ClientEvent, ClientSetup, InboundSink, OutboundMessage, PairingError, SendError, SessionLease, WhatsAppClient,
 };
 use whatsapp_rust::SendOptions;
 use whatsapp_rust::pair_code::PairCodeOptions;
@@ -26,6 +26,7 @@ use crate::watch::{RunWatch, Verdict};
 pub(crate) struct EngineClient {
     shared: Arc<Shared>,
     lease: SessionLease,
+    setup: ClientSetup,
     inbound: Arc<dyn InboundSink>,
     watch: Arc<RunWatch>,
     /// The engine of the present run, kept between runs: after linking it remembers to ask for everything once.
@@ -38,6 +39,7 @@ impl EngineClient {
     pub(crate) fn new(
         shared: Arc<Shared>,
         lease: SessionLease,
+        setup: ClientSetup,
         events: mpsc::UnboundedSender<ClientEvent>,
         inbound: Arc<dyn InboundSink>,
     ) -> Self {
@@ -45,6 +47,7 @@ impl EngineClient {
         Self {
             shared,
             lease,
+            setup,
             inbound,
             watch,
             engine: Mutex::default(),
@@ -65,7 +68,16 @@ impl EngineClient {
         if let Some(engine) = self.present().filter(|engine| !engine.is_spent()) {
             return Ok(engine);
         }
-        let engine = Arc::new(Engine::build(&self.shared, self.lease, &self.watch, Arc::clone(&self.inbound)).await?);
+        let engine = Arc::new(
+            Engine::build(
+                &self.shared,
+                self.lease,
+                &self.setup,
+                &self.watch,
+                Arc::clone(&self.inbound),
+            )
+            .await?,
+        );
         self.replace(Some(Arc::clone(&engine)));
         Ok(engine)
     }

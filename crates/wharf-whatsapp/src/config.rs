@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waproto::whatsapp::device_props::PlatformType;
+use wharf_model::Device;
 
 /// The version that a client presents, as WhatsApp Web counts: `2.3000.N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,30 +28,6 @@ impl ClientVersion {
     }
 }
 
-/// The browsers that a companion may present itself as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Browser {
-    /// Google Chrome.
-    Chrome,
-    /// Mozilla Firefox.
-    Firefox,
-    /// Apple Safari.
-    Safari,
-    /// Microsoft Edge.
-    Edge,
-}
-
-impl Browser {
-    pub(crate) const fn platform(self) -> PlatformType {
-        match self {
-            Self::Chrome => PlatformType::CHROME,
-            Self::Firefox => PlatformType::FIREFOX,
-            Self::Safari => PlatformType::SAFARI,
-            Self::Edge => PlatformType::EDGE,
-        }
-    }
-}
-
 /// Configuration of the engine. The server reads files and environment; this crate gets the result.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -61,10 +37,11 @@ pub struct EngineConfig {
     pub version: ClientVersion,
     /// The page that tells the current version; asked at most once a day. `None` always presents `version`.
     pub version_page: Option<String>,
-    /// The operating system that the list of linked devices shows.
-    pub os: String,
-    /// The browser that the list of linked devices shows.
-    pub browser: Browser,
+    /// What the list of linked devices shows of sessions that do not say it themselves.
+    pub device: Device,
+    /// Hosts of proxies that may be dialled wherever they are; others must be public. Of no effect in a sandbox build,
+    /// which is held to loopback.
+    pub proxy_hosts: Vec<String>,
     /// How many one-time pre-keys an upload fills up to. They rest in storage, not in memory.
     pub wanted_pre_key_count: usize,
     /// How long dialling may take: name, TCP, TLS and WebSocket together.
@@ -84,8 +61,8 @@ impl Default for EngineConfig {
             version: ClientVersion::PINNED,
             // The real page is out of reach of a sandbox build.
             version_page: (!cfg!(feature = "sandbox")).then(|| "https://web.whatsapp.com/sw.js".to_owned()),
-            os: "Mac OS".to_owned(),
-            browser: Browser::Chrome,
+            device: Device::default(),
+            proxy_hosts: Vec::new(),
             // What WhatsApp Web itself uploads; a simulated network has no use for that many.
             wanted_pre_key_count: if cfg!(feature = "sandbox") { 50 } else { 812 },
             connect_timeout: Duration::from_secs(15),

@@ -7,14 +7,16 @@ use wacore::store::DevicePropsOverride;
 use wacore::store::commands::DeviceCommand;
 use wacore::store::error::StoreError;
 use wacore::types::events::{EventHandler, Subscription};
-use wharf_model::CloseReason;
-use wharf_session::port::{InboundSink, SessionLease};
+use waproto::whatsapp::device_props::PlatformType;
+use wharf_model::{Browser, CloseReason, Proxy};
+use wharf_session::port::{ClientSetup, InboundSink, SessionLease};
 use wharf_storage::StorageError;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
 use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, ClientBuilderError, RawNodeLease, TokioRuntime};
 
 use crate::backend::WaBackend;
 use crate::events::EventTap;
+use crate::fetch::FetchError;
 use crate::inbound::InboundHook;
 use crate::network::Shared;
 use crate::transport::WatchedTransportFactory;
@@ -32,6 +34,8 @@ pub(crate) enum EngineError {
     State(#[source] StoreError),
     #[error("the engine refused its configuration")]
     Build(#[source] ClientBuilderError),
+    #[error("the client for media could not be set up")]
+    Media(#[source] FetchError),
 }
 
 impl EngineError {
@@ -39,7 +43,7 @@ impl EngineError {
         let reason = match self {
             Self::Keys(_) | Self::State(_) => CloseReason::StorageFailed,
             // The builder probes the store of pending messages; that is its one way to fail here.
-            Self::Build(_) => CloseReason::EngineStopped,
+            Self::Build(_) | Self::Media(_) => CloseReason::EngineStopped,
         };
         Verdict::with(reason, self.to_string())
     }
@@ -50,6 +54,8 @@ pub(crate) struct Engine {
     pub(crate) client: Arc<Client>,
     pub(crate) backend: Arc<WaBackend>,
     pub(crate) manager: Arc<PersistenceManager>,
+    /// What its connections go through.
+    pub(crate) proxy: Option<Proxy>,
     _events: Subscription,
     /// Keeps the engine telling of stanzas as they come.
     _stanzas: RawNodeLease,
@@ -59,6 +65,7 @@ impl Engine {
     pub(crate) async fn build(
         shared: &Shared,
         lease: SessionLease,
+        setup: &ClientSetup,
         watch: &Arc<RunWatch>,
         inbound: Arc<dyn InboundSink>,
     ) -> Result<Self, EngineError> {
@@ -78,11 +85,9 @@ impl Engine {
         let store: Arc<dyn wacore::store::traits::Backend> = Arc::clone(&backend) as _;
         let manager = Arc::new(PersistenceManager::new(store).await.map_err(EngineError::State)?);
         manager
-            .process_command(DeviceCommand::SetDeviceProps(device_props(shared)))
+            .process_command(DeviceCommand::SetDeviceProps(device_props(shared, setup)))
             .await;
-        let client = build_client(shared, watch, &manager, inbound)
-            .await
-            .map_err(EngineError::Build)?;
+        let client = build_client(shared, setup, watch, &manager, inbound).await?;
         watch.attach(&client);
         let tap: Arc<dyn EventHandler> = Arc::new(EventTap::new(Arc::clone(watch), Arc::clone(&manager)));
         let events = client.subscribe_handler(tap);
@@ -91,6 +96,7 @@ impl Engine {
             client,
             backend,
             manager,
+            proxy: setup.proxy.clone(),
             _events: events,
             _stanzas: stanzas,
         })
@@ -116,16 +122,18 @@ impl Drop for Engine {
 
 async fn build_client(
     shared: &Shared,
+    setup: &ClientSetup,
     watch: &Arc<RunWatch>,
     manager: &Arc<PersistenceManager>,
     inbound: Arc<dyn InboundSink>,
-) -> Result<Arc<Client>, ClientBuilderError> {
-    let transport = WatchedTransportFactory::new(Arc::clone(&shared.dialer), Arc::clone(watch));
+) -> Result<Arc<Client>, EngineError> {
+    let transport = WatchedTransportFactory::new(Arc::clone(&shared.dialer), setup.proxy.clone(), Arc::clone(watch));
+    let media = shared.media(setup.proxy.as_ref()).map_err(EngineError::Media)?;
     let build = Client::builder()
         .with_runtime(TokioRuntime)
         .with_persistence_manager(Arc::clone(manager))
         .with_transport_factory(transport)
-        .with_http_client_arc(Arc::clone(&shared.media))
+        .with_http_client_arc(media)
         .with_cache_config(caches(shared))
         .with_skip_history_sync(true)
         .with_wanted_pre_key_count(shared.config.wanted_pre_key_count)
@@ -135,15 +143,26 @@ async fn build_client(
         })
         .with_background_saver_interval(SAVE_INTERVAL)
         .build()
-        .await?;
+        .await
+        .map_err(EngineError::Build)?;
     Ok(build.into_client())
 }
 
-fn device_props(shared: &Shared) -> DevicePropsOverride {
+fn device_props(shared: &Shared, setup: &ClientSetup) -> DevicePropsOverride {
+    let device = setup.device.as_ref().unwrap_or(&shared.config.device);
     DevicePropsOverride::new()
-        .with_os(shared.config.os.clone())
-        .with_platform_type(shared.config.browser.platform())
+        .with_os(device.os().to_owned())
+        .with_platform_type(platform(device.browser()))
         .with_require_full_sync(false)
+}
+
+const fn platform(browser: Browser) -> PlatformType {
+    match browser {
+        Browser::Chrome => PlatformType::CHROME,
+        Browser::Firefox => PlatformType::FIREFOX,
+        Browser::Safari => PlatformType::SAFARI,
+        Browser::Edge => PlatformType::EDGE,
+    }
 }
 
 /// The engine's caches, smaller than its own choice: a gateway holds many sessions, and storage is near.

@@ -49,7 +49,10 @@ impl EventHandler for EventTap {
             self.watch.disconnected(from_disconnect(&info.reason));
         }
         match &*event {
-            Event::RawNode(node) => self.watch.intake.arrived(node.get()),
+            Event::RawNode(node) => {
+                self.watch.frame_read();
+                self.watch.intake.arrived(node.get());
+            }
             Event::UndecryptableMessage(message) => {
                 self.watch.intake.left(&message.info.id);
                 own_copies::ask_again(&self.watch, &message.info);

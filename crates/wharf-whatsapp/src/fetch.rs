@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Method, Url};
+use reqwest::{Client, ClientBuilder, Method, Url};
 use wacore::net::{HttpClient, HttpRequest, HttpResponse};
+use wharf_model::{Proxy, ProxyKind};
 
-use crate::guard::{Reach, ResolveError, resolve};
+use crate::guard::{ProxyGuard, Reach, ResolveError, resolve};
 
 /// Why nothing was fetched. Every answer of a server, also a bad one, is not an error.
 #[derive(Debug, thiserror::Error)]
@@ -56,14 +57,39 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError::Tls`] or [`FetchError::Exchange`] when the client cannot be set up.
     pub(crate) fn new(reach: Reach, timeout: Duration, body_limit: usize) -> Result<Self, FetchError> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls()?)
+        let client = builder(timeout)?
             .dns_resolver(GuardedResolver(reach))
-            .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .connect_timeout(timeout.min(Duration::from_secs(15)))
-            .timeout(timeout)
             .build()?;
+        Ok(Self {
+            client,
+            reach,
+            body_limit,
+        })
+    }
+
+    /// As [`Fetcher::new`], through a proxy, which looks names up.
+    ///
+    /// # Errors
+    /// As [`Fetcher::new`].
+    pub(crate) fn through(
+        proxy: &Proxy,
+        guard: &ProxyGuard,
+        reach: Reach,
+        timeout: Duration,
+        body_limit: usize,
+    ) -> Result<Self, FetchError> {
+        let scheme = match proxy.kind() {
+            ProxyKind::Http => "http",
+            ProxyKind::Socks5 => "socks5h",
+        };
+        let mut through = reqwest::Proxy::all(format!("{scheme}://{}:{}", proxy.host(), proxy.port()))?;
+        if let Some(who) = proxy.credentials() {
+            through = through.basic_auth(&who.user, &who.password);
+        }
+        // The only name that is looked up here is the proxy's own.
+        let resolver = GuardedResolver(guard.reach(proxy.host()));
+        let client = builder(timeout)?.dns_resolver(resolver).proxy(through).build()?;
         Ok(Self {
             client,
             reach,
@@ -112,6 +138,14 @@ impl Fetcher {
             body,
         })
     }
+}
+
+fn builder(timeout: Duration) -> Result<ClientBuilder, FetchError> {
+    Ok(Client::builder()
+        .tls_backend_preconfigured(tls()?)
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(timeout.min(Duration::from_secs(15)))
+        .timeout(timeout))
 }
 
 /// TLS with the web's roots. The provider is named, so that no process-wide default is needed.

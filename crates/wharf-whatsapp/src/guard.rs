@@ -3,6 +3,9 @@
 //! media locations come from senders.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use wharf_model::Proxy;
 
 /// An address, or one of those that a name resolved to, may not be dialled by this build.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,11 @@ impl Reach {
         } else {
             Self::Anywhere
         }
+    }
+
+    /// What the proxy of a session may be: callers of the API name it.
+    const fn proxy() -> Self {
+        Self::media()
     }
 
     /// What media hosts may be.
@@ -87,6 +95,34 @@ pub(crate) async fn resolve(host: &str, port: u16, reach: Reach) -> Result<Vec<S
             .collect(),
     };
     reach.check(addresses)
+}
+
+/// Decides which proxies may be dialled: public ones, and those whose hosts the operator named. A build that is held to
+/// loopback stays there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ProxyGuard {
+    named: Arc<[String]>,
+}
+
+impl ProxyGuard {
+    /// Names as they stand in a proxy's text, addresses of version 6 in brackets.
+    pub(crate) fn new(named: Vec<String>) -> Self {
+        Self { named: named.into() }
+    }
+
+    /// What this host may be.
+    pub(crate) fn reach(&self, host: &str) -> Reach {
+        let is_named = self.named.iter().any(|named| named.eq_ignore_ascii_case(host));
+        match Reach::proxy() {
+            Reach::PublicOnly if is_named => Reach::Anywhere,
+            reach => reach,
+        }
+    }
+
+    /// The addresses to dial.
+    pub(crate) async fn resolve(&self, proxy: &Proxy) -> Result<Vec<SocketAddr>, ResolveError> {
+        resolve(proxy.host(), proxy.port(), self.reach(proxy.host())).await
+    }
 }
 
 /// Whether an address belongs to the public internet.

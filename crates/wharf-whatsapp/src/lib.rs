@@ -34,6 +34,6 @@ mod version;
 mod watch;
 
 pub use backend::{CarryError, EngineFormat, carry_over};
-pub use config::{Browser, ClientVersion, EngineConfig};
+pub use config::{ClientVersion, EngineConfig};
 pub use logs::log_filter_directives;
 pub use network::EngineNetwork;

@@ -7,15 +7,17 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use wacore::net::HttpClient;
 use wacore::store::traits::DeviceStore;
-use wharf_model::Clock;
-use wharf_session::port::{ClientError, ClientEvent, InboundSink, SessionLease, WhatsAppClient, WhatsAppNetwork};
+use wharf_model::{Clock, Proxy};
+use wharf_session::port::{
+    ClientError, ClientEvent, ClientSetup, InboundSink, SessionLease, WhatsAppClient, WhatsAppNetwork,
+};
 use wharf_storage::Storage;
 
 use crate::backend::WaBackend;
 use crate::client::EngineClient;
 use crate::config::EngineConfig;
-use crate::fetch::{Fetcher, MediaHttp};
-use crate::guard::Reach;
+use crate::fetch::{FetchError, Fetcher, MediaHttp};
+use crate::guard::{ProxyGuard, Reach};
 use crate::redelivery::RedeliveryPace;
 use crate::transport::Dialer;
 use crate::version::VersionSource;
@@ -29,9 +31,23 @@ pub(crate) struct Shared {
     pub(crate) storage: Storage,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) dialer: Arc<Dialer>,
-    pub(crate) media: Arc<dyn HttpClient>,
+    /// Of sessions without a proxy.
+    media: Arc<dyn HttpClient>,
+    proxies: ProxyGuard,
     pub(crate) version: VersionSource,
     pub(crate) redelivery: RedeliveryPace,
+}
+
+impl Shared {
+    /// What fetches media for a session. One that has a proxy has a client of its own.
+    pub(crate) fn media(&self, proxy: Option<&Proxy>) -> Result<Arc<dyn HttpClient>, FetchError> {
+        let Some(proxy) = proxy else {
+            return Ok(Arc::clone(&self.media));
+        };
+        let (timeout, limit) = (self.config.http_timeout, self.config.http_body_limit);
+        let fetcher = Fetcher::through(proxy, &self.proxies, Reach::media(), timeout, limit)?;
+        Ok(Arc::new(MediaHttp::new(fetcher)))
+    }
 }
 
 /// Makes clients that speak to WhatsApp, or to the sandbox in a build made for it.
@@ -49,9 +65,15 @@ impl EngineNetwork {
             Fetcher::new(reach, config.http_timeout, limit).map_err(|error| ClientError::Engine(Box::new(error)))
         };
         let media = MediaHttp::new(fetcher(Reach::media(), config.http_body_limit)?);
+        let proxies = ProxyGuard::new(config.proxy_hosts.clone());
         // The operator chose this address; only a sandbox build is held to loopback.
         let pages = fetcher(Reach::chat(), VERSION_PAGE_LIMIT)?;
-        let dialer = Dialer::new(config.chat_url.clone(), Reach::chat(), config.connect_timeout);
+        let dialer = Dialer::new(
+            config.chat_url.clone(),
+            Reach::chat(),
+            proxies.clone(),
+            config.connect_timeout,
+        );
         let version = VersionSource::new(config.version, config.version_page.clone(), pages);
         let (dialer, media) = (Arc::new(dialer), Arc::new(media));
         Ok(Self {
@@ -61,6 +83,7 @@ impl EngineNetwork {
                 clock,
                 dialer,
                 media,
+                proxies,
                 version,
                 redelivery: RedeliveryPace::default(),
             }),
@@ -101,6 +124,7 @@ impl WhatsAppNetwork for EngineNetwork {
     async fn client(
         &self,
         lease: SessionLease,
+        setup: ClientSetup,
         events: mpsc::UnboundedSender<ClientEvent>,
         inbound: Arc<dyn InboundSink>,
     ) -> Result<Arc<dyn WhatsAppClient>, ClientError> {
@@ -109,6 +133,7 @@ impl WhatsAppNetwork for EngineNetwork {
         Ok(Arc::new(EngineClient::new(
             Arc::clone(&self.shared),
             lease,
+            setup,
             events,
             inbound,
         )))

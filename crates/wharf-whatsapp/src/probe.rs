@@ -44,7 +44,7 @@ async fn probe(shared: &Shared, credentials: &Credentials) -> Result<Verdict, Er
     let (nobody, _) = mpsc::unbounded_channel();
     let watch = RunWatch::new(Arc::clone(&shared.clock), nobody);
     watch.begin();
-    let factory = WatchedTransportFactory::new(Arc::clone(&shared.dialer), watch);
+    let factory = WatchedTransportFactory::new(Arc::clone(&shared.dialer), None, watch);
     let (transport, mut events) = factory.create_transport().await?;
     let failures = AtomicU32::new(0);
     let runtime = Arc::new(TokioRuntime);

@@ -167,7 +167,7 @@ async fn save(engine: &Engine, watch: &Arc<RunWatch>) {
 /// The engine logs why a handshake failed and tells nobody. The handshake is done once more, outside of the engine's
 /// loop, where its error has a type.
 async fn ask_why(engine: &Engine, shared: &Shared, watch: &Arc<RunWatch>) {
-    let factory = WatchedTransportFactory::new(Arc::clone(&shared.dialer), Arc::clone(watch));
+    let factory = WatchedTransportFactory::new(Arc::clone(&shared.dialer), engine.proxy.clone(), Arc::clone(watch));
     let Ok((transport, mut events)) = factory.create_transport().await else {
         return;
     };

@@ -305,6 +305,8 @@ impl RunWatch {
     pub(crate) fn dial_failed(&self, error: &DialError) {
         let reason = if error.is_refused() {
             CloseReason::AddressRefused
+        } else if error.is_of_proxy() {
+            CloseReason::ProxyFailed
         } else {
             CloseReason::ConnectionLost
         };
@@ -316,8 +318,13 @@ impl RunWatch {
     }
 
     pub(crate) fn message_received(&self) {
-        self.last_frame.store(self.clock.now().as_millis(), Ordering::Relaxed);
         self.lock().seen.received += 1;
+    }
+
+    /// The engine could read a frame. What it cannot decrypt does not count: after one damaged frame it understands
+    /// nothing on that connection any more, and goes on listening.
+    pub(crate) fn frame_read(&self) {
+        self.last_frame.store(self.clock.now().as_millis(), Ordering::Relaxed);
     }
 
     /// The server has not said a word in this run.

@@ -7,6 +7,7 @@ use wharf_model::SessionStatus;
 use wharf_session::SessionView;
 
 use super::pacing::Pacing;
+use super::setup::DeviceBody;
 use crate::wire::{SessionIdText, Time};
 
 /// Where a session is.
@@ -101,6 +102,12 @@ pub(crate) struct SessionBody {
     #[schema(required, value_type = Option<Object>)]
     metadata: Option<Value>,
     pacing: Pacing,
+    /// What its connections go through, without user and password.
+    #[schema(required, example = "socks5://proxy.example.com:1080")]
+    proxy: Option<String>,
+    /// What the phone's list of linked devices shows, where it does not follow the configuration.
+    #[schema(required)]
+    device: Option<DeviceBody>,
     /// When a copy of its credentials was exported. If the copy logs in, the two replace each other.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -145,6 +152,8 @@ impl From<SessionView> for SessionBody {
             error: view.error,
             metadata: view.metadata,
             pacing: view.pacing.into(),
+            proxy: view.proxy.map(|proxy| proxy.to_string()),
+            device: view.device.map(Into::into),
             exported_at: view.exported_at.map(Time),
             moving_since: view.moving_since.map(Time),
             created_by: view.created_by,

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use http::StatusCode;
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -11,6 +12,7 @@ use wharf_session::{Idempotent, NewSession, Outcome, SessionView};
 
 use super::body::SessionBody;
 use super::pacing::Pacing;
+use super::setup::{self, DeviceBody, is_proxy};
 use crate::auth::{Allowed, Caller};
 use crate::error::ApiError;
 use crate::extract::Valid;
@@ -34,6 +36,15 @@ pub(crate) struct CreateSession {
     /// Limits of its own; without it those of the configuration.
     #[garde(dive)]
     pacing: Option<Pacing>,
+    /// What the phone's list of linked devices shows; without it the configuration's.
+    #[garde(dive)]
+    device: Option<DeviceBody>,
+    /// What its connections go through: `http://user:password@host:port` or `socks5://user:password@host:port`.
+    /// The address must be public, or one that the operator allows. Answers leave user and password out.
+    #[garde(inner(custom(is_proxy)))]
+    #[schema(value_type = Option<String>, max_length = 2048, pattern = "^[^\\u0000]*$",
+        example = "socks5://user:password@proxy.example.com:1080")]
+    proxy: Option<SecretString>,
 }
 
 /// Make a session
@@ -54,6 +65,8 @@ pub(crate) async fn create_session(
         name: body.name,
         metadata: body.metadata.map(Value::Object),
         pacing: body.pacing.map(Into::into),
+        proxy: setup::proxy(body.proxy.as_ref())?,
+        device: setup::device(body.device)?,
         created_by: Some(caller.name()),
     };
     let idempotent = claim(&once, &caller, &raw);

@@ -20,6 +20,7 @@ use super::body::SessionBody;
 use super::create;
 use super::credentials::{MAX_PASSPHRASE, examine};
 use super::pacing::Pacing;
+use super::setup::{self, is_proxy};
 use crate::auth::Allowed;
 use crate::error::{ApiError, FieldProblem};
 use crate::extract::Valid;
@@ -55,6 +56,12 @@ pub(crate) struct ImportSession {
     /// Limits of its own; without it those of the configuration.
     #[garde(dive)]
     pacing: Option<Pacing>,
+    /// What its connections go through: `http://user:password@host:port` or `socks5://user:password@host:port`.
+    /// The address must be public, or one that the operator allows. Answers leave user and password out.
+    #[garde(inner(custom(is_proxy)))]
+    #[schema(value_type = Option<String>, max_length = 2048, pattern = "^[^\\u0000]*$",
+        example = "socks5://user:password@proxy.example.com:1080")]
+    proxy: Option<SecretString>,
 }
 
 /// Logs are written with `Debug`: credentials must not reach them.
@@ -92,6 +99,9 @@ pub(crate) async fn import_session(
         name: body.name.unwrap_or_else(|| UNNAMED.to_owned()),
         metadata: body.metadata.map(Value::Object),
         pacing: body.pacing.map(Into::into),
+        proxy: setup::proxy(body.proxy.as_ref())?,
+        // It was told to WhatsApp when the account was linked.
+        device: None,
         created_by: Some(caller.name()),
     };
     let idempotent = create::claim(&once, &caller, &raw);

@@ -1,5 +1,5 @@
-//! Sessions: linked WhatsApp accounts. Promises that a QR's text is and a pairing code are in answers of their own routes and the
-//! session's own stream only.
+//! Sessions: linked WhatsApp accounts. Promises that a QR's text and a pairing code are in answers of their own routes and
+//! the session's own stream only.
 
 mod body;
 mod connect;
@@ -19,6 +19,7 @@ mod pacing;
 mod pairing;
 mod qr;
 mod restart;
+mod setup;
 mod stream;
 mod update;
 mod validate;

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use garde::Validate;
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -11,6 +12,7 @@ use wharf_session::SessionPatch;
 
 use super::body::SessionBody;
 use super::pacing::Pacing;
+use super::setup::{self, is_proxy};
 use crate::auth::Allowed;
 use crate::error::ApiError;
 use crate::extract::{Id, Valid};
@@ -37,6 +39,11 @@ pub(crate) struct UpdateSession {
     #[garde(dive)]
     #[schema(value_type = Option<Pacing>)]
     pacing: Option<Option<Pacing>>,
+    /// Another proxy, from the next connection on: `http://user:password@host:port` or `socks5://...`; null goes without.
+    #[serde(default, deserialize_with = "present")]
+    #[garde(inner(inner(custom(is_proxy))))]
+    #[schema(value_type = Option<String>, max_length = 2048, pattern = "^[^\\u0000]*$")]
+    proxy: Option<Option<SecretString>>,
 }
 
 /// Change a session
@@ -55,6 +62,7 @@ pub(crate) async fn update_session(
         name: body.name,
         metadata: body.metadata.map(|metadata| metadata.map(Value::Object)),
         pacing: body.pacing.map(|pacing| pacing.map(Into::into)),
+        proxy: body.proxy.map(|proxy| setup::proxy(proxy.as_ref())).transpose()?,
     };
     let session = state.sessions.patch(caller.workspace(), id, patch).await?;
     Ok(Json(session.into()))

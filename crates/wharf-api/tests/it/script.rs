@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use wharf_model::{Phone, SessionId};
 use wharf_session::port::{
-    AccountProfile, ClientError, ClientEvent, InboundSink, OutboundMessage, PairingError, SendError, SessionLease,
-    WhatsAppClient, WhatsAppNetwork,
+    AccountProfile, ClientError, ClientEvent, ClientSetup, InboundSink, OutboundMessage, PairingError, SendError,
+    SessionLease, WhatsAppClient, WhatsAppNetwork,
 };
 use wharf_vault::{Credentials, LiveLogin, LoginError, Verdict};
 
@@ -59,6 +59,7 @@ impl WhatsAppNetwork for ScriptedNetwork {
     async fn client(
         &self,
         _: SessionLease,
+        _: ClientSetup,
         events: mpsc::UnboundedSender<ClientEvent>,
         _: Arc<dyn InboundSink>,
     ) -> Result<Arc<dyn WhatsAppClient>, ClientError> {

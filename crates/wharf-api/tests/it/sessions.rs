@@ -37,6 +37,55 @@ async fn a_session_is_made_read_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_proxy_and_a_device_are_kept_and_a_password_is_not_shown() {
+    let app = App::new().await;
+    let body = json!({"name": "support", "proxy": "socks5://ann:secret@proxy.example.com",
+        "device": {"os": "Windows", "browser": "edge"}});
+    let made = json_of(app.post("/api/sessions", &body).send().await.unwrap(), 201).await;
+    assert_eq!(made["proxy"], "socks5://proxy.example.com:1080");
+    assert_eq!(made["device"], body["device"]);
+    assert!(!made.to_string().contains("secret"));
+
+    let path = format!("/api/sessions/{}", made["id"].as_str().unwrap());
+    let patch = async |body: Value| app.request(Method::PATCH, &path).json(&body).send().await.unwrap();
+    let renamed = json_of(patch(json!({"name": "sales"})).await, 200).await;
+    assert_eq!(renamed["proxy"], made["proxy"]);
+    let moved = json_of(patch(json!({"proxy": "http://10.0.0.1:3128"})).await, 200).await;
+    assert_eq!(moved["proxy"], "http://10.0.0.1:3128");
+    let without = json_of(patch(json!({"proxy": null})).await, 200).await;
+    assert_eq!((&without["proxy"], &without["device"]), (&Value::Null, &body["device"]));
+}
+
+#[tokio::test]
+async fn what_is_no_proxy_and_no_device_is_refused_by_field() {
+    let app = App::new().await;
+    for (field, value, pointer, code) in [
+        ("proxy", json!("https://proxy.example.com"), "/proxy", "invalid_proxy"),
+        ("proxy", json!("http://"), "/proxy", "invalid_proxy"),
+        (
+            "device",
+            json!({"os": "a\tb", "browser": "chrome"}),
+            "/device/os",
+            "invalid_os",
+        ),
+    ] {
+        let body = json!({"name": "support", field: value});
+        let refused = problem(
+            app.post("/api/sessions", &body).send().await.unwrap(),
+            422,
+            "validation_failed",
+        )
+        .await;
+        let told = &refused["errors"][0];
+        assert_eq!(
+            (&told["pointer"], &told["code"]),
+            (&json!(pointer), &json!(code)),
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn pages_follow_the_cursor_without_gap_or_repeat() {
     let app = App::new().await;
     let mut made = Vec::new();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use wharf_api::{AddressRange, ApiConfig, RatePolicy};
-use wharf_model::PacingPolicy;
+use wharf_model::{Browser, Device, PacingPolicy};
 use wharf_session::SessionConfig;
 use wharf_storage::Durability;
 use wharf_whatsapp::EngineConfig;
@@ -189,7 +189,6 @@ fn trusted_proxies(reader: &mut Reader<'_>) -> Vec<AddressRange> {
 }
 
 fn generator(reader: &mut Reader<'_>) -> GeneratorConfig {
-    let list = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
     GeneratorConfig {
         enabled: reader.flag("generator.enabled"),
         prefix: reader.text("generator.prefix").to_owned(),
@@ -203,6 +202,10 @@ fn generator(reader: &mut Reader<'_>) -> GeneratorConfig {
         origins: origins(reader),
         trusted_proxies: trusted_proxies(reader),
     }
+}
+
+fn list(texts: Vec<&str>) -> Vec<String> {
+    texts.into_iter().map(str::to_owned).collect()
 }
 
 /// As browsers write them: scheme and name, and nothing behind.
@@ -224,6 +227,19 @@ fn origins(reader: &mut Reader<'_>) -> Vec<String> {
     origins
 }
 
+/// What sessions call themselves. A fault is noted.
+fn device(reader: &mut Reader<'_>) -> Option<Device> {
+    let browser = reader.choice(
+        "whatsapp.browser",
+        &Browser::ALL.map(|browser| (browser.as_str(), browser)),
+    )?;
+    let device = Device::new(reader.text("whatsapp.os"), browser);
+    if let Err(error) = &device {
+        reader.faults.add("whatsapp.os", &error.to_string());
+    }
+    device.ok()
+}
+
 fn engine(reader: &mut Reader<'_>) -> EngineConfig {
     let default = EngineConfig::default();
     EngineConfig {
@@ -231,7 +247,8 @@ fn engine(reader: &mut Reader<'_>) -> EngineConfig {
             .optional("whatsapp.chat_url")
             .map_or(default.chat_url, str::to_owned),
         version_page: reader.optional("whatsapp.version_page").map(str::to_owned),
-        os: reader.optional("whatsapp.os").map_or(default.os, str::to_owned),
+        device: device(reader).unwrap_or(default.device),
+        proxy_hosts: list(reader.list("whatsapp.proxy_hosts")),
         connect_timeout: reader.duration("whatsapp.connect_timeout", SECOND..=Duration::from_secs(300)),
         ..EngineConfig::default()
     }

@@ -14,7 +14,7 @@ use super::journal::Change;
 use super::link::Link;
 use super::{Actor, Start};
 use crate::live::QrCode;
-use crate::port::{AccountProfile, ClientError, ClientEvent, SessionLease, WhatsAppClient};
+use crate::port::{AccountProfile, ClientError, ClientEvent, SessionLease};
 use crate::telemetry;
 
 /// A client that is being built, once its turn has come.
@@ -33,7 +33,7 @@ enum Built {
     /// There was one already.
     #[default]
     AtHand,
-    New(Arc<dyn WhatsAppClient>, mpsc::UnboundedReceiver<ClientEvent>),
+    New(Link),
     Failed(ClientError),
     Panicked,
 }
@@ -87,6 +87,7 @@ impl Actor {
         self.dial_at = None;
         let (cx, lease, pause) = (Arc::clone(&self.cx), self.lease(), std::mem::take(&mut self.pause));
         let build = self.link.is_none();
+        let setup = self.setup.clone();
         let inbox = Inbox::new(&self.cx, self.ledger.clone());
         let turn = async move {
             if !pause.is_zero() {
@@ -101,8 +102,8 @@ impl Actor {
                 };
             }
             let (sender, events) = mpsc::unbounded_channel();
-            let built = match cx.network.client(lease, sender, Arc::new(inbox)).await {
-                Ok(client) => Built::New(client, events),
+            let built = match cx.network.client(lease, setup.clone(), sender, Arc::new(inbox)).await {
+                Ok(client) => Built::New(Link::new(client, events, setup)),
                 Err(error) => Built::Failed(error),
             };
             Dialled { permit, built }
@@ -113,8 +114,8 @@ impl Actor {
     pub(super) async fn on_dialled(&mut self, dialled: Dialled) {
         let reason = match dialled.built {
             Built::AtHand => None,
-            Built::New(client, events) => {
-                self.link = Some(Link::new(client, events));
+            Built::New(link) => {
+                self.link = Some(link);
                 None
             }
             Built::Failed(error) => {
@@ -159,7 +160,7 @@ impl Actor {
                 Some(CloseReason::StorageFailed | CloseReason::KeepaliveTimeout)
             );
         let Some(mut link) = self.link.take() else { return };
-        if reusable && link.settle().await {
+        if reusable && link.setup() == &self.setup && link.settle().await {
             self.link = Some(link);
         } else {
             link.shut().await;

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use wharf_model::CloseReason;
 
-use crate::port::{ClientEvent, WhatsAppClient};
+use crate::port::{ClientEvent, ClientSetup, WhatsAppClient};
 use crate::telemetry::Share;
 
 /// How long a client may take to end after it said that the connection closed, and to flush when it is shut down.
@@ -18,6 +18,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Link {
     client: Arc<dyn WhatsAppClient>,
     events: mpsc::UnboundedReceiver<ClientEvent>,
+    setup: ClientSetup,
     running: Option<JoinHandle<()>>,
     /// Held while dialling, so that a mass start keeps its cap.
     dialling: Option<OwnedSemaphorePermit>,
@@ -26,10 +27,15 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(client: Arc<dyn WhatsAppClient>, events: mpsc::UnboundedReceiver<ClientEvent>) -> Self {
+    pub(crate) fn new(
+        client: Arc<dyn WhatsAppClient>,
+        events: mpsc::UnboundedReceiver<ClientEvent>,
+        setup: ClientSetup,
+    ) -> Self {
         Self {
             client,
             events,
+            setup,
             running: None,
             dialling: None,
             queue: Share::event_queue(),
@@ -40,6 +46,11 @@ impl Link {
     /// Whether a connection is being made or served.
     pub(crate) const fn is_running(&self) -> bool {
         self.running.is_some()
+    }
+
+    /// What the client was built with.
+    pub(crate) const fn setup(&self) -> &ClientSetup {
+        &self.setup
     }
 
     /// What was said and not read yet.

@@ -34,7 +34,7 @@ use wharf_storage::sessions::{SessionProfile, Wanted};
 use crate::context::Context;
 use crate::ledger::Ledger;
 use crate::live::{PairingCode, QrCode};
-use crate::port::ClientEvent;
+use crate::port::{ClientEvent, ClientSetup};
 use crate::registry::{Command, Slot};
 use crate::telemetry::Share;
 use attempts::Attempts;
@@ -81,6 +81,8 @@ pub(crate) struct Actor {
     attempts: Attempts,
     /// WhatsApp unlinked the device: a connect starts with fresh keys.
     unlinked: bool,
+    /// What the next client is built with.
+    setup: ClientSetup,
     link: Option<Link>,
     dialling: Option<Dialling>,
     dial_at: Option<Instant>,

@@ -6,12 +6,13 @@ use tokio::time::Instant;
 use wharf_model::{CloseReason, Input};
 use wharf_storage::StorageError;
 use wharf_storage::audit::{Action, AuditEntry};
-use wharf_storage::sessions::{self, SessionProfile, Wanted};
+use wharf_storage::sessions::{self, Session, SessionProfile, Wanted};
 
 use super::journal::{Change, Journal};
 use super::{Actor, End, Start, restore};
 use crate::error::SessionError;
 use crate::registry::{Command, Order};
+use crate::setup::setup;
 
 /// How long a logout may take to reach WhatsApp before the keys go without it.
 const REACH: Duration = Duration::from_secs(10);
@@ -258,6 +259,7 @@ impl Actor {
             .read(move |tx| Box::pin(sessions::load(tx, session)))
             .await?;
         let row = row.ok_or(SessionError::NotFound)?;
+        self.prepare(&row).await?;
         if self.outbox.pacer().policy().unsafe_open {
             // An open pacer counted nothing: what it let through is read back from the rows.
             let pacer = restore::pacer(&self.cx, &row).await?;
@@ -265,6 +267,19 @@ impl Actor {
         } else {
             let policy = row.pacing.unwrap_or_else(|| self.cx.config.pacing.clone());
             self.outbox.obey(policy);
+        }
+        Ok(())
+    }
+
+    /// From the next connection on. A client that rests has no connection to lose.
+    async fn prepare(&mut self, row: &Session) -> Result<(), SessionError> {
+        let keys = self.cx.storage.session_keys(row.id).await?;
+        self.setup = setup(row, &keys)?;
+        if let Some(link) = self
+            .link
+            .take_if(|link| !link.is_running() && link.setup() != &self.setup)
+        {
+            link.shut().await;
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::pacer::Pacer;
 use crate::registry::Slot;
 use crate::sessions::state_of;
+use crate::setup::setup;
 use crate::telemetry::Share;
 
 /// `None`: the session was deleted.
@@ -57,6 +58,7 @@ fn build(
         .as_ref()
         .map(|sealed| SessionProfile::open(keys, sealed))
         .transpose()?;
+    let setup = setup(row, keys)?;
     let mut actor = Actor {
         cx: Arc::clone(cx),
         slot: Arc::clone(slot),
@@ -73,6 +75,7 @@ fn build(
         code_at: None,
         attempts: Attempts::default(),
         unlinked: row.unlinked_at.is_some(),
+        setup,
         link: None,
         dialling: None,
         dial_at: None,

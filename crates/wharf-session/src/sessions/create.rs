@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
-use wharf_model::{PacingPolicy, SessionId, WorkspaceId};
+use wharf_model::{Device, PacingPolicy, Proxy, SessionId, WorkspaceId};
 use wharf_storage::audit::{self, Action};
 use wharf_storage::sessions::Fence;
 use wharf_storage::sessions::{self as rows, HistoryEntry, Session};
@@ -16,6 +16,7 @@ use crate::error::SessionError;
 use crate::idempotency::{self, BoxError, Idempotent, Outcome, Prepared};
 use crate::port::SessionLease;
 use crate::registry::Order;
+use crate::setup::{seal_proxy, written_device};
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 100;
@@ -32,6 +33,10 @@ pub struct NewSession {
     pub metadata: Option<Value>,
     /// Limits of its own; `None` follows the configuration.
     pub pacing: Option<PacingPolicy>,
+    /// What its connections go through.
+    pub proxy: Option<Proxy>,
+    /// What it calls itself once it is linked; `None` follows the configuration.
+    pub device: Option<Device>,
     /// Who makes it.
     pub created_by: Option<String>,
 }
@@ -69,6 +74,8 @@ pub struct SessionPatch {
     pub metadata: Option<Option<Value>>,
     /// The limits.
     pub pacing: Option<Option<PacingPolicy>>,
+    /// What its connections go through, from the next one on.
+    pub proxy: Option<Option<Proxy>>,
 }
 
 impl Sessions {
@@ -123,6 +130,7 @@ impl Sessions {
         let id = SessionId::generate(&*self.cx.clock, &*self.cx.random);
         let (keys, rows_of_keys) = self.storage().new_session_keys(id)?;
         let metadata = seal_metadata(id, &keys, new.metadata.as_ref())?;
+        let proxy = seal_proxy(id, &keys, new.proxy.as_ref())?;
         let keys = Arc::new(keys);
         let fingerprint = linked.as_ref().map(|linked| linked.fingerprint().to_owned());
         let epoch = linked.as_ref().map_or(0, |linked| linked.epoch());
@@ -135,10 +143,10 @@ impl Sessions {
             workspace_id: workspace,
             name: new.name,
             network: self.cx.network_kind,
-            device: None,
+            device: new.device.as_ref().map(written_device),
             pacing: new.pacing,
             metadata,
-            proxy: None,
+            proxy,
             keys: rows_of_keys,
             fingerprint,
             epoch,
@@ -222,7 +230,7 @@ impl Sessions {
         })
     }
 
-    /// Changes what a person may change. New limits hold from the next message on.
+    /// Changes what a person may change. New limits hold from the next message on, another proxy from the next connection.
     ///
     /// # Errors
     /// What is wrong with the request, [`SessionError::NotFound`], or storage failed.
@@ -241,10 +249,11 @@ impl Sessions {
             .metadata
             .map(|value| seal_metadata(id, &keys, value.as_ref()))
             .transpose()?;
+        let proxy = patch.proxy.map(|proxy| seal_proxy(id, &keys, proxy.as_ref()));
         let stored = rows::SessionPatch {
             name: patch.name,
             metadata,
-            proxy: None,
+            proxy: proxy.transpose()?,
             pacing: patch.pacing,
         };
         let now = self.cx.clock.now();

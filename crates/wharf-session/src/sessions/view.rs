@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use wharf_model::{
-    CloseReason, Content, ContentKind, Direction, Lane, MessageId, MessageStatus, Network, PacingPolicy, PendingStep,
-    SessionId, SessionState, SessionStatus, Timestamp, WorkspaceId,
+    CloseReason, Content, ContentKind, Device, Direction, Lane, MessageId, MessageStatus, Network, PacingPolicy,
+    PendingStep, Proxy, SessionId, SessionState, SessionStatus, Timestamp, WorkspaceId,
 };
 use wharf_storage::messages::{Message, TimelineEntry};
 use wharf_storage::sessions::{Session, SessionProfile};
@@ -11,6 +11,8 @@ use wharf_storage::{Place, SessionKeys, StorageError};
 
 use crate::content;
 use crate::live::Live;
+use crate::port::ClientSetup;
+use crate::setup::setup;
 
 /// A session.
 #[derive(Clone, Debug)]
@@ -45,6 +47,10 @@ pub struct SessionView {
     pub metadata: Option<Value>,
     /// The limits in force.
     pub pacing: PacingPolicy,
+    /// What its connections go through.
+    pub proxy: Option<Proxy>,
+    /// What it calls itself, where it does not follow the configuration.
+    pub device: Option<Device>,
     /// When a copy of its credentials was taken that can log in as well.
     pub exported_at: Option<Timestamp>,
     /// Since when its credentials are on their way to another program; it stays off until that is settled.
@@ -104,6 +110,7 @@ impl SessionView {
             .as_ref()
             .map(|sealed| open_metadata(row.id, keys, sealed))
             .transpose()?;
+        let ClientSetup { proxy, device } = setup(&row, keys)?;
         Ok(Self {
             id: row.id,
             workspace: row.workspace_id,
@@ -120,6 +127,8 @@ impl SessionView {
             profile: profile.unwrap_or_default(),
             metadata,
             pacing: row.pacing.unwrap_or_else(|| pacing.clone()),
+            proxy,
+            device,
             exported_at: row.exported_at,
             moving_since: row.moving_since,
             created_by: row.created_by,

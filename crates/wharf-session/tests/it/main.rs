@@ -12,4 +12,5 @@ mod inbound;
 mod outbound;
 mod pairing;
 mod script;
+mod setups;
 mod world;

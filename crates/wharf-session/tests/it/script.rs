@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc, watch};
 use wharf_model::{CloseReason, Phone, SessionId};
 use wharf_session::port::{
-    AccountProfile, ClientError, ClientEvent, InboundSink, OutboundMessage, PairingError, SendError, SessionLease,
-    WhatsAppClient, WhatsAppNetwork,
+    AccountProfile, ClientError, ClientEvent, ClientSetup, InboundSink, OutboundMessage, PairingError, SendError,
+    SessionLease, WhatsAppClient, WhatsAppNetwork,
 };
 
 /// WhatsApp gives no pairing code for it: the account is written otherwise.
@@ -79,12 +79,14 @@ impl WhatsAppNetwork for ScriptedNetwork {
     async fn client(
         &self,
         lease: SessionLease,
+        setup: ClientSetup,
         events: mpsc::UnboundedSender<ClientEvent>,
         inbound: Arc<dyn InboundSink>,
     ) -> Result<Arc<dyn WhatsAppClient>, ClientError> {
         let (sent, sends) = mpsc::unbounded_channel();
         let client = Arc::new(ScriptedClient {
             lease,
+            setup,
             events,
             inbound,
             runs: watch::Sender::new(0),
@@ -109,6 +111,7 @@ impl WhatsAppNetwork for ScriptedNetwork {
 #[derive(Debug)]
 pub struct ScriptedClient {
     pub lease: SessionLease,
+    pub setup: ClientSetup,
     events: mpsc::UnboundedSender<ClientEvent>,
     pub inbound: Arc<dyn InboundSink>,
     runs: watch::Sender<usize>,

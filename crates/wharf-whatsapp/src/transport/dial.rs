@@ -7,8 +7,10 @@ use std::time::Duration;
 use http::{HeaderValue, Uri, header};
 use tokio::net::TcpStream;
 use tokio_websockets::{ClientBuilder, Connector, Limits, MaybeTlsStream, WebSocketStream};
+use wharf_model::Proxy;
 
-use crate::guard::{Reach, ResolveError, resolve};
+use super::proxy::{self, ProxyFailure};
+use crate::guard::{ProxyGuard, Reach, ResolveError, resolve};
 
 /// A frame is at most 2^24 bytes; the server may put several into one message.
 const MESSAGE_LIMIT: usize = 32 * 1024 * 1024;
@@ -28,6 +30,9 @@ pub(crate) enum DialError {
     /// No address answered.
     #[error("the chat server did not answer")]
     Connect(#[source] io::Error),
+    /// The session's proxy is in the way.
+    #[error(transparent)]
+    Proxy(#[from] ProxyFailure),
     /// TLS failed: the server's certificate, or no TLS there.
     #[error("TLS with the chat server failed")]
     Tls(#[source] tokio_websockets::Error),
@@ -43,36 +48,55 @@ pub(crate) enum DialError {
 pub(crate) struct Dialer {
     url: String,
     reach: Reach,
+    proxies: ProxyGuard,
     timeout: Duration,
     tls: Connector,
 }
 
 impl Dialer {
-    pub(crate) fn new(url: String, reach: Reach, timeout: Duration) -> Self {
+    pub(crate) fn new(url: String, reach: Reach, proxies: ProxyGuard, timeout: Duration) -> Self {
         Self {
             url,
             reach,
+            proxies,
             timeout,
             tls: whatsapp_rust_tokio_transport::default_tls_connector(),
         }
     }
 
-    /// One attempt.
-    pub(crate) async fn dial(&self) -> Result<Socket, DialError> {
-        tokio::time::timeout(self.timeout, self.attempt())
+    /// One attempt, through a proxy if there is one.
+    pub(crate) async fn dial(&self, proxy: Option<&Proxy>) -> Result<Socket, DialError> {
+        tokio::time::timeout(self.timeout, self.attempt(proxy))
             .await
             .map_err(|_| DialError::TimedOut(self.timeout))?
     }
 
-    async fn attempt(&self) -> Result<Socket, DialError> {
+    async fn attempt(&self, proxy: Option<&Proxy>) -> Result<Socket, DialError> {
         let uri: Uri = self.url.parse().map_err(|_| DialError::BadUrl)?;
         let secure = is_secure(&uri)?;
         let host = uri.host().ok_or(DialError::BadUrl)?.to_owned();
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let addresses = resolve(&host, port, self.reach).await.map_err(DialError::Resolve)?;
-        let stream = connect(&addresses).await.map_err(DialError::Connect)?;
+        let stream = match proxy {
+            Some(proxy) => self.through(proxy, &host, port).await?,
+            None => connect(&self.resolve(&host, port).await?)
+                .await
+                .map_err(DialError::Connect)?,
+        };
         let stream = self.secure(secure, &host, stream).await?;
         upgrade(uri, stream).await
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
+        resolve(host, port, self.reach).await.map_err(DialError::Resolve)
+    }
+
+    /// The proxy looks the server's name up: who uses one does not want to ask himself. A build that is held to loopback
+    /// asks all the same.
+    async fn through(&self, proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, DialError> {
+        if self.reach == Reach::LoopbackOnly {
+            self.resolve(host, port).await?;
+        }
+        Ok(proxy::tunnel(proxy, &self.proxies, host, port).await?)
     }
 
     async fn secure(
@@ -95,7 +119,7 @@ fn is_secure(uri: &Uri) -> Result<bool, DialError> {
 }
 
 /// Tries each address in turn.
-async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+pub(super) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         match TcpStream::connect(address).await {
@@ -124,6 +148,16 @@ async fn upgrade(uri: Uri, stream: MaybeTlsStream<TcpStream>) -> Result<Socket, 
 impl DialError {
     /// Whether this build may not dial there at all, so that trying again is useless.
     pub(crate) const fn is_refused(&self) -> bool {
-        matches!(self, Self::BadUrl | Self::Resolve(ResolveError::Refused(_)))
+        matches!(
+            self,
+            Self::BadUrl
+                | Self::Resolve(ResolveError::Refused(_))
+                | Self::Proxy(ProxyFailure::Resolve(ResolveError::Refused(_)))
+        )
+    }
+
+    /// Whether it is the session's proxy that failed.
+    pub(crate) const fn is_of_proxy(&self) -> bool {
+        matches!(self, Self::Proxy(_))
     }
 }

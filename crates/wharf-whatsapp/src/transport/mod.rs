@@ -7,6 +7,7 @@
 
 mod dial;
 mod pipe;
+mod proxy;
 
 pub(crate) use dial::{DialError, Dialer};
 
@@ -14,18 +15,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use wacore::net::{Transport, TransportEvent, TransportFactory};
+use wharf_model::Proxy;
 
 use crate::watch::RunWatch;
 
 /// What the engine asks for a connection; one per client.
 pub(crate) struct WatchedTransportFactory {
     dialer: Arc<Dialer>,
+    proxy: Option<Proxy>,
     watch: Arc<RunWatch>,
 }
 
 impl WatchedTransportFactory {
-    pub(crate) fn new(dialer: Arc<Dialer>, watch: Arc<RunWatch>) -> Self {
-        Self { dialer, watch }
+    pub(crate) fn new(dialer: Arc<Dialer>, proxy: Option<Proxy>, watch: Arc<RunWatch>) -> Self {
+        Self { dialer, proxy, watch }
     }
 }
 
@@ -42,7 +45,7 @@ impl TransportFactory for WatchedTransportFactory {
         let dialled = tokio::select! {
             biased;
             () = self.watch.stopped() => return Err(GivenUp.into()),
-            dialled = self.dialer.dial() => dialled,
+            dialled = self.dialer.dial(self.proxy.as_ref()) => dialled,
         };
         match dialled {
             Ok(socket) => {

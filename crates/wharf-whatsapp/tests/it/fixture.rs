@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use wharf_model::{CloseReason, Content, Jid, Network, Phone, SessionId, SystemEdges, WorkspaceId};
 use wharf_sandbox::{NewPhone, PhoneInfo, Sandbox, SandboxConfig};
 use wharf_session::port::{
-    ClientEvent, InboundError, InboundMessage, InboundSink, OutboundMessage, SessionLease, WhatsAppClient,
+    ClientEvent, ClientSetup, InboundError, InboundMessage, InboundSink, OutboundMessage, SessionLease, WhatsAppClient,
     WhatsAppNetwork,
 };
 use wharf_storage::sessions::{self, NewSession};
@@ -128,6 +128,10 @@ impl World {
     }
 
     pub async fn client(&self, lease: SessionLease) -> TestClient {
+        self.client_with(lease, ClientSetup::default()).await
+    }
+
+    pub async fn client_with(&self, lease: SessionLease, setup: ClientSetup) -> TestClient {
         let (events, heard) = mpsc::unbounded_channel();
         let (messages, inbound) = mpsc::unbounded_channel();
         let refusing = Arc::new(AtomicBool::new(false));
@@ -135,7 +139,7 @@ impl World {
             messages,
             refusing: Arc::clone(&refusing),
         });
-        let client = self.network.client(lease, events, sink).await.unwrap();
+        let client = self.network.client(lease, setup, events, sink).await.unwrap();
         TestClient {
             client,
             refusing,
@@ -149,7 +153,11 @@ impl World {
     /// A client that is linked to the phone and open.
     #[cfg(feature = "sandbox")]
     pub async fn linked(&self, lease: SessionLease, phone: &PhoneInfo) -> TestClient {
-        let mut client = self.client(lease).await;
+        self.linked_with(lease, phone, ClientSetup::default()).await
+    }
+
+    pub async fn linked_with(&self, lease: SessionLease, phone: &PhoneInfo, setup: ClientSetup) -> TestClient {
+        let mut client = self.client_with(lease, setup).await;
         client.start();
         let qr = client.until("a QR", |event| match event {
             ClientEvent::Qr { text, .. } => Some(text.clone()),

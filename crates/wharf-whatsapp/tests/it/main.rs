@@ -23,5 +23,7 @@ mod linking;
 mod logs;
 #[cfg(feature = "sandbox")]
 mod messages;
+#[cfg(feature = "sandbox")]
+mod proxies;
 #[cfg(not(feature = "sandbox"))]
 mod verified_build;

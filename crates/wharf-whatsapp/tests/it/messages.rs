@@ -7,7 +7,7 @@ use wharf_session::port::{ClientEvent, ReceiptKind, SendError};
 
 use crate::fixture::{PATIENCE, TestClient, World, text};
 
-async fn acknowledged(client: &mut TestClient, id: &str) -> Option<u16> {
+pub async fn acknowledged(client: &mut TestClient, id: &str) -> Option<u16> {
     client
         .until("the server's ack", |event| match event {
             ClientEvent::Ack { whatsapp_id, error, .. } if whatsapp_id == id => Some(*error),

@@ -2,7 +2,7 @@
 //! Tests pass their own; the composition root passes [`SystemEdges`], the one place that asks the machine.
 
 use std::fmt::Debug;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::Rng as _;
 
@@ -12,6 +12,11 @@ use crate::Timestamp;
 pub trait Clock: Send + Sync + Debug {
     /// The present moment.
     fn now(&self) -> Timestamp;
+
+    /// How long to wait for a moment; nothing when it is over. A clock that runs faster than the machine's says less.
+    fn until(&self, at: Timestamp) -> Duration {
+        at.since(self.now())
+    }
 }
 
 /// Gives unpredictable bytes, fit for keys, codes and ids.

@@ -195,6 +195,6 @@ impl Actor {
 
     /// A time of day as a deadline that a change of the clock does not move.
     pub(super) fn instant(&self, at: Timestamp) -> Instant {
-        Instant::now() + at.since(self.cx.clock.now())
+        Instant::now() + self.cx.clock.until(at)
     }
 }

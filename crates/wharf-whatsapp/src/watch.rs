@@ -321,8 +321,7 @@ impl RunWatch {
         self.lock().seen.received += 1;
     }
 
-    /// The engine could read a frame. What it cannot decrypt does not count: after one damaged frame it understands
-    /// nothing on that connection any more, and goes on listening.
+    /// The engine could read a frame. What it cannot decrypt does not count: it logs that, and goes on listening.
     pub(crate) fn frame_read(&self) {
         self.last_frame.store(self.clock.now().as_millis(), Ordering::Relaxed);
     }

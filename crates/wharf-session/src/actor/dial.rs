@@ -33,7 +33,7 @@ enum Built {
     /// There was one already.
     #[default]
     AtHand,
-    New(Link),
+    New(Box<Link>),
     Failed(ClientError),
     Panicked,
 }
@@ -103,7 +103,7 @@ impl Actor {
             }
             let (sender, events) = mpsc::unbounded_channel();
             let built = match cx.network.client(lease, setup.clone(), sender, Arc::new(inbox)).await {
-                Ok(client) => Built::New(Link::new(client, events, setup)),
+                Ok(client) => Built::New(Box::new(Link::new(client, events, setup))),
                 Err(error) => Built::Failed(error),
             };
             Dialled { permit, built }
@@ -115,7 +115,7 @@ impl Actor {
         let reason = match dialled.built {
             Built::AtHand => None,
             Built::New(link) => {
-                self.link = Some(link);
+                self.link = Some(*link);
                 None
             }
             Built::Failed(error) => {

@@ -1,7 +1,6 @@
 //! Automation of the project: `cargo xtask tidy` proves the rules of ARCHITECTURE.md, `cargo xtask ci` and `test` run what
 //! has to pass before a change lands, `prove-*` and `bench` run what takes longer. Never builds anything that users run.
 
-mod build;
 mod ci;
 mod fuzz;
 mod packages;

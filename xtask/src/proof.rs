@@ -1,14 +1,15 @@
 //! Long proofs and the benchmark: builds the binaries with the right profile, installs the Node programs, and runs
 //! `tests/proof` and `tests/bench` on them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
+use cargo_metadata::MetadataCommand;
 use clap::{Args, ValueEnum};
 
 use crate::test::{npm_ci, shell};
-use crate::{build, packages, settle};
+use crate::{packages, settle};
 
 /// The databases that Wharf runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -55,17 +56,11 @@ impl Proof {
 pub struct Binaries {
     wharf: PathBuf,
     sandbox: PathBuf,
-    /// Where the proofs are, when they were built beside.
-    proofs: Option<PathBuf>,
 }
 
 impl Binaries {
     /// Builds them.
     pub fn build(profile: &str) -> Result<Self> {
-        if profile == build::PROFILE {
-            let folder = build::binaries(&["wharf", "wharf-sandbox", "prove-kill", "prove-faults"])?;
-            return Ok(Self::at(&folder, Some(folder.clone())));
-        }
         // In one command: built one after the other they would choose other features, and compile everything twice.
         shell(Command::new(env!("CARGO")).args([
             "build",
@@ -79,15 +74,16 @@ impl Binaries {
             "wharf-server/sandbox",
         ]))?;
         settle::run()?;
-        Ok(Self::at(&build::folder(profile)?, None))
-    }
-
-    fn at(folder: &Path, proofs: Option<PathBuf>) -> Self {
-        Self {
+        let folder = match profile {
+            "dev" => "debug",
+            other => other,
+        };
+        let target: PathBuf = MetadataCommand::new().no_deps().exec()?.target_directory.into();
+        let folder = target.join(folder);
+        Ok(Self {
             wharf: folder.join("wharf"),
             sandbox: folder.join("wharf-sandbox"),
-            proofs,
-        }
+        })
     }
 }
 
@@ -134,22 +130,16 @@ fn prepare(profile: &str) -> Result<Binaries> {
     Binaries::build(profile)
 }
 
-/// The program itself is no part of what is measured or killed: it is built quickly, or with the tests. The benchmark's
+/// The program itself is no part of what is measured or killed: it is built as tests are, quickly. The benchmark's
 /// load generator shares the cores with what it measures, so that one is optimised.
 fn program(package: &str, name: &str, binaries: &Binaries) -> Command {
-    let mut command = match &binaries.proofs {
-        Some(folder) => Command::new(folder.join(name)),
-        None => {
-            let mut command = Command::new(env!("CARGO"));
-            command.args(["run", "--quiet", "--package", package, "--bin", name]);
-            if package == "wharf-bench" {
-                command.arg("--release");
-            }
-            command.arg("--");
-            command
-        }
-    };
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--package", package, "--bin", name]);
+    if package == "wharf-bench" {
+        command.arg("--release");
+    }
     command
+        .arg("--")
         .arg("--wharf")
         .arg(&binaries.wharf)
         .arg("--sandbox")

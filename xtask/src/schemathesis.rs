@@ -9,7 +9,6 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::MetadataCommand;
 use serde::Deserialize;
 
-use crate::build;
 use crate::report;
 use crate::test::shell;
 
@@ -39,13 +38,13 @@ impl Drop for Demo {
 /// Builds the demo, starts it on a new data directory, and lets schemathesis at it.
 pub fn run() -> Result<()> {
     let target: PathBuf = MetadataCommand::new().no_deps().exec()?.target_directory.into();
-    let built = build::binaries(&["wharf"])?;
+    shell(Command::new(env!("CARGO")).args(["build", "--package", "wharf-server", "--features", "sandbox"]))?;
     let program = install(&target)?;
     let data = target.join("schemathesis-data");
     if data.exists() {
         std::fs::remove_dir_all(&data).context("the last run's data directory could not be removed")?;
     }
-    let demo = start(&built.join("wharf"), &data)?;
+    let demo = start(&target.join("debug/wharf"), &data)?;
     report(&format!("schemathesis against {}", demo.ready.url));
     shell(
         Command::new(program)

@@ -15,9 +15,11 @@ const WRITTEN: &str = "out/whatsapp.local.desc";
 /// Makes the file look old, in every profile that was built. The `Makefile` does the same for the demo.
 pub fn run() -> Result<()> {
     let target = MetadataCommand::new().no_deps().exec()?.target_directory;
-    for profile in children(target.as_std_path()) {
-        for package in children(&profile.join("build")) {
-            make_old(&package.join(WRITTEN))?;
+    for folder in [target.clone(), target.join("live")] {
+        for profile in children(folder.as_std_path()) {
+            for package in children(&profile.join("build")) {
+                make_old(&package.join(WRITTEN))?;
+            }
         }
     }
     Ok(())

@@ -5,9 +5,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use cargo_metadata::MetadataCommand;
 
 use crate::proof::{self, Proof};
-use crate::{build, packages, report, schemathesis, settle};
+use crate::{packages, report, schemathesis, settle};
 
 /// A step and what runs it.
 type Step = (&'static str, fn() -> Result<()>);
@@ -66,8 +67,14 @@ fn crates_on_postgres() -> Result<()> {
 }
 
 fn crate_tests() -> Command {
-    let mut command = build::workspace("test");
-    command.arg("--no-fail-fast");
+    let mut command = Command::new(env!("CARGO"));
+    command.args([
+        "test",
+        "--workspace",
+        "--features",
+        "wharf-server/sandbox",
+        "--no-fail-fast",
+    ]);
     command
 }
 
@@ -89,33 +96,39 @@ fn faults() -> Result<()> {
     proof::faults(&short_proof(), true)
 }
 
-/// With the profile of `make demo`.
+/// With the binary that `make demo` builds.
 fn short_proof() -> Proof {
     Proof {
         seed: 1,
         dialect: None,
-        profile: build::PROFILE.to_owned(),
+        profile: "demo".to_owned(),
         keep: None,
     }
 }
 
-/// Without the `sandbox` feature: the engine checks certificates.
+/// The build without the `sandbox` feature is another feature graph; it gets a target folder of its own, so that
+/// neither build can pick up the other's engine.
 fn live_build() -> Result<()> {
-    cargo(&["test", "--profile", build::PROFILE, "--package", "wharf-whatsapp"])
+    let target = MetadataCommand::new().no_deps().exec()?.target_directory.join("live");
+    cargo(&["test", "--package", "wharf-whatsapp", "--target-dir", target.as_str()])
 }
 
 fn browser() -> Result<()> {
     npm_ci("tests/browser")?;
-    let built = build::binaries(&["wharf"])?;
-    let mut tests = Command::new("npm");
-    tests.arg("test").current_dir("tests/browser");
-    shell(tests.env("WHARF_BIN", built.join("wharf")))
+    shell(Command::new("npm").arg("test").current_dir("tests/browser"))
 }
 
+/// Built with the features of the whole workspace, so that nothing is compiled that the tests of the crates did not need.
 fn interop() -> Result<()> {
     npm_ci("tests/interop")?;
     let binaries = ["wharf-sandbox", "wharf-interop-engine"];
-    let built = build::binaries(&binaries)?;
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--workspace", "--features", "wharf-server/sandbox"]);
+    for binary in binaries {
+        build.args(["--bin", binary]);
+    }
+    shell(&mut build)?;
+    let built = MetadataCommand::new().no_deps().exec()?.target_directory.join("debug");
     let paths = binaries.map(|binary| built.join(binary));
     shell(
         Command::new("node")

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use http::StatusCode;
-use wharf_model::{MessageStatus, SessionId};
+use wharf_model::{CloseReason, MessageStatus, SessionId};
 
 use super::{ErrorCode, FieldProblem};
 use crate::scope::Scope;
@@ -89,6 +89,9 @@ pub enum ApiError {
     /// There is no QR to show.
     #[error("The session shows no QR now.")]
     NotPending,
+    /// The session's proxy is in the way.
+    #[error("{}", .0.sentence())]
+    ProxyFailed(CloseReason),
     /// Its keys go on moving.
     #[error("The session is connected; disconnect it first.")]
     NotAtRest,
@@ -235,6 +238,7 @@ impl ApiError {
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
             Self::NotAcceptable(_) => ErrorCode::NotAcceptable,
             Self::NotPending => ErrorCode::NotPending,
+            Self::ProxyFailed(_) => ErrorCode::ProxyFailed,
             Self::NotAtRest => ErrorCode::NotAtRest,
             Self::NotLinked => ErrorCode::NotLinked,
             Self::SessionMoving => ErrorCode::SessionMoving,

@@ -120,6 +120,8 @@ codes! {
         "The same idempotency key came with another path or body before.";
     MethodUnavailable => "method_unavailable", UNPROCESSABLE_ENTITY, "Link method not available",
         "WhatsApp does not let this account be linked by code. Link it by QR.";
+    ProxyFailed => "proxy_failed", UNPROCESSABLE_ENTITY, "The session's proxy failed",
+        "The session's proxy did not answer, opened no way to WhatsApp, or may not be dialled. Change it, or try again.";
     PairingRefused => "pairing_refused", UNPROCESSABLE_ENTITY, "No pairing code for this number",
         "WhatsApp refused the number: it has no account, or codes were asked for too often. It does not tell which.";
     PairingThrottled => "pairing_throttled", TOO_MANY_REQUESTS, "Too many pairing codes",

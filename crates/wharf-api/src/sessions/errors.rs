@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wharf_model::CloseReason;
 use wharf_session::port::PairingError;
 use wharf_session::{IdempotencyError, InUse, SessionError};
 use wharf_vault::VaultError;
@@ -18,6 +19,9 @@ impl From<SessionError> for ApiError {
             SessionError::NotPending => Self::NotPending,
             SessionError::AlreadyLinked => Self::AlreadyLinked,
             SessionError::Pairing(error) => error.into(),
+            SessionError::NotLinkable(reason @ (CloseReason::ProxyFailed | CloseReason::AddressRefused)) => {
+                Self::ProxyFailed(reason)
+            }
             SessionError::NotLinkable(reason) => Self::NotReady(format!(
                 "The session could not be brought to where it can be linked: {}",
                 reason.sentence()

@@ -1,5 +1,6 @@
 //! Credentials move between Baileys and Wharf in the middle of a conversation, both ways.
 
+use std::collections::HashSet;
 use std::io::{Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use data_encoding::BASE64;
 use flate2::read::GzDecoder;
 use serde_json::{Map, Value, json};
 use tokio::process::Command;
-use wharf_sandbox::{Direction, NewGroup, NewPhone, Observation, Observed, Sandbox, SandboxConfig};
+use wharf_sandbox::{Direction, NewGroup, NewPhone, Observation, Observed, Sandbox, SandboxConfig, SeenStanza};
 use wharf_testkit::process::{self as testkit, Baileys, KeptFile};
 use zip::ZipArchive;
 
@@ -72,7 +73,26 @@ impl World {
         };
         let group = self.network.create_group(&self.friend, new).await.unwrap().group;
         self.group_talks(&group, "to the group").await;
-        (group, baileys.stop(&self.folder("first")).await.unwrap())
+        (group, self.stop(baileys, "first").await)
+    }
+
+    /// Ends Baileys, once it answered for all that it was given, and takes what it keeps. What it decrypted and did not
+    /// acknowledge (a piece of the history, while its connection ends) comes again to whoever goes on, who has no key
+    /// for it any more.
+    async fn stop(&self, baileys: Baileys, folder: &str) -> Vec<KeptFile> {
+        until("everything that was delivered is answered", || async {
+            let seen = self.network.stanza_log(0, usize::MAX).unwrap();
+            let stanzas = || seen.observations.iter().filter_map(|line| stanza_of(&line.what));
+            let given = |stanza: &&SeenStanza| stanza.direction == Direction::ToClient && stanza.tag == "message";
+            let answered: HashSet<_> = stanzas()
+                .filter(|stanza| is_answer(stanza))
+                .map(|stanza| &stanza.id)
+                .collect();
+            let all = stanzas().filter(given).all(|stanza| answered.contains(&stanza.id));
+            all.then_some(())
+        })
+        .await;
+        baileys.stop(&self.folder(folder)).await.unwrap()
     }
 
     /// Waits until Baileys decrypted the text and told the network.
@@ -81,15 +101,11 @@ impl World {
         self.taken(message["id"].as_str().unwrap()).await;
     }
 
-    /// Waits until somebody told the network that he has the message: one that was decrypted and not acknowledged comes
-    /// again to whoever goes on, who has no key for it any more.
+    /// Waits until somebody told the network that he has the message.
     async fn taken(&self, id: &str) {
-        let is_receipt = |line: &Observation| match &line.what {
-            Observed::Stanza(stanza) => {
-                let from_client = stanza.direction == Direction::FromClient && stanza.tag == "receipt";
-                from_client && stanza.kind.as_deref() != Some("retry") && stanza.id.as_deref() == Some(id)
-            }
-            _ => false,
+        let is_receipt = |line: &Observation| {
+            stanza_of(&line.what)
+                .is_some_and(|stanza| is_answer(stanza) && stanza.tag == "receipt" && stanza.id.as_deref() == Some(id))
         };
         self.network.wait_for_observation(is_receipt, PATIENCE).await.unwrap();
     }
@@ -131,18 +147,39 @@ impl World {
         .await;
     }
 
-    /// Who asked whom for a message again.
-    pub fn retries(&self) -> Vec<String> {
+    /// Who asked whom for a message again, each with all that the network saw of that message.
+    pub fn retries(&self) -> Vec<Vec<String>> {
         let seen = self.network.stanza_log(0, usize::MAX).unwrap();
         assert!(!seen.missed);
-        let retry = |what: &Observed| match what {
-            Observed::Stanza(stanza) if stanza.tag == "receipt" && stanza.kind.as_deref() == Some("retry") => {
-                Some(format!("{stanza:?}"))
-            }
-            _ => None,
+        let stanzas: Vec<_> = seen
+            .observations
+            .iter()
+            .filter_map(|line| stanza_of(&line.what))
+            .collect();
+        let of_message = |retry: &SeenStanza| {
+            let same = stanzas.iter().filter(|stanza| stanza.id == retry.id);
+            same.map(|stanza| format!("{stanza:?}")).collect()
         };
-        seen.observations.iter().filter_map(|line| retry(&line.what)).collect()
+        let retries = stanzas.iter().filter(|stanza| is_retry(stanza));
+        retries.map(|retry| of_message(retry)).collect()
     }
+}
+
+fn stanza_of(what: &Observed) -> Option<&SeenStanza> {
+    match what {
+        Observed::Stanza(stanza) => Some(stanza),
+        _ => None,
+    }
+}
+
+/// Whether a client says that it is done with a message.
+fn is_answer(stanza: &SeenStanza) -> bool {
+    let tag = stanza.tag.as_str();
+    stanza.direction == Direction::FromClient && (tag == "ack" || tag == "receipt") && !is_retry(stanza)
+}
+
+fn is_retry(stanza: &SeenStanza) -> bool {
+    stanza.tag == "receipt" && stanza.kind.as_deref() == Some("retry")
 }
 
 /// Imports, connects without a QR, and waits until the session is ready.
@@ -296,7 +333,7 @@ async fn a_session_goes_to_baileys_and_comes_back() {
     world.friend_says("once more").await;
     world.heard_by(&mut baileys, "once more").await;
     world.group_talks(&group, "to the group as well").await;
-    let files = baileys.stop(&world.folder("second")).await.unwrap();
+    let files = world.stop(baileys, "second").await;
 
     let (_second, api) = world.serve("second").await;
     let session = ready(&api, &as_object(&files)).await;

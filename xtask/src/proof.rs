@@ -44,6 +44,9 @@ pub struct Proof {
     /// Keeps the recordings here.
     #[arg(long)]
     pub keep: Option<PathBuf>,
+    /// Where the proving programs are built already; without it they are built.
+    #[arg(skip)]
+    pub provers: Option<PathBuf>,
 }
 
 impl Proof {
@@ -91,7 +94,7 @@ impl Binaries {
 pub fn kill(proof: &Proof, kills: u32) -> Result<()> {
     let binaries = prepare(&proof.profile)?;
     for dialect in proof.dialects() {
-        let mut command = program("wharf-proof", "prove-kill", &binaries);
+        let mut command = prover(proof, "prove-kill", &binaries);
         command.args(["--kills", &kills.to_string()]);
         run(command, proof, dialect)?;
     }
@@ -102,7 +105,7 @@ pub fn kill(proof: &Proof, kills: u32) -> Result<()> {
 pub fn faults(proof: &Proof, short: bool) -> Result<()> {
     let binaries = prepare(&proof.profile)?;
     for dialect in proof.dialects() {
-        let mut command = program("wharf-proof", "prove-faults", &binaries);
+        let mut command = prover(proof, "prove-faults", &binaries);
         if short {
             command.arg("--short");
         }
@@ -138,8 +141,19 @@ fn program(package: &str, name: &str, binaries: &Binaries) -> Command {
     if package == "wharf-bench" {
         command.arg("--release");
     }
+    command.arg("--");
+    with_binaries(command, binaries)
+}
+
+fn prover(proof: &Proof, name: &str, binaries: &Binaries) -> Command {
+    match &proof.provers {
+        Some(built) => with_binaries(Command::new(built.join(name)), binaries),
+        None => program("wharf-proof", name, binaries),
+    }
+}
+
+fn with_binaries(mut command: Command, binaries: &Binaries) -> Command {
     command
-        .arg("--")
         .arg("--wharf")
         .arg(&binaries.wharf)
         .arg("--sandbox")

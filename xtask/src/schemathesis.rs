@@ -10,7 +10,7 @@ use cargo_metadata::MetadataCommand;
 use serde::Deserialize;
 
 use crate::report;
-use crate::test::shell;
+use crate::test::{self, shell};
 
 /// The release that the configuration was written for.
 const REQUIREMENT: &str = "schemathesis==4.32.5";
@@ -38,13 +38,13 @@ impl Drop for Demo {
 /// Builds the demo, starts it on a new data directory, and lets schemathesis at it.
 pub fn run() -> Result<()> {
     let target: PathBuf = MetadataCommand::new().no_deps().exec()?.target_directory.into();
-    shell(Command::new(env!("CARGO")).args(["build", "--package", "wharf-server", "--features", "sandbox"]))?;
+    let programs = test::programs()?;
     let program = install(&target)?;
     let data = target.join("schemathesis-data");
     if data.exists() {
         std::fs::remove_dir_all(&data).context("the last run's data directory could not be removed")?;
     }
-    let demo = start(&target.join("debug/wharf"), &data)?;
+    let demo = start(&programs.join("wharf"), &data)?;
     report(&format!("schemathesis against {}", demo.ready.url));
     shell(
         Command::new(program)

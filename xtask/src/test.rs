@@ -1,6 +1,7 @@
 //! All tests, in the order that fails fastest, on a machine that has Rust and Node. Debian packages that are missing are
 //! installed. Every step is a command that a person can run alone; its time is shown at the end.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,15 @@ const STEPS: [Step; 10] = [
     ("the demo in a browser", browser),
     ("five kills on each database", kills),
     ("faults of network, database, disk and clock", faults),
+];
+
+/// The programs that steps run.
+const PROGRAMS: [&str; 5] = [
+    "wharf",
+    "wharf-sandbox",
+    "wharf-interop-engine",
+    "prove-kill",
+    "prove-faults",
 ];
 
 /// Runs every step; the first failure ends the run.
@@ -89,21 +99,22 @@ pub fn repeat(times: u32) -> Result<()> {
 }
 
 fn kills() -> Result<()> {
-    proof::kill(&short_proof(), 5)
+    proof::kill(&short_proof()?, 5)
 }
 
 fn faults() -> Result<()> {
-    proof::faults(&short_proof(), true)
+    proof::faults(&short_proof()?, true)
 }
 
 /// With the binary that `make demo` builds.
-fn short_proof() -> Proof {
-    Proof {
+fn short_proof() -> Result<Proof> {
+    Ok(Proof {
         seed: 1,
         dialect: None,
         profile: "demo".to_owned(),
         keep: None,
-    }
+        provers: Some(programs()?),
+    })
 }
 
 /// The build without the `sandbox` feature is another feature graph; it gets a target folder of its own, so that
@@ -118,18 +129,25 @@ fn browser() -> Result<()> {
     shell(Command::new("npm").arg("test").current_dir("tests/browser"))
 }
 
-/// Built with the features of the whole workspace, so that nothing is compiled that the tests of the crates did not need.
-fn interop() -> Result<()> {
-    npm_ci("tests/interop")?;
-    let binaries = ["wharf-sandbox", "wharf-interop-engine"];
+/// Builds the programs that tests need and gives the folder that they are in.
+///
+/// Together with the tests: for those cargo chooses the features that the tests of the crates were compiled with, for the
+/// programs alone it chooses others, and compiles everything that they share once more.
+pub fn programs() -> Result<PathBuf> {
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--workspace", "--features", "wharf-server/sandbox"]);
-    for binary in binaries {
-        build.args(["--bin", binary]);
+    build.args(["build", "--workspace", "--features", "wharf-server/sandbox", "--tests"]);
+    for program in PROGRAMS {
+        build.args(["--bin", program]);
     }
     shell(&mut build)?;
-    let built = MetadataCommand::new().no_deps().exec()?.target_directory.join("debug");
-    let paths = binaries.map(|binary| built.join(binary));
+    let target = MetadataCommand::new().no_deps().exec()?.target_directory;
+    Ok(target.join("debug").into())
+}
+
+fn interop() -> Result<()> {
+    npm_ci("tests/interop")?;
+    let built = programs()?;
+    let paths = ["wharf-sandbox", "wharf-interop-engine"].map(|program| built.join(program));
     shell(
         Command::new("node")
             .arg("run.mjs")

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wharf_model::{Clock, Network, Random, SystemEdges};
 
@@ -31,6 +32,9 @@ pub struct StorageConfig {
     pub url: Option<String>,
     /// Connections to the server, 2 to 1,000; a quarter of them, 8 at most, are kept for signal state. Two more watch.
     pub connections: usize,
+    /// How long a unit waits for one answer of the server before it fails and its connection is closed. The server itself
+    /// ends what waits 10 s for a lock or takes 30 s; this is for a connection that says nothing any more.
+    pub answer_within: Duration,
     /// The network of this build; a database of the other network is refused.
     pub network: Network,
     /// See [`Durability`].
@@ -65,6 +69,7 @@ impl StorageConfig {
             in_memory: false,
             url: None,
             connections: 16,
+            answer_within: Duration::from_secs(45),
             network,
             durability: Durability::default(),
             master_key: None,

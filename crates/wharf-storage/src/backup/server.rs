@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_postgres::Client;
 
@@ -16,6 +17,9 @@ use crate::migrate::{Applied, MIGRATIONS, compare};
 use crate::postgres::address::Address;
 use crate::postgres::{migrate, open, tenure};
 
+/// A statement of a backup may read or fill a whole table.
+const ANSWER_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A connection, and the database's name for people.
 async fn connect(url: &str) -> Result<(PgConnection, PathBuf), BackupError> {
     let address = Address::parse(url)?;
@@ -26,7 +30,7 @@ async fn connect(url: &str) -> Result<(PgConnection, PathBuf), BackupError> {
         .map_err(tenure::unreachable_server)?;
     tokio::spawn(driver.drive(None));
     client.batch_execute(tenure::SETTINGS).await.map_err(from_postgres)?;
-    Ok((PgConnection::new(client), address.shown().into()))
+    Ok((PgConnection::new(client, ANSWER_WITHIN), address.shown().into()))
 }
 
 /// The database that is backed up, of the schema of this build.

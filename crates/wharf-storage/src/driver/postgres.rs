@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::future::{BoxFuture, join, join_all, ready};
 use futures::{FutureExt, TryStreamExt};
@@ -32,19 +33,28 @@ pub(crate) struct PgConnection {
     waiting: Waiting,
 }
 
-/// Whether the connection waits for the server. A unit that is pending while it does not waits for something else.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Waiting(Arc<AtomicBool>);
+/// Whether the connection waits for the server, and for how long at most. A unit that is pending while it does not waits
+/// for something else.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    on: Arc<AtomicBool>,
+    limit: Duration,
+}
 
 impl PgConnection {
-    pub(crate) fn new(client: Client) -> Self {
+    /// On an open connection. Whoever waits longer than `limit` for an answer gives it up: nothing that is asked takes
+    /// that long.
+    pub(crate) fn new(client: Client, limit: Duration) -> Self {
         Self {
             client: Arc::new(client),
             statements: HashMap::new(),
             begin: None,
             unanswered: Vec::new(),
             failed: false,
-            waiting: Waiting::default(),
+            waiting: Waiting {
+                on: Arc::default(),
+                limit,
+            },
         }
     }
 
@@ -96,7 +106,7 @@ impl PgConnection {
         if let Some(begin) = self.begin.take() {
             // Nothing was written; that the server answers is all that such a unit proves.
             debug_assert!(!name_it && begin.starts_with("begin"));
-            let asked = self.waiting.during(self.client.batch_execute("select")).await;
+            let asked = self.waiting.during(self.client.batch_execute("select")).await?;
             return asked.map(|()| None).map_err(from_postgres);
         }
         let name = if name_it {
@@ -117,7 +127,7 @@ impl PgConnection {
                 join_all(unanswered),
                 join(naming, self.client.batch_execute("commit")),
             ))
-            .await;
+            .await?;
         // A transaction that failed is rolled back by its commit, without an error: the failure stands before it.
         before.into_iter().collect::<Result<(), _>>().map_err(from_postgres)?;
         let name = name.map_err(from_postgres)?;
@@ -132,7 +142,7 @@ impl PgConnection {
         if self.begin.take().is_some() {
             return Ok(());
         }
-        let rolled_back = self.waiting.during(self.client.batch_execute("rollback")).await;
+        let rolled_back = self.waiting.during(self.client.batch_execute("rollback")).await?;
         rolled_back.map_err(from_postgres)
     }
 
@@ -152,7 +162,9 @@ impl PgConnection {
             }
             Ok::<_, Failure>((found, rows.rows_affected().unwrap_or(0)))
         };
-        let (before, answer) = self.waiting.during(join(join_all(unanswered), question)).await;
+        let answered = self.waiting.during(join(join_all(unanswered), question)).await;
+        self.failed |= answered.is_err();
+        let (before, answer) = answered?;
         let before = before.into_iter().collect::<Result<(), _>>();
         let answered = before.and(answer).map_err(from_postgres);
         self.failed |= answered.is_err();
@@ -185,7 +197,17 @@ impl PgConnection {
         check_count(placeholders(sql, given)?, given)?;
         #[cfg(test)]
         super::plans::SEEN_BY_POSTGRES.lock().unwrap().insert(sql.to_owned());
-        let prepared = self.waiting.during(self.client.prepare(sql)).await;
+        // What is on its way is listened to meanwhile: an answer that nobody takes holds up those behind it, and a
+        // statement that was refused says more than that nothing can be prepared after it.
+        let unanswered = std::mem::take(&mut self.unanswered);
+        let answered = self
+            .waiting
+            .during(join(join_all(unanswered), self.client.prepare(sql)))
+            .await;
+        self.failed |= answered.is_err();
+        let (before, prepared) = answered?;
+        let before = before.into_iter().collect::<Result<(), _>>();
+        let prepared = before.and(prepared);
         self.failed |= prepared.is_err() && self.begin.is_none();
         let statement = prepared.map_err(from_postgres)?;
         self.statements.insert(sql, statement.clone());
@@ -195,14 +217,14 @@ impl PgConnection {
 
 impl Waiting {
     pub(crate) fn is_on(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.on.load(Ordering::Relaxed)
     }
 
-    async fn during<T>(&self, answer: impl Future<Output = T>) -> T {
-        self.0.store(true, Ordering::Relaxed);
-        let answer = answer.await;
-        self.0.store(false, Ordering::Relaxed);
-        answer
+    async fn during<T>(&self, answer: impl Future<Output = T>) -> Result<T, StorageError> {
+        self.on.store(true, Ordering::Relaxed);
+        let answer = tokio::time::timeout(self.limit, answer).await;
+        self.on.store(false, Ordering::Relaxed);
+        answer.map_err(|_elapsed| StorageError::Unavailable(Arc::new(Given("the database does not answer"))))
     }
 }
 
@@ -315,5 +337,27 @@ fn columns(said: &tokio_postgres::error::DbError) -> String {
             .collect::<Vec<_>>()
             .join(", "),
         _ => said.constraint().unwrap_or("key").to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wharf_testkit::postgres::fresh_shared_database;
+
+    /// The library puts a few pieces of an answer aside for whoever asked, and reads nothing more until they are taken.
+    #[tokio::test]
+    async fn an_answer_that_nobody_takes_holds_up_no_other() {
+        let (client, connection) = tokio_postgres::connect(&fresh_shared_database(), tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let mut connection = PgConnection::new(client, Duration::from_secs(10));
+        connection.begin("begin");
+        let long = "select repeat('x', 100000) from generate_series(1, 10)";
+        connection.send(long, &[]).await.unwrap();
+        assert_eq!(connection.query("select 1::bigint", &[]).await.unwrap().len(), 1);
+        connection.send(long, &[]).await.unwrap();
+        assert!(connection.commit(true).await.unwrap().is_some());
     }
 }

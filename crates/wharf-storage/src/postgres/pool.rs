@@ -14,7 +14,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::address::Address;
 use super::tenure::{SETTINGS, Standing, Tenure, enrol};
-use crate::config::Durability;
+use crate::config::{Durability, StorageConfig};
 use crate::driver::postgres::{PgConnection, from_postgres};
 use crate::error::StorageError;
 
@@ -37,6 +37,7 @@ pub(crate) enum Purpose {
 pub(crate) struct Pool {
     address: Address,
     settings: String,
+    answer_within: Duration,
     standing: Arc<Standing>,
     idle: Mutex<Vec<(Tenure, Box<PgConnection>)>>,
     /// All connections, and those of them that are not kept for signal state.
@@ -63,9 +64,9 @@ pub(crate) fn away(why: &'static str) -> StorageError {
 }
 
 impl Pool {
-    pub(crate) fn new(address: Address, size: usize, durability: Durability, standing: Arc<Standing>) -> Self {
-        let size = size.clamp(2, 1000);
-        let commit = match durability {
+    pub(crate) fn new(config: &StorageConfig, address: Address, standing: Arc<Standing>) -> Self {
+        let size = config.connections.clamp(2, 1000);
+        let commit = match config.durability {
             Durability::Power => "on",
             Durability::Process => "off",
         };
@@ -75,6 +76,7 @@ impl Pool {
                 "{SETTINGS}; set synchronous_commit = {commit}; set lock_timeout = 10000; set statement_timeout = 30000;
                  set idle_in_transaction_session_timeout = 30000"
             ),
+            answer_within: config.answer_within,
             standing,
             idle: Mutex::default(),
             all: Semaphore::new(size),
@@ -209,7 +211,7 @@ impl Pool {
             .filter(|answer| matches!(answer, SimpleQueryMessage::Row(_)));
         // One row of the shared lock, one of the owner's.
         if rows.count() == 2 {
-            Ok(Box::new(PgConnection::new(client)))
+            Ok(Box::new(PgConnection::new(client, self.answer_within)))
         } else {
             Err(away("the owner's lock is not ours any more"))
         }

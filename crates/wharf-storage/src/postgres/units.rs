@@ -102,12 +102,7 @@ impl Postgres {
         let (herald, standing) = (Arc::new(Herald::new(changes, nudges)), Arc::new(Standing::new()));
         let (stop, stopping) = watch::channel(false);
         standing.held(1, owner.backend());
-        let pool = Pool::new(
-            address.clone(),
-            config.connections,
-            config.durability,
-            Arc::clone(&standing),
-        );
+        let pool = Pool::new(config, address.clone(), Arc::clone(&standing));
         let shared = Arc::new(Shared {
             pool,
             standing: Arc::clone(&standing),
@@ -271,7 +266,7 @@ impl Shared {
         let value = match outcome {
             Ok(value) => value,
             Err(error) => {
-                if connection.rollback().await.is_ok() {
+                if !is_lost(&error) && connection.rollback().await.is_ok() {
                     self.pool.give_back(tenure, connection);
                 }
                 return Err(error);
@@ -310,8 +305,10 @@ impl Shared {
             () = self.pool.over(tenure) => Err(away("the database was lost during the read")),
             outcome = to_its_end(work, &mut tx, waiting) => outcome,
         };
+        let lost = outcome.as_ref().is_err_and(is_lost);
         let _ = reply.send(outcome);
-        if let Connection::Postgres(mut connection) = tx.into_connection()
+        if !lost
+            && let Connection::Postgres(mut connection) = tx.into_connection()
             && self.pool.is_now(tenure)
             && connection.rollback().await.is_ok()
         {
@@ -348,6 +345,11 @@ where
         .catch_unwind()
         .await
         .unwrap_or(Err(StorageError::UnitPanicked))
+}
+
+/// A connection that said nothing, or is gone, has nothing to say to a rollback either: it is closed.
+const fn is_lost(error: &StorageError) -> bool {
+    matches!(error, StorageError::Unavailable(_))
 }
 
 /// A commit that failed for want of a connection may have been made: its caller hears that it failed.

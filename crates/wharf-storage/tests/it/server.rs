@@ -331,3 +331,38 @@ async fn who_lost_the_database_to_another_writes_nothing_more() {
         .await;
     assert!(matches!(refused, Err(StorageError::Unavailable(_))), "{refused:?}");
 }
+
+/// Stops, or lets go on, the server's processes of the pool, which hold the writers' lock.
+async fn signal_pool(client: &tokio_postgres::Client, signal: &str) -> usize {
+    let sql = "select pid from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and granted and objid = 2
+                   and database = (select oid from pg_database where datname = current_database())";
+    let rows = client.query(sql, &[]).await.unwrap();
+    for row in &rows {
+        let pid: i32 = row.get(0);
+        let sent = std::process::Command::new("kill")
+            .args([format!("-{signal}"), pid.to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+    rows.len()
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_costs_a_unit_and_not_more() {
+    let url = fresh_shared_database();
+    let (mut config, _dir) = config(&url);
+    config.answer_within = Duration::from_secs(1);
+    let storage = Storage::open(config).await.unwrap();
+    storage.ensure_default_workspace().await.unwrap();
+    let client = raw(&url).await;
+    let silent = signal_pool(&client, "STOP").await;
+    assert_ne!(silent, 0);
+    for _ in 0..silent {
+        let failed = write(&storage).await;
+        assert!(matches!(failed, Err(StorageError::Unavailable(_))), "{failed:?}");
+    }
+    write(&storage).await.unwrap();
+    assert!(read(&storage).await.unwrap());
+    signal_pool(&client, "CONT").await;
+    storage.close().await;
+}

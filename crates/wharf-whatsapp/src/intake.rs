@@ -148,11 +148,6 @@ impl Intake {
         self.lock().moved = true;
     }
 
-    /// The connection ends.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.lock().closing
-    }
-
     fn is_quiet(&self) -> bool {
         let state = self.lock();
         !(state.closing && state.live) || state.inside.is_empty()

@@ -149,8 +149,9 @@ impl RunWatch {
             return Ok(());
         }
         self.intake.still_ahead();
-        // A connection that ends writes its ratchets with care, and still has to say good-bye.
-        if self.intake.is_closing() {
+        // A device that logs out has no use for its ratchets, and has to say so. Whatever else is not said comes up again
+        // on the next connection.
+        if self.seen().logout_requested {
             Ok(())
         } else {
             Err(NotStored)

@@ -33,7 +33,11 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
-        let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
+        let config = SandboxConfig {
+            stanza_log: 10_000,
+            ..SandboxConfig::default()
+        };
+        let sandbox = Sandbox::start(config).await.unwrap();
         Self::with_chat_url(sandbox.chat_url(), sandbox).await
     }
 

@@ -1,8 +1,11 @@
 //! Messages both ways.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use wharf_model::{CloseReason, Content};
+use wharf_sandbox::{Direction, Observed};
 use wharf_session::port::{ClientEvent, ReceiptKind, SendError};
 
 use crate::fixture::{PATIENCE, TestClient, World, text};
@@ -213,6 +216,61 @@ async fn a_message_whose_ratchet_was_stored_without_it_is_asked_for_again() {
     next.client.shutdown().await;
     next.closed(CloseReason::Shutdown).await;
     world.finish().await;
+}
+
+/// What comes in gives what goes out a new chain. Sealed with one that is in memory alone, a message would be the last that
+/// the other side understands.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_out_on_a_chain_that_could_not_be_stored() {
+    let world = World::new().await;
+    let (ann, bob, lease) = (
+        world.phone("Ann").await,
+        world.phone("Bob").await,
+        world.session().await,
+    );
+    let mut client = world.linked(lease, &ann).await;
+    for number in 0..2 {
+        let id = format!("3EB00000000000C{number}");
+        client.client.send(text(&id, &bob.phone, "hello")).await.unwrap();
+        acknowledged(&mut client, &id).await;
+        world.sandbox.send_text(&bob.phone, &ann.phone, "hello").await.unwrap();
+        client.next_message().await;
+    }
+    let stored = chains(&world, &ann.phone);
+    // Another owner: every write of this one is refused from now on.
+    world.claim(lease.session).await;
+    world
+        .sandbox
+        .send_text(&bob.phone, &ann.phone, "a new chain")
+        .await
+        .unwrap();
+    let sends = (0..40).map(|number| {
+        let (client, bob) = (&client.client, &bob.phone);
+        async move {
+            tokio::time::sleep(Duration::from_millis(5 * number)).await;
+            client
+                .send(text(&format!("3EB0000000000D{number:02}"), bob, "on which?"))
+                .await
+        }
+    });
+    futures::future::join_all(sends).await;
+    client.closed(CloseReason::StorageFailed).await;
+    assert_eq!(chains(&world, &ann.phone), stored);
+    world.finish().await;
+}
+
+/// The ratchet keys that a phone's companion sealed messages with.
+fn chains(world: &World, phone: &str) -> BTreeSet<String> {
+    let seen = world.sandbox.stanza_log(0, usize::MAX).unwrap();
+    let sealed = seen.observations.iter().filter_map(|line| match &line.what {
+        Observed::Stanza(stanza)
+            if stanza.direction == Direction::FromClient && stanza.phone.as_deref() == Some(phone) =>
+        {
+            Some(&stanza.enc)
+        }
+        _ => None,
+    });
+    sealed.flatten().filter_map(|copy| copy.ratchet_key.clone()).collect()
 }
 
 async fn expect(client: &mut TestClient, id: &str, body: &str) {

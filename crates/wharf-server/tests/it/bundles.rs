@@ -12,6 +12,7 @@ const PASSPHRASE: &str = "twelve or more characters";
 
 /// Moves a session, and says the epoch that its bundle has.
 async fn handed_over(world: &World, from: (&Remote, &str), to: &Remote) -> String {
+    world.settled().await;
     let (api, session) = from;
     let path = format!("/api/sessions/{session}/export");
     let request = json!({"format": "bundle", "passphrase": PASSPHRASE, "move": true});

@@ -59,6 +59,7 @@ impl World {
             .await
             .unwrap();
         baileys.event("open").await.unwrap();
+        self.past_is_told().await;
         self.friend_says("one").await;
         baileys.hears("one").await.unwrap();
         baileys.says(&self.friend, "two").await.unwrap();
@@ -76,10 +77,15 @@ impl World {
         (group, self.stop(baileys, "first").await)
     }
 
-    /// Ends Baileys, once it answered for all that it was given, and takes what it keeps. What it decrypted and did not
-    /// acknowledge (a piece of the history, while its connection ends) comes again to whoever goes on, who has no key
-    /// for it any more.
+    /// Ends Baileys and takes what it keeps.
     async fn stop(&self, baileys: Baileys, folder: &str) -> Vec<KeptFile> {
+        self.settled().await;
+        baileys.stop(&self.folder(folder)).await.unwrap()
+    }
+
+    /// Waits until clients answered for all that they were given. What was decrypted and not acknowledged (a piece of the
+    /// history, while a connection ends) comes again to whoever goes on, who has no key for it any more.
+    pub async fn settled(&self) {
         until("everything that was delivered is answered", || async {
             let seen = self.network.stanza_log(0, usize::MAX).unwrap();
             let stanzas = || seen.observations.iter().filter_map(|line| stanza_of(&line.what));
@@ -92,7 +98,16 @@ impl World {
             all.then_some(())
         })
         .await;
-        baileys.stop(&self.folder(folder)).await.unwrap()
+    }
+
+    /// Waits until a new companion has taken its account's past. Both begin a conversation otherwise, each by himself, and
+    /// Baileys goes on with one that the phone has given up.
+    async fn past_is_told(&self) {
+        let is_told = |line: &Observation| {
+            stanza_of(&line.what).is_some_and(|stanza| is_answer(stanza) && stanza.kind.as_deref() == Some("hist_sync"))
+        };
+        self.network.wait_for_observation(is_told, PATIENCE).await.unwrap();
+        self.settled().await;
     }
 
     /// Waits until Baileys decrypted the text and told the network.

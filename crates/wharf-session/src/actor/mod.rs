@@ -3,6 +3,7 @@
 //! database cannot take them), and that whatever ends it leaves rows from which the next one continues. Never reconnects against a permanent reason.
 
 mod attempts;
+mod clock;
 mod dial;
 mod drain;
 mod inbox;

@@ -11,6 +11,7 @@ use wharf_model::{Lane, MessageStatus, SessionId, Timestamp};
 use wharf_storage::messages::{self, Message};
 use wharf_storage::{Queue, ReadTx, StorageError};
 
+use super::clock::CLOCK_JITTER;
 use super::outbox::Item;
 use super::{Actor, SAVE_AGAIN};
 use crate::content;
@@ -26,10 +27,6 @@ const DEEP_LOOK: u32 = 1000;
 /// A message that the pacer holds back for longer than this is put back in its row, so that it is not read again and
 /// again.
 pub(super) const SHORT: Duration = Duration::from_secs(60);
-
-/// A clock that goes back by less is none that was set: a message that was accepted a moment ago is younger than this
-/// look.
-const CLOCK_JITTER: Duration = Duration::from_secs(1);
 
 /// How many expired messages one unit of work ends.
 const EXPIRED: u32 = 200;
@@ -211,23 +208,27 @@ impl Actor {
 
     /// A clock that was set back, while we run or before we started, must not hold back what is to go at once.
     async fn heed_clock(&mut self, now: Timestamp) -> Result<(), StorageError> {
-        let (session, fence) = (self.slot.session, self.journal.fence());
-        let storage = &self.cx.storage;
-        let latest = match self.outbox.looked_at() {
-            None => {
-                let newest = storage.glance(move |tx| Box::pin(messages::newest_at(tx, session)));
-                newest.await?
+        if self.outbox.clock().suspects(now) {
+            let (session, ahead) = (self.slot.session, now + CLOCK_JITTER);
+            let looking = self
+                .cx
+                .storage
+                .glance(move |tx| Box::pin(messages::has_stranded(tx, session, ahead)));
+            if looking.await? {
+                self.release_stranded(now).await?;
             }
-            known => known,
-        };
-        if latest.is_some_and(|latest| latest > now + CLOCK_JITTER) {
-            let release = storage.write(Queue::Normal, move |tx| {
-                Box::pin(async move { messages::release_stranded(tx, &fence, now).await })
-            });
-            let released = release.await?;
-            tracing::warn!(session.id = %session, messages = released, "The clock was set back; what was to go at once goes now");
         }
-        self.outbox.note_look(now);
+        self.outbox.clock().looked(now);
+        Ok(())
+    }
+
+    async fn release_stranded(&self, now: Timestamp) -> Result<(), StorageError> {
+        let (session, fence) = (self.slot.session, self.journal.fence());
+        let release = self.cx.storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move { messages::release_stranded(tx, &fence, now).await })
+        });
+        let released = release.await?;
+        tracing::warn!(session.id = %session, messages = released, "The clock was set back; what was to go at once goes now");
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wharf_model::{Jid, Lane, MessageId, PacingPolicy, Timestamp};
 
+use super::clock::ClockWatch;
 use crate::pacer::Pacer;
 use crate::port::{OutboundMessage, SendError, WhatsAppClient};
 use crate::telemetry::{self, Share};
@@ -79,8 +80,7 @@ pub(super) struct Outbox {
     recover_at: Option<Instant>,
     expire_at: Option<Instant>,
     last_ack: Instant,
-    /// The time of day at the last look.
-    looked_at: Option<Timestamp>,
+    clock: ClockWatch,
     gauge: Share,
 }
 
@@ -100,7 +100,7 @@ impl Outbox {
             // Asked once at the start; from then on it is known when the next message runs out of time.
             expire_at: Some(Instant::now()),
             last_ack: Instant::now(),
-            looked_at: None,
+            clock: ClockWatch::default(),
             gauge: Share::in_flight(),
         }
     }
@@ -200,13 +200,8 @@ impl Outbox {
         super::take_due(&mut self.recover_at, now)
     }
 
-    /// The time of day at the last look; `None` before the first one.
-    pub(super) const fn looked_at(&self) -> Option<Timestamp> {
-        self.looked_at
-    }
-
-    pub(super) const fn note_look(&mut self, now: Timestamp) {
-        self.looked_at = Some(now);
+    pub(super) const fn clock(&mut self) -> &mut ClockWatch {
+        &mut self.clock
     }
 
     /// Whether the rows are to be looked at now.

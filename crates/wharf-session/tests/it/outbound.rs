@@ -427,6 +427,30 @@ async fn after_the_clock_was_set_back(restart: bool) {
     assert!(!client.has_send().await);
 }
 
+/// Whoever accepts a message reads the clock before he stores it: rows from before the jump come after it.
+#[tokio::test]
+async fn also_what_was_accepted_before_and_stored_after_it_was_set_back() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let world = World::new().await;
+    let (id, client) = world.ready().await;
+    *client.sending.lock().unwrap() = Sending::Acked;
+    for (text, clock_is_set_back) in [("before", false), ("after", true)] {
+        if clock_is_set_back {
+            world.set_clock_back(DAY);
+        }
+        world.send(id, ADA, text).await;
+        assert_eq!(body(&client.next_send().await.content), text);
+        world.looked(id).await;
+    }
+    world.set_clock_ahead(DAY);
+    world.send(id, ADA, "late").await;
+    // The actor has not run yet: it is told when the row is stored, and this task goes on.
+    world.set_clock_back(DAY);
+    world.looked(id).await;
+    assert!(client.has_send().await, "it waits for tomorrow");
+    assert_eq!(body(&client.next_send().await.content), "late");
+}
+
 #[tokio::test]
 async fn the_pacer_is_asked() {
     let world = World::with(|config| config.pacing = wharf_model::PacingPolicy::default()).await;

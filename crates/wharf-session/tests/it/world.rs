@@ -96,6 +96,13 @@ impl World {
         tokio::time::advance(by + Duration::from_millis(1)).await;
     }
 
+    /// The time of day goes ahead; timers do not.
+    pub fn set_clock_ahead(&self, by: Duration) {
+        self.clock
+            .0
+            .fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
     /// The time of day goes back; timers do not.
     pub fn set_clock_back(&self, by: Duration) {
         self.clock

@@ -110,15 +110,18 @@ pub async fn what_was_to_go_at_once_goes_after_the_clock_was_set_back(subject: &
         ])
         .await;
     let (id, fence, now) = (session.id, session.fence, ahead - 24 * hour);
-    assert_eq!(
-        subject.read(move |tx| Box::pin(messages::newest_at(tx, id))).await,
-        Some(ahead)
-    );
+    let stranded = async |now| {
+        let found = subject.read(move |tx| Box::pin(messages::has_stranded(tx, id, now)));
+        found.await
+    };
+    assert!(!stranded(ahead).await, "what has a time of its own is not stranded");
+    assert!(stranded(now).await);
     assert!(due(subject, id, now).await.is_empty());
     for released in [2, 0] {
         let release =
             subject.write(move |tx| Box::pin(async move { messages::release_stranded(tx, &fence, now).await }));
         assert_eq!(release.await, released);
+        assert!(!stranded(now).await);
         assert_eq!(due(subject, id, now).await, [ids[2], ids[0]]);
     }
 }

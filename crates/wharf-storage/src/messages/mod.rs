@@ -14,8 +14,8 @@ pub use draft::{InboundDraft, NewInbound, NewOutbound, OutboundDraft, chat_index
 pub use inbound::{Inserted, insert_inbound};
 pub use list::{MessageFilter, get, list, timeline};
 pub use outbound::{
-    QueueDepth, in_flight, insert_outbound, mark_sending, newest_at, next_due_at, next_outbound, note_resent, postpone,
-    queue_depth, release_stranded, stop_waiting,
+    QueueDepth, has_stranded, in_flight, insert_outbound, mark_sending, next_due_at, next_outbound, note_resent,
+    postpone, queue_depth, release_stranded, stop_waiting,
 };
 pub use pace::{
     chat_is_known, chats_opened, next_expiry_at, next_in_flight_expiry_at, sent_since, sessions_with_expired,

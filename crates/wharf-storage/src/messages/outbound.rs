@@ -141,16 +141,21 @@ pub async fn next_due_at(
     Ok(earliest)
 }
 
-/// When the session's newest message was accepted, by the clock of that time.
+/// Whether something waits until after `ahead` although it was to go at once: it was accepted before the clock was set
+/// back. Reads what has a time of its own, too, until it finds such a row.
 ///
 /// # Errors
 /// The database failed.
-pub async fn newest_at(tx: &mut ReadTx, session: SessionId) -> Result<Option<Timestamp>, StorageError> {
-    let sql = "select created_at from messages where session_id = $1 order by seq desc limit 1";
-    tx.first(sql, params![&session])
-        .await?
-        .map(|mut row| row.take())
-        .transpose()
+pub async fn has_stranded(tx: &mut ReadTx, session: SessionId, ahead: Timestamp) -> Result<bool, StorageError> {
+    for lane in Lane::ALL {
+        let sql = "select seq from messages
+             where session_id = $1 and lane = $2 and status = 'queued' and due_at > $3 and retry_at is null
+                 and due_at in (created_at, updated_at) limit 1";
+        if tx.first(sql, params![&session, lane, ahead]).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// After the clock was set back: what was to go at once when it was accepted goes now, and not when the clock comes to

@@ -63,6 +63,10 @@ pub struct Timing {
     pub first_stanza: Duration,
     /// Gap between `pair-device-sign` and the 515 (protocol brief, section 5).
     pub restart: Duration,
+    /// How long a phone takes to answer a companion that links with a passkey. Without it the phone's word overtakes what
+    /// the companion does with the server's answer before it: the engine has not yet kept the exchange that the phone goes
+    /// on with, nor the secret that `pair-success` is to be checked with.
+    pub passkey: Duration,
     /// Gap between the answer to a removal and the stream error that ends the connection.
     pub removal: Duration,
     /// How long a connection is still read after its last stanza, so that the client closes first (section 20).
@@ -89,6 +93,7 @@ impl Default for Timing {
         Self {
             first_stanza: Duration::from_millis(80),
             restart: Duration::from_millis(300),
+            passkey: Duration::from_millis(500),
             removal: Duration::from_millis(150),
             linger: Duration::from_secs(2),
             handshake: Duration::from_secs(20),

@@ -16,6 +16,8 @@ pub(super) struct TimingBody {
     first_stanza_ms: u64,
     /// Between a new companion's signature and the 515 that sends it to its first login.
     restart_ms: u64,
+    /// Between what a companion that links with a passkey says and the phone's answer to it.
+    passkey_ms: u64,
     /// Between the answer to a removal and the end of the connection.
     removal_ms: u64,
     /// The sum on the way from a scan to the answer to the login that follows it.
@@ -30,6 +32,7 @@ pub(super) async fn show(State(sandbox): State<Sandbox>) -> Json<TimingBody> {
     Json(TimingBody {
         first_stanza_ms: millis(timing.first_stanza),
         restart_ms: millis(timing.restart),
+        passkey_ms: millis(timing.passkey),
         removal_ms: millis(timing.removal),
         scan_to_logged_in_ms: millis(timing.scan_to_logged_in()),
     })

@@ -244,15 +244,16 @@ async fn answer(
         Outcome::NotMine => answer_meanwhile(network, pipe, node).await?,
         Outcome::Silence => {}
         Outcome::Answer(answer) => pipe.send_node(&answer).await?,
-        Outcome::Said(said) => {
-            for node in said {
-                pipe.send_node(&node).await?;
-            }
+        Outcome::Relayed(answer, said) => {
+            pipe.send_node(&answer).await?;
+            tokio::time::sleep(network.timing.passkey).await;
+            pipe.send_node(&said).await?;
         }
         Outcome::Proven(answer, request) => {
             pipe.send_node(&answer).await?;
             // Its QR code is not to be scanned any more.
             network.links.withdraw(offer.serial);
+            tokio::time::sleep(network.timing.passkey).await;
             return Ok(Some(request));
         }
     }

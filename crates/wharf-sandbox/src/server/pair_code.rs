@@ -54,8 +54,8 @@ pub(super) enum Outcome {
     /// Nothing is said.
     Silence,
     Answer(Node),
-    /// Several things are said, in this order.
-    Said(Vec<Node>),
+    /// The server's answer, and what the phone says to it after its own time.
+    Relayed(Node, Node),
     /// The code is right: the answer, and the request to link with the secret that both sides know now.
     Proven(Node, ScanRequest),
 }

@@ -67,21 +67,18 @@ impl PasskeyLink {
                 let reference = NodeBuilder::new("ref")
                     .bytes(scan.reference.clone().into_bytes())
                     .build();
-                Ok(vec![result(&id).children([reference]).build()])
+                Ok(Outcome::Answer(result(&id).children([reference]).build()))
             }
             (Some("get"), OPTIONS) => {
                 let asked = NodeBuilder::new(OPTIONS).string_content(scan.passkey.options(&scan.challenge));
-                Ok(vec![result(&id).children([asked.build()]).build()])
+                Ok(Outcome::Answer(result(&id).children([asked.build()]).build()))
             }
             (Some("set"), "passkey_prologue") => scan.prologue(network, &id, child),
             (Some("set"), "companion_nonce") => scan.nonce(network, &id, child),
             (Some("set"), "encrypted_pairing_request") => return self.finish(network, client, &id, child),
             _ => return Outcome::NotMine,
         };
-        match said {
-            Ok(said) => Outcome::Said(said),
-            Err(why) => self.give_up(&id, why),
-        }
+        said.unwrap_or_else(|why| self.give_up(&id, why))
     }
 
     /// The secret of the companion, and with it the rest of an ordinary link.
@@ -114,13 +111,13 @@ impl PasskeyLink {
             let refused = SandboxError::LinkRefused(why.to_owned());
             let _scanner_gone = scan.request.done.send(Err(refused));
         }
-        Outcome::Said(vec![refusal(id, 400, "bad-request")])
+        Outcome::Answer(refusal(id, 400, "bad-request"))
     }
 }
 
 impl Scanned {
     /// The signature, and the companion's half of the exchange; the phone's half follows.
-    fn prologue(&mut self, network: &Network, id: &str, prologue: &NodeRef<'_>) -> Result<Vec<Node>, &'static str> {
+    fn prologue(&mut self, network: &Network, id: &str, prologue: &NodeRef<'_>) -> Result<Outcome, &'static str> {
         let part = |tag| child_bytes(prologue, tag).ok_or("a part of the prologue is missing");
         let assertion = Assertion {
             credential: part("credential_id")?,
@@ -136,20 +133,20 @@ impl Scanned {
         let identity = NodeBuilder::new("primary_ephemeral_identity").bytes(exchange.identity());
         self.exchange = Some(exchange);
         let number = &self.request.account.number;
-        Ok(vec![
+        Ok(Outcome::Relayed(
             result(id).build(),
             notification(network, number, "crsc_continuation", identity.build()),
-        ])
+        ))
     }
 
     /// The nonce that was promised: from now on the phone shows the code, too.
-    fn nonce(&mut self, network: &Network, id: &str, nonce: &NodeRef<'_>) -> Result<Vec<Node>, &'static str> {
+    fn nonce(&mut self, network: &Network, id: &str, nonce: &NodeRef<'_>) -> Result<Outcome, &'static str> {
         let exchange = self.exchange.as_ref().ok_or("there was no prologue")?;
         let code = content_bytes(nonce).and_then(|nonce| exchange.code(&nonce));
         let code = code.ok_or("the nonce is not the one that was promised")?;
         show_code(network, &self.request, Some(code));
         self.code_shown = true;
-        Ok(vec![result(id).build()])
+        Ok(Outcome::Answer(result(id).build()))
     }
 }
 

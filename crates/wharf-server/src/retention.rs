@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wharf_storage::{Queue, Storage, StorageError, events};
 
-/// How often it looks.
+/// How often it looks, unless events are kept for less.
 const EVERY: Duration = Duration::from_secs(60);
 
 /// How many events one unit of work deletes.
@@ -14,7 +14,7 @@ const AT_ONCE: u32 = 500;
 
 /// Deletes events that are older than `kept`, now and then, until `stop`.
 pub async fn keep_up(storage: Storage, kept: Duration, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(EVERY);
+    let mut ticks = tokio::time::interval(EVERY.min(kept));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {

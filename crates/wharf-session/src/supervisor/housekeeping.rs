@@ -132,7 +132,7 @@ impl Supervisor {
                 .storage
                 .write(Queue::Normal, move |tx| Box::pin(sessions::purge_deleted(tx, CHUNK)))
                 .await?;
-            if gone == 0 {
+            if gone < u64::from(CHUNK) {
                 break;
             }
         }

@@ -72,6 +72,7 @@ macro_rules! conformance {
             a_list_goes_through_every_session_once,
             a_cursor_of_another_list_is_refused,
             a_deleted_session_is_gone_and_its_rows_follow,
+            many_deleted_sessions_go_in_one_unit,
             signal_state_can_be_shredded_and_messages_stay,
             a_linked_device_is_found_while_it_is_linked,
             of_two_that_bring_a_device_in_one_finds_the_other,

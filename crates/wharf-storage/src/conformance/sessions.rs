@@ -300,6 +300,23 @@ pub async fn a_deleted_session_is_gone_and_its_rows_follow(subject: &Subject) {
     );
 }
 
+/// Where sessions come and go by the second, they must not go more slowly than they come.
+pub async fn many_deleted_sessions_go_in_one_unit(subject: &Subject) {
+    for n in 0..5 {
+        let session = subject.session(&n.to_string()).await;
+        let messages = (0..2).map(|_| subject.outbound(&session, wharf_model::Lane::Otp, "a@s.whatsapp.net"));
+        subject.accept(messages.collect()).await;
+        let deleting = subject.storage.delete_session(subject.workspace, session.id);
+        deleting.await.unwrap();
+    }
+    let purge = async |limit| {
+        subject
+            .write(move |tx| Box::pin(sessions::purge_deleted(tx, limit)))
+            .await
+    };
+    assert_eq!((purge(4).await, purge(100).await, purge(100).await), (4, 11, 0));
+}
+
 /// Unlinking for good costs the link, not the history.
 pub async fn signal_state_can_be_shredded_and_messages_stay(subject: &Subject) {
     let session = subject.session("s").await;

@@ -84,6 +84,7 @@ async fn run_cases(url: fn() -> Option<String>) {
         sessions::a_patch_changes_what_it_names,
         sessions::wanted_sessions_are_listed_in_order_of_age,
         sessions::a_deleted_session_is_gone_and_its_rows_follow,
+        sessions::many_deleted_sessions_go_in_one_unit,
         sessions::signal_state_can_be_shredded_and_messages_stay,
         sessions::a_linked_device_is_found_while_it_is_linked,
         sessions::of_two_that_bring_a_device_in_one_finds_the_other,

@@ -131,12 +131,23 @@ pub async fn delete(tx: &mut Tx, workspace: WorkspaceId, id: SessionId, now: Tim
     data_keys::shred(tx, id, KeyPurpose::Content).await
 }
 
-/// Clears at most `limit` messages of deleted sessions away, then the sessions that have none left. Says how many rows
-/// went; 0 means done.
+/// Clears messages of deleted sessions away, the longest deleted first, and the sessions that have none left: at most `limit`
+/// rows of both. Says how many went; fewer than `limit` means done.
 ///
 /// # Errors
 /// The database failed.
 pub async fn purge_deleted(tx: &mut Tx, limit: u32) -> Result<u64, StorageError> {
+    let mut gone = 0;
+    while gone < u64::from(limit) {
+        match purge_oldest(tx, i64::from(limit) - gone.cast_signed()).await? {
+            0 => break,
+            rows => gone += rows,
+        }
+    }
+    Ok(gone)
+}
+
+async fn purge_oldest(tx: &mut Tx, limit: i64) -> Result<u64, StorageError> {
     let sql = "select id from sessions where deleted_at is not null order by deleted_at limit 1";
     let Some(mut row) = tx.first(sql, &[]).await? else {
         return Ok(0);
@@ -145,7 +156,7 @@ pub async fn purge_deleted(tx: &mut Tx, limit: u32) -> Result<u64, StorageError>
     let messages = tx
         .execute(
             "delete from messages where seq in (select seq from messages where session_id = $1 limit $2)",
-            params![&id, i64::from(limit)],
+            params![&id, limit],
         )
         .await?;
     if messages > 0 {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use wacore::net::HttpClient;
 use wacore::store::traits::DeviceStore;
 use wharf_model::{Clock, Proxy};
+use wharf_net::{FetchError, Fetcher, Limits};
 use wharf_session::port::{
     ClientError, ClientEvent, ClientSetup, InboundSink, SessionLease, WhatsAppClient, WhatsAppNetwork,
 };
@@ -16,8 +17,8 @@ use wharf_storage::Storage;
 use crate::backend::WaBackend;
 use crate::client::EngineClient;
 use crate::config::EngineConfig;
-use crate::fetch::{FetchError, Fetcher, MediaHttp};
-use crate::guard::{ProxyGuard, Reach};
+use crate::guard::{self, ProxyGuard};
+use crate::media::MediaHttp;
 use crate::redelivery::RedeliveryPace;
 use crate::transport::Dialer;
 use crate::version::VersionSource;
@@ -44,8 +45,11 @@ impl Shared {
         let Some(proxy) = proxy else {
             return Ok(Arc::clone(&self.media));
         };
-        let (timeout, limit) = (self.config.http_timeout, self.config.http_body_limit);
-        let fetcher = Fetcher::through(proxy, &self.proxies, Reach::media(), timeout, limit)?;
+        let limits = Limits {
+            time: self.config.http_timeout,
+            body: self.config.http_body_limit,
+        };
+        let fetcher = Fetcher::through(proxy, self.proxies.reach(proxy.host()), guard::media(), limits)?;
         Ok(Arc::new(MediaHttp::new(fetcher)))
     }
 }
@@ -61,16 +65,17 @@ impl EngineNetwork {
     /// # Errors
     /// [`ClientError::Engine`] when the HTTP client cannot be set up.
     pub fn new(config: EngineConfig, storage: Storage, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
-        let fetcher = |reach, limit| {
-            Fetcher::new(reach, config.http_timeout, limit).map_err(|error| ClientError::Engine(Box::new(error)))
+        let time = config.http_timeout;
+        let fetcher = |reach, body| {
+            Fetcher::new(reach, Limits { time, body }).map_err(|error| ClientError::Engine(Box::new(error)))
         };
-        let media = MediaHttp::new(fetcher(Reach::media(), config.http_body_limit)?);
+        let media = MediaHttp::new(fetcher(guard::media(), config.http_body_limit)?);
         let proxies = ProxyGuard::new(config.proxy_hosts.clone());
         // The operator chose this address; only a sandbox build is held to loopback.
-        let pages = fetcher(Reach::chat(), VERSION_PAGE_LIMIT)?;
+        let pages = fetcher(guard::chat(), VERSION_PAGE_LIMIT)?;
         let dialer = Dialer::new(
             config.chat_url.clone(),
-            Reach::chat(),
+            guard::chat(),
             proxies.clone(),
             config.connect_timeout,
         );

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
+use http::{Request, StatusCode};
 use tokio::sync::Mutex;
-use wacore::net::HttpRequest;
 use wacore::version::parse_sw_js;
 use wharf_model::{Clock, Timestamp};
+use wharf_net::{FetchError, Fetcher};
 
 use crate::config::ClientVersion;
-use crate::fetch::{FetchError, Fetcher};
 
 /// How long an answer of the page stands.
 const FRESH: Duration = Duration::from_secs(24 * 3600);
@@ -37,6 +37,8 @@ enum PageError {
     Fetch(#[source] FetchError),
     #[error("the version page answered with status {0}")]
     Status(u16),
+    #[error("the version page has an address that is none")]
+    Address(#[source] http::Error),
     #[error("the version page names no version")]
     NoVersion,
 }
@@ -78,17 +80,17 @@ impl VersionSource {
     }
 
     async fn ask(&self, page: &str) -> Result<ClientVersion, PageError> {
-        let url = page.parse().map_err(|_| PageError::Fetch(FetchError::BadUrl))?;
         // The page answers browsers that open it, and nobody else.
-        let request = HttpRequest::get(page).with_header("sec-fetch-site", "none").with_header(
+        let request = Request::get(page).header("sec-fetch-site", "none").header(
             "user-agent",
             "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
         );
-        let answer = self.fetcher.fetch(url, request).await.map_err(PageError::Fetch)?;
-        if answer.status_code != 200 {
-            return Err(PageError::Status(answer.status_code));
+        let request = request.body(Vec::new()).map_err(PageError::Address)?;
+        let answer = self.fetcher.fetch(request).await.map_err(PageError::Fetch)?;
+        if answer.status() != StatusCode::OK {
+            return Err(PageError::Status(answer.status().as_u16()));
         }
-        let text = answer.body_string().map_err(|_| PageError::NoVersion)?;
+        let text = String::from_utf8(answer.into_body()).map_err(|_| PageError::NoVersion)?;
         let (primary, secondary, tertiary) = parse_sw_js(&text).ok_or(PageError::NoVersion)?;
         Ok(ClientVersion {
             primary,
@@ -106,9 +108,9 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use wharf_model::SystemEdges;
+    use wharf_net::{Limits, Reach};
 
     use super::*;
-    use crate::guard::Reach;
 
     /// Serves one answer and counts how often it was asked for.
     async fn serve(answer: &'static str) -> (String, Arc<AtomicUsize>) {
@@ -128,7 +130,14 @@ mod tests {
     }
 
     fn source(page: Option<String>) -> VersionSource {
-        let fetcher = Fetcher::new(Reach::LoopbackOnly, Duration::from_secs(10), 1000).unwrap();
+        let fetcher = Fetcher::new(
+            Reach::LoopbackOnly,
+            Limits {
+                time: Duration::from_secs(10),
+                body: 1000,
+            },
+        )
+        .unwrap();
         VersionSource::new(ClientVersion::PINNED, page, fetcher)
     }
 

@@ -6,23 +6,31 @@ use cargo_metadata::{DependencyKind, Package};
 use super::Tree;
 
 /// For each crate, the crates of the project that its code (not its tests) may use.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("wharf-model", &[]),
+    ("wharf-net", &["wharf-model"]),
     ("wharf-storage", &["wharf-model"]),
     ("wharf-session", &["wharf-model", "wharf-storage"]),
-    ("wharf-vault", &["wharf-model", "wharf-storage"]),
+    ("wharf-vault", &["wharf-model", "wharf-net", "wharf-storage"]),
     (
         "wharf-api",
         &["wharf-model", "wharf-storage", "wharf-session", "wharf-vault"],
     ),
     (
         "wharf-whatsapp",
-        &["wharf-model", "wharf-storage", "wharf-session", "wharf-vault"],
+        &[
+            "wharf-model",
+            "wharf-net",
+            "wharf-storage",
+            "wharf-session",
+            "wharf-vault",
+        ],
     ),
     (
         "wharf-server",
         &[
             "wharf-model",
+            "wharf-net",
             "wharf-storage",
             "wharf-session",
             "wharf-vault",

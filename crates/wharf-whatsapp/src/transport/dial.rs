@@ -10,7 +10,9 @@ use tokio_websockets::{ClientBuilder, Connector, Limits, MaybeTlsStream, WebSock
 use wharf_model::Proxy;
 
 use super::proxy::{self, ProxyFailure};
-use crate::guard::{ProxyGuard, Reach, ResolveError, resolve};
+use wharf_net::{Reach, ResolveError, resolve};
+
+use crate::guard::ProxyGuard;
 
 /// A frame is at most 2^24 bytes; the server may put several into one message.
 const MESSAGE_LIMIT: usize = 32 * 1024 * 1024;

@@ -14,7 +14,9 @@ use tower::ServiceExt as _;
 use wharf_model::{Proxy, ProxyCredentials, ProxyKind};
 
 use super::dial::connect;
-use crate::guard::{ProxyGuard, ResolveError};
+use wharf_net::ResolveError;
+
+use crate::guard::ProxyGuard;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 

@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 
 import {
   DisconnectReason,
+  S_WHATSAPP_NET,
   areJidsSameUser,
   jidDecode,
   proto,
@@ -38,6 +39,8 @@ const stanzas = new WeakMap();
 let socket;
 let open = newGate();
 let stopping = false;
+// The phone gives the key of app state after the connection is open.
+const appStateKey = newGate();
 // What was sent, for recipients that ask for another copy. Without it Baileys lets them wait for ever.
 const sentMessages = new Map();
 
@@ -55,10 +58,15 @@ function start() {
     getMessage: async ({ id }) => sentMessages.get(id),
   });
   const current = socket;
-  current.ev.on("creds.update", () => writing(saveCreds()));
+  current.ev.on("creds.update", credsChanged);
   current.ev.on("connection.update", (update) => connectionChanged(current, update));
   current.ws.prependListener("CB:message", remember);
   current.ws.on("CB:ack,class:message", ({ attrs }) => tell({ event: "acked", id: attrs.id, error: attrs.error, at: Date.now() }));
+}
+
+function credsChanged() {
+  writing(saveCreds());
+  if (auth.creds.myAppStateKeyId) appStateKey.pass();
 }
 
 function connectionChanged(current, { qr, isNewLogin, connection, lastDisconnect }) {
@@ -133,6 +141,7 @@ function phoneOf(...jids) {
 
 async function obey(command) {
   if (command.stop) return stop();
+  if (command.show) return show(command.show);
   if (!command.send) return tell({ event: "unknown_command" });
   const { to, text } = command.send;
   try {
@@ -143,6 +152,23 @@ async function obey(command) {
   } catch (failure) {
     tell({ event: "send_failed", to, text, error: String(failure?.message ?? failure) });
   }
+}
+
+async function show({ name, about, picture }) {
+  await open.reached;
+  if (name) await appStateKey.reached.then(() => socket.updateProfileName(name));
+  if (about) await socket.updateProfileStatus(about);
+  if (picture) await showPicture(picture);
+  tell({ event: "shown" });
+}
+
+// Baileys' own call wants an image library; what it writes is this.
+async function showPicture(picture) {
+  await socket.query({
+    tag: "iq",
+    attrs: { to: S_WHATSAPP_NET, type: "set", xmlns: "w:profile:picture" },
+    content: [{ tag: "picture", attrs: { type: "image" }, content: Buffer.from(picture, "base64") }],
+  });
 }
 
 function stop() {

@@ -12,7 +12,7 @@ use crate::test::shell;
 
 /// The release that the arguments below are for.
 const CARGO_FUZZ: &str = "0.13.2";
-const TARGETS: [&str; 5] = ["frames", "handshake", "nodes", "bodies", "credentials"];
+const TARGETS: [&str; 6] = ["frames", "handshake", "nodes", "bodies", "credentials", "bundles"];
 /// Bytes of the longest input.
 const LONGEST: u32 = 16 * 1024;
 /// Megabytes that a target may use, most of them for what it has learned about the code; a leak ends it here.

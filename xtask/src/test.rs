@@ -65,9 +65,10 @@ fn formatting_and_tidy() -> Result<()> {
     crate::tidy::run()
 }
 
-/// Tests of credentials ask Baileys for real ones.
+/// Tests of credentials ask Baileys for real ones, and megajs whether it reads what is kept at MEGA.
 fn crates() -> Result<()> {
     npm_ci("tests/baileys")?;
+    npm_ci("tests/mega")?;
     shell(&mut crate_tests())
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 #[schema(as = AuditEntry)]
 pub(crate) struct AuditBody {
     at: Time,
-    /// The id of a key, `page`, or `wharf` for the server itself.
+    /// The id of a key, `page`, `link` for whoever had a link that works once, or `wharf` for the server itself.
     who: String,
     /// What was done.
     #[schema(example = "session.exported")]
@@ -55,7 +55,7 @@ impl From<AuditEntry> for AuditBody {
 
 /// The audit log
 ///
-/// Who linked, imported, exported, moved, logged out, deleted or validated, and from where; newest first. Each entry was
+/// Who linked, imported, exported, moved, logged out, deleted, validated or fetched credentials, and from where; newest first. Each entry was
 /// stored together with what it tells of.
 #[utoipa::path(get, path = "/api/audit", tag = "Operations", security(("bearer" = ["admin"])),
     params(Pagination),

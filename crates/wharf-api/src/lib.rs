@@ -28,6 +28,7 @@ mod scope;
 mod sessions;
 mod sse;
 mod state;
+mod vault;
 mod wire;
 
 pub use address::{AddressRange, AddressRangeError, caller_address, limit_key};

@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use wharf_model::{Clock, Network, Random};
+use wharf_model::{Clock, Network, Random, Timestamp};
 use wharf_session::Sessions;
-use wharf_storage::{Queue, Storage, idempotency};
+use wharf_storage::{Queue, Storage, StorageError, Tx, idempotency, vault};
+use wharf_vault::destination::{Database, Places};
 use wharf_vault::{LiveLogin, StateFormat};
 
 use crate::auth::{Authenticator, CookieLogin};
@@ -20,10 +22,23 @@ use crate::readiness::{CachedReadiness, Readiness};
 
 /// How often use of keys is written and idle limits are forgotten.
 const MAINTENANCE: Duration = Duration::from_secs(10);
-/// How many expired idempotency keys one unit of work deletes.
+/// How many expired rows one unit of work deletes.
 const PRUNED_AT_ONCE: u32 = 500;
+/// How many bodies that bring credentials are in memory together; each has up to 8 MiB.
+const BROUGHT_AT_ONCE: usize = 8;
 /// How many credentials are looked at together.
 const EXAMINED_AT_ONCE: usize = 2;
+
+type Pruned<'tx> = Pin<Box<dyn Future<Output = Result<u64, StorageError>> + Send + 'tx>>;
+type Prune = fn(&mut Tx, Timestamp) -> Pruned<'_>;
+
+fn idempotency_prune(tx: &mut Tx, now: Timestamp) -> Pruned<'_> {
+    Box::pin(idempotency::prune(tx, now, PRUNED_AT_ONCE))
+}
+
+fn vault_prune(tx: &mut Tx, now: Timestamp) -> Pruned<'_> {
+    Box::pin(vault::prune(tx, now, PRUNED_AT_ONCE))
+}
 
 /// What the composition root gives.
 pub struct ApiParts {
@@ -37,6 +52,10 @@ pub struct ApiParts {
     pub clock: Arc<dyn Clock>,
     /// Keys and request ids.
     pub random: Arc<dyn Random>,
+    /// Session strings that are kept in the database.
+    pub vault: Database,
+    /// Where session strings may be kept, and read from.
+    pub places: Places,
     /// How the protocol engine keeps credentials.
     pub format: Arc<dyn StateFormat>,
     /// Whether WhatsApp accepts credentials.
@@ -67,6 +86,8 @@ pub struct Inner {
     pub(crate) authenticator: Authenticator,
     pub(crate) limits: Limits,
     pub(crate) ready: CachedReadiness,
+    /// Places for bodies that bring credentials.
+    pub(crate) bringing: Arc<Semaphore>,
     /// Turns at credentials.
     pub(crate) examining: Arc<Semaphore>,
 }
@@ -114,6 +135,7 @@ impl ApiState {
         let limits = Limits::new(&parts.config);
         let ready = CachedReadiness::new(Arc::clone(&parts.readiness));
         let inner = Inner {
+            bringing: Arc::new(Semaphore::new(BROUGHT_AT_ONCE)),
             examining: Arc::new(Semaphore::new(EXAMINED_AT_ONCE)),
             parts,
             authenticator,
@@ -123,8 +145,7 @@ impl ApiState {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Writes use of keys in batches, deletes expired idempotency keys and forgets idle limits, until `stop`; then writes
-    /// once more. The composition root runs this as a task beside the server.
+    /// Writes use of keys in batches, deletes what expired and forgets idle limits, until `stop`; then writes once more. The composition root runs this as a task beside the server.
     pub async fn maintain(self, stop: CancellationToken) {
         let mut interval = tokio::time::interval(MAINTENANCE);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -135,26 +156,22 @@ impl ApiState {
             }
             self.limits.forget_idle();
             self.flush_usage().await;
-            self.prune_idempotency().await;
+            self.prune("idempotency keys", idempotency_prune).await;
+            self.prune("session strings", vault_prune).await;
         }
         self.flush_usage().await;
     }
 
     /// Unit by unit until none is left: a busy day's keys expire as fast as they came.
-    async fn prune_idempotency(&self) {
+    async fn prune(&self, what: &'static str, prune: Prune) {
         let now = self.clock.now();
         loop {
-            let pruned = self
-                .storage
-                .write(Queue::Normal, move |tx| {
-                    Box::pin(idempotency::prune(tx, now, PRUNED_AT_ONCE))
-                })
-                .await;
-            match pruned {
+            let pruned = self.storage.write(Queue::Normal, move |tx| prune(tx, now));
+            match pruned.await {
                 Ok(count) if count < u64::from(PRUNED_AT_ONCE) => return,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(error.cause = %error, "expired idempotency keys could not be deleted; it is tried again");
+                    tracing::warn!(error.cause = %error, "expired {what} could not be deleted; it is tried again");
                     return;
                 }
             }

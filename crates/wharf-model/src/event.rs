@@ -14,6 +14,8 @@ pub enum EventKind {
     SessionQr,
     /// A pairing code is shown; the event carries its expiry, never the code.
     SessionPairingCode,
+    /// The account's passkey is asked for; the event carries the step, never the challenge or the code.
+    SessionPasskey,
     /// An outbound message was accepted.
     MessageQueued,
     /// The server has it.
@@ -32,10 +34,11 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SessionStatus,
         Self::SessionQr,
         Self::SessionPairingCode,
+        Self::SessionPasskey,
         Self::MessageQueued,
         Self::MessageSent,
         Self::MessageDelivered,
@@ -51,6 +54,7 @@ impl EventKind {
             Self::SessionStatus => "session.status",
             Self::SessionQr => "session.qr",
             Self::SessionPairingCode => "session.pairing_code",
+            Self::SessionPasskey => "session.passkey",
             Self::MessageQueued => "message.queued",
             Self::MessageSent => "message.sent",
             Self::MessageDelivered => "message.delivered",

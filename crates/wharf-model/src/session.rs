@@ -81,6 +81,10 @@ pub enum PendingStep {
         /// When this code stops working.
         expires_at: Timestamp,
     },
+    /// Sign the challenge that the actor holds with the account's passkey.
+    SignWithPasskey,
+    /// Compare the code that the actor holds with the one that the phone shows.
+    ConfirmPasskey,
 }
 
 impl PendingStep {
@@ -90,6 +94,8 @@ impl PendingStep {
             Self::Connecting => "connecting",
             Self::ScanQr { .. } => "scan_qr",
             Self::EnterCode { .. } => "enter_code",
+            Self::SignWithPasskey => "passkey_required",
+            Self::ConfirmPasskey => "passkey_confirm",
         }
     }
 }
@@ -142,6 +148,10 @@ pub enum Input {
     },
     /// The pairing code does not work any more.
     CodeLapsed,
+    /// The account has a passkey: it is to sign before the link goes on.
+    PasskeyAsked,
+    /// It signed; a person is to compare two codes.
+    PasskeyShown,
     /// The account linked us.
     Linked,
     /// The server accepted the login.
@@ -182,7 +192,7 @@ pub enum Effect {
     Shred,
     /// The account unlinked us: shred the keys once the retention time has passed.
     ShredLater,
-    /// Forget the QR and the pairing code.
+    /// Forget the QR, the pairing code and what is asked of a passkey.
     ForgetSecrets,
     /// Store the new state and write its event.
     Announce,
@@ -239,6 +249,8 @@ impl SessionState {
             Input::QrShown { expires_at } => self.on_qr(expires_at),
             Input::CodeShown { expires_at } => self.on_code(expires_at),
             Input::CodeLapsed => self.on_code_lapsed(),
+            Input::PasskeyAsked => self.on_passkey(PendingStep::SignWithPasskey, input),
+            Input::PasskeyShown => self.on_passkey(PendingStep::ConfirmPasskey, input),
             Input::Linked => self.on_linked(),
             Input::LoggedIn => self.on_logged_in(),
             Input::Opened => self.on_opened(),
@@ -287,8 +299,10 @@ impl SessionState {
 
     fn on_qr(self, expires_at: Timestamp) -> Result<Step, InvalidTransition> {
         match self {
-            // Somebody types a code; the QR beside it is for whoever looks for one.
-            Self::Pending(PendingStep::EnterCode { .. }) => Ok((self, Vec::new())),
+            // Somebody types a code or has a passkey sign; the QR beside it is for whoever looks for one.
+            Self::Pending(
+                PendingStep::EnterCode { .. } | PendingStep::SignWithPasskey | PendingStep::ConfirmPasskey,
+            ) => Ok((self, Vec::new())),
             Self::Pending(_) => Ok((
                 Self::Pending(PendingStep::ScanQr { expires_at }),
                 vec![Effect::Announce],
@@ -314,6 +328,13 @@ impl SessionState {
                 vec![Effect::ForgetSecrets, Effect::Announce],
             )),
             _ => self.refuse(Input::CodeLapsed),
+        }
+    }
+
+    fn on_passkey(self, step: PendingStep, input: Input) -> Result<Step, InvalidTransition> {
+        match self {
+            Self::Pending(_) => Ok((Self::Pending(step), vec![Effect::Announce])),
+            _ => self.refuse(input),
         }
     }
 

@@ -27,6 +27,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// The system's allocator keeps what a burst of logins needed, once for each thread. How soon this one gives it back
+/// stands in `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let installed = rustls::crypto::ring::default_provider().install_default();
     let cli = cli::Cli::parse();

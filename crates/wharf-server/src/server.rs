@@ -16,13 +16,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_api::{ApiParts, ApiState, CookieLogin};
 use wharf_model::{Network, SystemEdges};
+use wharf_net::Reach;
 use wharf_session::{SessionDeps, Sessions};
 use wharf_storage::{MasterKey, Ownership, Storage, StorageConfig};
+use wharf_vault::destination::{Database, Places, Reaches};
 use wharf_whatsapp::{EngineConfig, EngineFormat, EngineNetwork};
 
 use crate::bootstrap::KeyMaker;
 use crate::config::Settings;
-use crate::generator::Generator;
+use crate::generator::{Generator, Keeper};
 use crate::lifecycle::{Drain, StopSignals, drain};
 use crate::outcome::{Outcome, Stop};
 use crate::readiness::ServerReadiness;
@@ -88,7 +90,19 @@ impl Wharf {
             shutdown: stop.clone(),
             tasks: tasks.clone(),
         });
+        let vault = Database::new(
+            storage.clone(),
+            Arc::<SystemEdges>::clone(&edges),
+            Arc::<SystemEdges>::clone(&edges),
+        );
+        let places = places(settings, Some(vault.clone()))?;
+        let keeper = Keeper {
+            places: places.clone(),
+            workspace: storage.ensure_default_workspace().await?.id,
+        };
         let api = ApiState::new(ApiParts {
+            vault,
+            places,
             sessions,
             storage: storage.clone(),
             config: settings.sections.api.clone(),
@@ -106,7 +120,7 @@ impl Wharf {
         own.spawn(api.clone().maintain(stop.clone()));
         let section = &settings.sections.generator;
         let generator = match section.enabled {
-            true => Some(Generator::start(section.clone(), generator_engine, stop.clone()).await?),
+            true => Some(Generator::start(section.clone(), generator_engine, keeper, stop.clone()).await?),
             false => None,
         };
         Ok(Self {
@@ -191,6 +205,30 @@ impl Wharf {
         drop(self.api);
         self.storage.close().await;
     }
+}
+
+/// Where session strings may be kept. A build that is held to loopback stays there.
+///
+/// # Errors
+/// One sentence about the place that could not be made.
+pub fn places(settings: &Settings, database: Option<Database>) -> Result<Places> {
+    let config = settings
+        .sections
+        .vault
+        .clone()
+        .context("the section vault was not read")?;
+    let reaches = match NETWORK {
+        Network::Sandbox => Reaches {
+            configured: Reach::LoopbackOnly,
+            named: Reach::LoopbackOnly,
+        },
+        Network::Live => Reaches {
+            configured: Reach::Anywhere,
+            named: Reach::PublicOnly,
+        },
+    };
+    Places::new(config, reaches, database, Arc::new(SystemEdges))
+        .context("session strings cannot be kept as configured")
 }
 
 /// Resolves when another process has become the owner of the database.

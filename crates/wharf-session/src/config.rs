@@ -29,6 +29,8 @@ pub struct SessionConfig {
     pub drain_timeout: Duration,
     /// Whether what people do with sessions is written to the audit log.
     pub audited: bool,
+    /// How old what is known of an account's picture and "about" text may be at a login; `None`: nobody asks for them.
+    pub profile_stands: Option<Duration>,
     /// The pacing of sessions that are created without one.
     pub pacing: PacingPolicy,
 }
@@ -47,6 +49,7 @@ impl Default for SessionConfig {
             reconcile_every: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(5),
             audited: true,
+            profile_stands: Some(Duration::from_secs(24 * 60 * 60)),
             pacing: PacingPolicy::default(),
         }
     }

@@ -3,7 +3,7 @@
 use wharf_model::{CloseReason, PacingError};
 use wharf_storage::StorageError;
 
-use crate::port::{ClientError, PairingError};
+use crate::port::{ClientError, PairingError, PasskeyError};
 use crate::sessions::InUse;
 
 /// What can be wrong with a call on a session.
@@ -21,6 +21,9 @@ pub enum SessionError {
     /// WhatsApp gives no pairing code.
     #[error(transparent)]
     Pairing(#[from] PairingError),
+    /// Nothing is asked of a passkey, or its answer was refused.
+    #[error(transparent)]
+    Passkey(#[from] PasskeyError),
     /// The connection ended before it could be linked, or never came about.
     #[error("the session could not be brought to where it can be linked: {}", .0.sentence())]
     NotLinkable(CloseReason),

@@ -52,6 +52,11 @@ pub(crate) fn session_pairing_code(session: SessionId, expires_at: Timestamp) ->
     })
 }
 
+/// `session.passkey`: what is asked for, never the challenge or the code.
+pub(crate) fn session_passkey(session: SessionId, step: PendingStep) -> Value {
+    json!({ "session_id": session.to_string(), "connection_step": step.as_str() })
+}
+
 /// One sentence for the person who runs the gateway.
 pub(crate) fn error_text(state: SessionState, detail: Option<&str>) -> Option<String> {
     let sentence = state.reason()?.sentence();

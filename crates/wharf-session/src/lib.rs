@@ -26,7 +26,7 @@ pub use context::SessionDeps;
 pub use error::SessionError;
 pub use failure::FailureCode;
 pub use idempotency::{BoxError, IdempotencyError, Idempotent, Outcome, Render};
-pub use live::{Live, PairingCode, QrCode};
+pub use live::{Live, PairingCode, PasskeyStep, QrCode};
 pub use sessions::{
     AcceptError, InUse, Leaving, Linked, MessageQuery, MessageView, NewMessage, NewSession, SessionPatch, SessionView,
     Sessions, SignalState,

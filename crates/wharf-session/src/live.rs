@@ -40,6 +40,25 @@ impl fmt::Debug for PairingCode {
     }
 }
 
+/// What an account with a passkey asks of the person who links it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PasskeyStep {
+    /// The passkey is to sign this: WebAuthn's `PublicKeyCredentialRequestOptions` as JSON, as WhatsApp said them.
+    Sign(String),
+    /// The phone must show the same code. Whoever confirms another one links somebody else's companion.
+    Compare(String),
+}
+
+/// Logs are written with `Debug`: neither challenges nor codes must reach them.
+impl fmt::Debug for PasskeyStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sign(_) => "Sign",
+            Self::Compare(_) => "Compare",
+        })
+    }
+}
+
 /// The state of one session as its actor knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Live {
@@ -51,6 +70,8 @@ pub struct Live {
     pub qr: Option<QrCode>,
     /// The code to type, while there is one.
     pub pairing_code: Option<PairingCode>,
+    /// What is asked of the account's passkey, while something is.
+    pub passkey: Option<PasskeyStep>,
     /// The session was deleted; nothing follows.
     pub deleted: bool,
 }

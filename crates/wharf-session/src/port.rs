@@ -76,6 +76,23 @@ pub trait WhatsAppClient: Send + Sync + fmt::Debug {
     /// [`PairingError`], which tells whether trying again can help.
     async fn request_pairing_code(&self, phone: &Phone) -> Result<(), PairingError>;
 
+    /// Gives WhatsApp what the account's passkey signed, after [`ClientEvent::PasskeyAsked`]. The code to compare follows
+    /// as [`ClientEvent::PasskeyShown`].
+    ///
+    /// # Errors
+    /// [`PasskeyError`].
+    async fn answer_passkey(&self, assertion: PasskeyAssertion) -> Result<(), PasskeyError>;
+
+    /// Goes on with the link, after a person saw that both codes are the same.
+    ///
+    /// # Errors
+    /// [`PasskeyError`].
+    async fn confirm_passkey(&self) -> Result<(), PasskeyError>;
+
+    /// Asks WhatsApp what the account shows of itself; the answer arrives as [`ClientEvent::Shown`], and nothing does when
+    /// there is none. Returns at once.
+    fn ask_profile(&self);
+
     /// Unlinks this companion device at WhatsApp, as far as the connection allows.
     async fn logout(&self);
 
@@ -157,6 +174,22 @@ pub enum ReceiptKind {
     Played,
 }
 
+/// What a passkey signed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasskeyAssertion {
+    /// The credential's id, as bytes.
+    pub credential_id: Vec<u8>,
+    /// WebAuthn's `PublicKeyCredential` as JSON, binary fields in base64url without padding.
+    pub json: String,
+}
+
+/// Logs are written with `Debug`: signatures must not reach them.
+impl fmt::Debug for PasskeyAssertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasskeyAssertion").finish_non_exhaustive()
+    }
+}
+
 /// The account that was linked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccountProfile {
@@ -171,6 +204,22 @@ pub struct AccountProfile {
     /// Which linked device this is: stays the same while the link lasts, and no other device has it. `None` before the
     /// first login.
     pub fingerprint: Option<String>,
+}
+
+/// What an account shows of itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ShownProfile {
+    /// Where its picture is; the address works for some days. `None`: it has none.
+    pub picture_url: Option<String>,
+    /// Its "about" text. `None`: it has none.
+    pub about: Option<String>,
+}
+
+/// Logs are written with `Debug`: what a person says of himself must not reach them.
+impl fmt::Debug for ShownProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShownProfile").finish_non_exhaustive()
+    }
 }
 
 /// Logs are written with `Debug`: names and numbers must not reach them.
@@ -199,6 +248,20 @@ pub enum ClientEvent {
     },
     /// The pairing code does not work any more: WhatsApp wants another one, or the phone did not answer.
     PairingCodeLapsed,
+    /// The account has a passkey, which is to sign.
+    PasskeyAsked {
+        /// WebAuthn's `PublicKeyCredentialRequestOptions` as JSON.
+        options: String,
+    },
+    /// The passkey signed; phone and companion show a code each.
+    PasskeyShown {
+        /// Ours.
+        code: String,
+        /// WhatsApp knows this companion from an earlier link: there is nothing to compare.
+        is_known: bool,
+    },
+    /// The link by passkey came to nothing.
+    PasskeyFailed,
     /// The account linked us; a restart of the connection (515) follows.
     Linked(AccountProfile),
     /// The server accepted the login.
@@ -207,6 +270,10 @@ pub enum ClientEvent {
     Opened(Option<AccountProfile>),
     /// The account's own name changed.
     Renamed(String),
+    /// What the account shows of itself, as it was asked for.
+    Shown(ShownProfile),
+    /// The account's picture or its "about" text changed.
+    ShownChanged,
     /// The server acknowledged a message, or refused it with a code.
     Ack {
         /// The id it was sent under.
@@ -245,10 +312,15 @@ impl fmt::Debug for ClientEvent {
             Self::Qr { valid_for, .. } => write!(f, "Qr({valid_for:?})"),
             Self::PairingCode { valid_for, .. } => write!(f, "PairingCode({valid_for:?})"),
             Self::PairingCodeLapsed => f.write_str("PairingCodeLapsed"),
+            Self::PasskeyAsked { .. } => f.write_str("PasskeyAsked"),
+            Self::PasskeyShown { is_known, .. } => write!(f, "PasskeyShown(known: {is_known})"),
+            Self::PasskeyFailed => f.write_str("PasskeyFailed"),
             Self::Linked(_) => f.write_str("Linked"),
             Self::LoggedIn => f.write_str("LoggedIn"),
             Self::Opened(_) => f.write_str("Opened"),
             Self::Renamed(_) => f.write_str("Renamed"),
+            Self::Shown(_) => f.write_str("Shown"),
+            Self::ShownChanged => f.write_str("ShownChanged"),
             Self::Ack { whatsapp_id, error, .. } => write!(f, "Ack({whatsapp_id}, {error:?})"),
             Self::Receipt { whatsapp_ids, kind, .. } => write!(f, "Receipt({kind:?}, {whatsapp_ids:?})"),
             Self::Undecryptable => f.write_str("Undecryptable"),
@@ -292,6 +364,17 @@ pub enum PairingError {
     /// Anything else; trying again may help.
     #[error("the pairing code could not be asked for")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A passkey's answer was of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum PasskeyError {
+    /// Not connected, or nothing was asked of a passkey.
+    #[error("nothing is asked of a passkey now")]
+    NotAsked,
+    /// WhatsApp, or the exchange with the phone, refused it.
+    #[error("WhatsApp did not accept the passkey's answer")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A message could not be written.

@@ -10,6 +10,7 @@ use wharf_storage::audit::Requester;
 use crate::actor::reports::Report;
 use crate::error::SessionError;
 use crate::live::Live;
+use crate::port::PasskeyAssertion;
 
 /// What an operator asks of an actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,10 @@ pub(crate) enum Order {
     CancelMove,
     /// Ask WhatsApp for a pairing code for this number.
     PairingCode(Phone),
+    /// Give WhatsApp what the account's passkey signed.
+    AnswerPasskey(PasskeyAssertion),
+    /// Both codes are the same.
+    ConfirmPasskey,
     /// Read the pacing policy again.
     Reload,
 }

@@ -74,6 +74,7 @@ impl Supervisor {
             since: row.status_since,
             qr: None,
             pairing_code: None,
+            passkey: None,
             deleted: false,
         };
         let mut inbox = None;

@@ -55,11 +55,15 @@ pub enum Action {
     CredentialsTried,
     /// Somebody's credentials were looked at.
     CredentialsValidated,
+    /// A session string that is kept here was handed out.
+    StringFetched,
+    /// A session string that was kept here was deleted.
+    StringForgotten,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::SessionLinked,
         Self::SessionImported,
         Self::SessionExported,
@@ -70,6 +74,8 @@ impl Action {
         Self::SessionDeleted,
         Self::CredentialsTried,
         Self::CredentialsValidated,
+        Self::StringFetched,
+        Self::StringForgotten,
     ];
 
     /// The stable name on the wire and in storage.
@@ -85,6 +91,8 @@ impl Action {
             Self::SessionDeleted => "session.deleted",
             Self::CredentialsTried => "credentials.tried",
             Self::CredentialsValidated => "credentials.validated",
+            Self::StringFetched => "string.fetched",
+            Self::StringForgotten => "string.forgotten",
         }
     }
 }

@@ -79,6 +79,7 @@ mod seal;
 pub mod sessions;
 mod storage;
 mod unit;
+pub mod vault;
 pub mod wa_state;
 pub mod workspaces;
 

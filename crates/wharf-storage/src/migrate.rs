@@ -45,6 +45,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0004_audit.sql"),
         postgres: include_str!("../migrations/postgres/0004_audit.sql"),
     },
+    Migration {
+        version: 5,
+        name: "vault",
+        sqlite: include_str!("../migrations/sqlite/0005_vault.sql"),
+        postgres: include_str!("../migrations/postgres/0005_vault.sql"),
+    },
 ];
 
 const APPLIED: &str = "

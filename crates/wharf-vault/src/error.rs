@@ -41,11 +41,14 @@ pub enum VaultError {
     /// The credentials lie elsewhere.
     #[error("this names credentials that are kept {0}; what it names is not fetched without being asked for")]
     Elsewhere(Fetch),
+    /// They were asked for there, and not had.
+    #[error("what this names could not be fetched")]
+    NotFetched,
 }
 
 impl VaultError {
     /// Every code with what it means, for the docs.
-    pub const CODES: [(&'static str, &'static str); 12] = [
+    pub const CODES: [(&'static str, &'static str); 13] = [
         ("credentials_empty", "Nothing but white space."),
         ("credentials_too_large", "The input is larger than 4 MiB."),
         (
@@ -68,7 +71,7 @@ impl VaultError {
         ("credentials_missing", "A known form without a creds.json in it."),
         (
             "credentials_elsewhere",
-            "It names credentials that lie elsewhere, at MEGA or under a server's id. Wharf fetches nothing on its own.",
+            "It names credentials that lie elsewhere, at MEGA or under a server's id; `fetch` was not asked for.",
         ),
         ("passphrase_missing", "A bundle opens with its passphrase."),
         (
@@ -76,6 +79,10 @@ impl VaultError {
             "The passphrase does not open the bundle, or the bundle was changed.",
         ),
         ("bundle_newer", "The bundle was written by a newer Wharf."),
+        (
+            "credentials_not_fetched",
+            "It names credentials that lie elsewhere, and there are none there, or the name does not open them.",
+        ),
     ];
 
     /// The stable code.
@@ -93,6 +100,7 @@ impl VaultError {
             Self::PassphraseMissing => 9,
             Self::PassphraseWrong => 10,
             Self::BundleNewer(_) => 11,
+            Self::NotFetched => 12,
         };
         Self::CODES[place].0
     }

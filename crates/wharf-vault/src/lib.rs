@@ -1,7 +1,8 @@
 //! Owns portable credentials: what a linked WhatsApp account logs in with, in whatever form people carry it around.
 //!
 //! Promises: a form is recognised by what it holds and never by the brand in front of it; bad input gets a named error
-//! in bounded time and memory; nothing is kept, fetched or written. Never touches the network, a file or the database.
+//! in bounded time and memory; what reads and writes credentials touches neither the network nor a file nor the database:
+//! that is the affair of [`destination`] alone.
 //!
 //! ```
 //! # fn main() -> Result<(), wharf_vault::VaultError> {
@@ -20,9 +21,12 @@ mod base64;
 mod bundle;
 mod check;
 mod credentials;
+pub mod destination;
 mod error;
 pub mod export;
 mod format;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod keys;
 mod live;
 mod ordered;

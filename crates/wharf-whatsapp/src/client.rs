@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use wharf_model::{JidServer, Phone};
 use wharf_session::port::{
-    ClientEvent, ClientSetup, InboundSink, OutboundMessage, PairingError, SendError, SessionLease, WhatsAppClient,
+    ClientEvent, ClientSetup, InboundSink, OutboundMessage, PairingError, PasskeyAssertion, PasskeyError, SendError,
+    SessionLease, WhatsAppClient,
 };
 use whatsapp_rust::SendOptions;
 use whatsapp_rust::pair_code::PairCodeOptions;
+use whatsapp_rust::passkey::Assertion;
 
 use crate::close_reasons::conclude;
 use crate::conversions::{engine_jid, message};
@@ -20,6 +22,7 @@ use crate::network::Shared;
 use crate::pairing_errors::pairing_error;
 use crate::run::drive;
 use crate::send_errors::{contact_error, send_error};
+use crate::shown_profile;
 use crate::watch::{RunWatch, Verdict};
 
 /// See [`WhatsAppClient`].
@@ -148,6 +151,10 @@ impl EngineClient {
     }
 }
 
+fn refused_passkey(error: whatsapp_rust::passkey::PasskeyError) -> PasskeyError {
+    PasskeyError::Refused(Box::new(error))
+}
+
 impl fmt::Debug for EngineClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EngineClient")
@@ -197,6 +204,34 @@ impl WhatsAppClient for EngineClient {
         tokio::select! {
             asked = engine.client.pair_with_code(options) => asked.map(drop).map_err(pairing_error),
             () = over => Err(PairingError::NotConnected),
+        }
+    }
+
+    async fn answer_passkey(&self, assertion: PasskeyAssertion) -> Result<(), PasskeyError> {
+        let engine = self.present().ok_or(PasskeyError::NotAsked)?;
+        let over = self.watch.run_over();
+        let assertion = Assertion {
+            assertion_json: assertion.json.into_bytes(),
+            credential_id: assertion.credential_id,
+        };
+        tokio::select! {
+            answered = engine.client.send_passkey_response(assertion) => answered.map_err(refused_passkey),
+            () = over => Err(PasskeyError::NotAsked),
+        }
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), PasskeyError> {
+        let engine = self.present().ok_or(PasskeyError::NotAsked)?;
+        let over = self.watch.run_over();
+        tokio::select! {
+            confirmed = engine.client.send_passkey_confirmation() => confirmed.map_err(refused_passkey),
+            () = over => Err(PasskeyError::NotAsked),
+        }
+    }
+
+    fn ask_profile(&self) {
+        if let Some(engine) = self.present() {
+            shown_profile::ask(&engine.client, &self.watch);
         }
     }
 

@@ -16,11 +16,11 @@ use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, ClientBuilderError, R
 
 use crate::backend::WaBackend;
 use crate::events::EventTap;
-use crate::fetch::FetchError;
 use crate::inbound::InboundHook;
 use crate::network::Shared;
 use crate::transport::WatchedTransportFactory;
 use crate::watch::{RunWatch, Verdict};
+use wharf_net::FetchError;
 
 /// How often the engine's device record is saved at the latest; a change wakes the saver at once.
 const SAVE_INTERVAL: Duration = Duration::from_secs(30);

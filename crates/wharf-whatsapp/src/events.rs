@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wacore::types::events::{Event, EventHandler, EventInterest, EventKind, PairSuccess, Receipt, ServerAck};
 use wacore::types::presence::ReceiptType;
+use wacore_binary::{Jid, JidExt as _};
 use wharf_model::Timestamp;
 use wharf_session::port::{AccountProfile, ClientEvent, ReceiptKind};
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
@@ -38,6 +39,12 @@ impl EventTap {
         });
         ClientEvent::Opened(profile)
     }
+
+    fn is_own(&self, jid: &Jid) -> bool {
+        let device = self.manager.get_device_snapshot();
+        let own = [&device.pn, &device.lid];
+        own.into_iter().flatten().any(|own| own.is_same_user_as(jid))
+    }
 }
 
 impl EventHandler for EventTap {
@@ -62,6 +69,8 @@ impl EventHandler for EventTap {
         }
         let converted = match &*event {
             Event::Connected(_) => Some(self.opened()),
+            Event::PictureUpdate(update) if self.is_own(&update.jid) => Some(ClientEvent::ShownChanged),
+            Event::UserAboutUpdate(update) if self.is_own(&update.jid) => Some(ClientEvent::ShownChanged),
             event => convert(event),
         };
         if let Some(event) = converted {
@@ -82,11 +91,16 @@ impl EventHandler for EventTap {
             EventKind::PairingCode,
             EventKind::PairingCodeRefresh,
             EventKind::PairingCodeError,
+            EventKind::PairPasskeyRequest,
+            EventKind::PairPasskeyConfirmation,
+            EventKind::PairPasskeyError,
             EventKind::ClientOutdated,
             EventKind::Receipt,
             EventKind::ServerAck,
             EventKind::UndecryptableMessage,
             EventKind::SelfPushNameUpdated,
+            EventKind::PictureUpdate,
+            EventKind::UserAboutUpdate,
             EventKind::StreamReplaced,
             EventKind::TemporaryBan,
             EventKind::ConnectFailure,
@@ -110,6 +124,14 @@ fn convert(event: &Event) -> Option<ClientEvent> {
         }),
         // The error comes when a code was typed and came to nothing, too; one that never came about is not shown.
         Event::PairingCodeRefresh(_) | Event::PairingCodeError(_) => Some(ClientEvent::PairingCodeLapsed),
+        Event::PairPasskeyRequest(request) => Some(ClientEvent::PasskeyAsked {
+            options: request.request_options_json.clone(),
+        }),
+        Event::PairPasskeyConfirmation(confirmation) => Some(ClientEvent::PasskeyShown {
+            code: confirmation.code.clone(),
+            is_known: confirmation.skip_handoff_ux,
+        }),
+        Event::PairPasskeyError(_) => Some(ClientEvent::PasskeyFailed),
         Event::PairSuccess(success) => linked(success),
         Event::SelfPushNameUpdated(update) => some_text(&update.new_name).map(ClientEvent::Renamed),
         Event::ServerAck(ack) => acknowledged(ack),
@@ -165,7 +187,7 @@ fn receipt_kind(kind: &ReceiptType) -> Option<ReceiptKind> {
     }
 }
 
-fn some_text(text: &str) -> Option<String> {
+pub(crate) fn some_text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 

@@ -29,6 +29,7 @@ mod probe;
 mod redelivery;
 mod run;
 mod send_errors;
+mod shown_profile;
 mod transport;
 mod version;
 mod watch;

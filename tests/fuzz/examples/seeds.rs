@@ -32,7 +32,21 @@ fn main() -> Result<()> {
     write("handshake", &handshakes())?;
     write("nodes", &conversations()?)?;
     write("bodies", &bodies())?;
-    write("credentials", &credentials())
+    write("credentials", &credentials())?;
+    write("bundles", &bundles()?)
+}
+
+fn bundles() -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let forms = [
+        ("creds", recipes::creds().to_string().into_bytes()),
+        ("folder", recipes::zip(recipes::folder())),
+    ];
+    let written = forms.into_iter().map(|(name, form)| {
+        let report = wharf_vault::examine(&form, None)?;
+        let portable = report.into_portable().map_err(|_| anyhow!("{name} is not valid"))?;
+        Ok((name, wharf_vault::fuzz::written(&portable)?))
+    });
+    written.collect()
 }
 
 fn write(target: &str, seeds: &[(&str, Vec<u8>)]) -> Result<()> {

@@ -44,6 +44,11 @@ fn credentials() -> Result<()> {
 }
 
 #[test]
+fn bundles() -> Result<()> {
+    replay("bundles", wharf_vault::fuzz::contents)
+}
+
+#[test]
 fn bodies() -> Result<()> {
     replay("bodies", fuzz::bodies)
 }

@@ -77,6 +77,9 @@ pub enum ApiError {
     /// No such message in this workspace.
     #[error("No message of this workspace has this id.")]
     MessageNotFound,
+    /// No string is kept under this id or link.
+    #[error("No session string is kept under this id or link, or not any more.")]
+    KeptStringNotFound,
     /// No such key in this workspace.
     #[error("No API key of this workspace has this id.")]
     ApiKeyNotFound,
@@ -92,6 +95,21 @@ pub enum ApiError {
     /// The session's proxy is in the way.
     #[error("{}", .0.sentence())]
     ProxyFailed(CloseReason),
+    /// A place for session strings did not do what was asked of it.
+    #[error("{detail}")]
+    PlaceFailed {
+        /// One sentence.
+        detail: String,
+        /// What it said, for the log.
+        #[source]
+        cause: Cause,
+    },
+    /// No passkey is to sign, and no code is to be compared.
+    #[error("Nothing is asked of a passkey now.")]
+    PasskeyNotAsked,
+    /// WhatsApp did not take what a passkey signed.
+    #[error("WhatsApp did not accept the passkey's answer. Connect again for a new challenge.")]
+    PasskeyRefused,
     /// Its keys go on moving.
     #[error("The session is connected; disconnect it first.")]
     NotAtRest,
@@ -234,11 +252,15 @@ impl ApiError {
             Self::RouteNotFound => ErrorCode::RouteNotFound,
             Self::SessionNotFound => ErrorCode::SessionNotFound,
             Self::MessageNotFound => ErrorCode::MessageNotFound,
+            Self::KeptStringNotFound => ErrorCode::KeptStringNotFound,
             Self::ApiKeyNotFound => ErrorCode::ApiKeyNotFound,
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
             Self::NotAcceptable(_) => ErrorCode::NotAcceptable,
             Self::NotPending => ErrorCode::NotPending,
             Self::ProxyFailed(_) => ErrorCode::ProxyFailed,
+            Self::PlaceFailed { .. } => ErrorCode::PlaceFailed,
+            Self::PasskeyNotAsked => ErrorCode::PasskeyNotAsked,
+            Self::PasskeyRefused => ErrorCode::PasskeyRefused,
             Self::NotAtRest => ErrorCode::NotAtRest,
             Self::NotLinked => ErrorCode::NotLinked,
             Self::SessionMoving => ErrorCode::SessionMoving,

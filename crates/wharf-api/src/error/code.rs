@@ -77,6 +77,8 @@ codes! {
         "Nothing lives at this path.";
     SessionNotFound => "session_not_found", NOT_FOUND, "No such session",
         "No session of this workspace has the id.";
+    KeptStringNotFound => "kept_string_not_found", NOT_FOUND, "No such session string",
+        "No session string of this workspace is kept under the id, it has expired, or its link was used.";
     MessageNotFound => "message_not_found", NOT_FOUND, "No such message",
         "No message of this workspace has the id.";
     ApiKeyNotFound => "api_key_not_found", NOT_FOUND, "No such API key",
@@ -87,6 +89,8 @@ codes! {
         "The answer exists in other media types than the Accept header names.";
     NotPending => "not_pending", CONFLICT, "Nothing to scan",
         "The session shows no QR now: it is linked, not connecting, or between two QRs.";
+    PasskeyNotAsked => "passkey_not_asked", CONFLICT, "No passkey wanted",
+        "The session does not wait for a passkey to sign, or for its code to be confirmed.";
     AlreadyLinked => "already_linked", CONFLICT, "Already linked",
         "The session is linked to an account. Log it out to link another one.";
     NotAtRest => "not_at_rest", CONFLICT, "Session not at rest",
@@ -122,8 +126,13 @@ codes! {
         "WhatsApp does not let this account be linked by code. Link it by QR.";
     ProxyFailed => "proxy_failed", UNPROCESSABLE_ENTITY, "The session's proxy failed",
         "The session's proxy did not answer, opened no way to WhatsApp, or may not be dialled. Change it, or try again.";
+    PasskeyRefused => "passkey_refused", UNPROCESSABLE_ENTITY, "Passkey's answer not accepted",
+        "The signature is not of the account's passkey, or came for another challenge. Connect again for a new one.";
     PairingRefused => "pairing_refused", UNPROCESSABLE_ENTITY, "No pairing code for this number",
         "WhatsApp refused the number: it has no account, or codes were asked for too often. It does not tell which.";
+    PlaceFailed => "place_failed", BAD_GATEWAY, "The other side failed",
+        "The place that keeps the session string, or should keep it, did not answer or refused; the detail says which. \
+         Nothing was changed.";
     PairingThrottled => "pairing_throttled", TOO_MANY_REQUESTS, "Too many pairing codes",
         "WhatsApp gives no more pairing codes for a while. Wait for Retry-After seconds, or link by QR.";
     RateLimited => "rate_limited", TOO_MANY_REQUESTS, "Too many requests",

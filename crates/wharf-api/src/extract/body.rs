@@ -1,7 +1,8 @@
 //! JSON bodies.
 
+use axum::Extension;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use bytes::Bytes;
 use garde::Validate;
 use http::header::CONTENT_TYPE;
@@ -11,6 +12,15 @@ use serde::de::DeserializeOwned;
 use super::faults;
 use crate::error::ApiError;
 use crate::state::ApiState;
+
+/// How large a body may be, for who refuses one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyLimit(usize);
+
+/// Layers that hold bodies to a limit, in bytes. The innermost ones count.
+pub(crate) fn limited(limit: usize) -> (DefaultBodyLimit, Extension<BodyLimit>) {
+    (DefaultBodyLimit::max(limit), Extension(BodyLimit(limit)))
+}
 
 /// A body that was read and whose rules hold, with the bytes that it was read from (idempotency compares them).
 #[derive(Debug)]
@@ -66,16 +76,16 @@ fn read<T: DeserializeOwned + Validate<Context = ()>>(raw: &[u8]) -> Result<T, A
 }
 
 async fn bytes_of(request: Request, state: &ApiState) -> Result<Bytes, ApiError> {
+    let limit = request.extensions().get::<BodyLimit>().copied();
+    let limit = limit.map_or(state.config.max_body_bytes, |BodyLimit(limit)| limit);
     Bytes::from_request(request, state)
         .await
-        .map_err(|rejection| rejected(&rejection, state))
+        .map_err(|rejection| rejected(&rejection, limit))
 }
 
-fn rejected(rejection: &BytesRejection, state: &ApiState) -> ApiError {
+fn rejected(rejection: &BytesRejection, limit: usize) -> ApiError {
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::BodyTooLarge {
-            limit: state.config.max_body_bytes,
-        },
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::BodyTooLarge { limit },
         _ => ApiError::MalformedRequest("The body did not arrive whole."),
     }
 }

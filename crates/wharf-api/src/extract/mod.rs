@@ -9,7 +9,7 @@ mod path;
 mod query;
 mod strict;
 
-pub(crate) use body::{OptionalBody, Valid};
+pub(crate) use body::{OptionalBody, Valid, limited};
 pub(crate) use header::Header;
 pub(crate) use page::{Pagination, page_request};
 pub(crate) use path::Id;

@@ -20,6 +20,7 @@ use utoipa::openapi::OpenApi;
     servers((url = "/", description = "This server")),
     tags(
         (name = "Sessions", description = "Linked WhatsApp accounts"),
+        (name = "Vault", description = "Session strings that are kept here"),
         (name = "Messages", description = "What is sent and received"),
         (name = "Events", description = "What happened, in order"),
         (name = "API keys", description = "Who may call"),

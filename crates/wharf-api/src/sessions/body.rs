@@ -49,7 +49,8 @@ pub(crate) struct SessionBody {
     id: SessionIdText,
     name: String,
     status: StatusText,
-    /// What a person must do now, while pending: `connecting` (nothing yet), `scan_qr` or `enter_code`.
+    /// What a person must do now, while pending: `connecting` (nothing yet), `scan_qr`, `enter_code`,
+    /// `passkey_required` or `passkey_confirm`.
     #[schema(required)]
     connection_step: Option<&'static str>,
     status_since: Time,
@@ -92,10 +93,14 @@ pub(crate) struct SessionBody {
     profile_name: Option<String>,
     #[schema(required)]
     platform: Option<String>,
+    /// Where the account's picture is. WhatsApp's address works for some days; it is asked for anew once a day at a login, and
+    /// when the picture changes.
     #[schema(required)]
     profile_picture_url: Option<String>,
+    /// The account's "about" text.
     #[schema(required)]
     status_message: Option<String>,
+    /// When the session was connected last, once it is not any more.
     #[schema(required)]
     last_seen: Option<Time>,
     /// What it was created with.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use wharf_model::CloseReason;
-use wharf_session::port::PairingError;
+use wharf_session::port::{PairingError, PasskeyError};
 use wharf_session::{IdempotencyError, InUse, SessionError};
 use wharf_vault::VaultError;
+use wharf_vault::destination::PlaceError;
 
 use crate::error::ApiError;
 
@@ -22,6 +23,7 @@ impl From<SessionError> for ApiError {
             SessionError::NotLinkable(reason @ (CloseReason::ProxyFailed | CloseReason::AddressRefused)) => {
                 Self::ProxyFailed(reason)
             }
+            SessionError::Passkey(error) => error.into(),
             SessionError::NotLinkable(reason) => Self::NotReady(format!(
                 "The session could not be brought to where it can be linked: {}",
                 reason.sentence()
@@ -67,6 +69,21 @@ impl From<PairingError> for ApiError {
     }
 }
 
+impl From<PasskeyError> for ApiError {
+    fn from(error: PasskeyError) -> Self {
+        match error {
+            PasskeyError::NotAsked => Self::PasskeyNotAsked,
+            PasskeyError::Refused(error) => {
+                tracing::info!(
+                    error = &*error as &dyn std::error::Error,
+                    "WhatsApp did not accept a passkey's answer"
+                );
+                Self::PasskeyRefused
+            }
+        }
+    }
+}
+
 impl From<IdempotencyError> for ApiError {
     fn from(error: IdempotencyError) -> Self {
         match error {
@@ -81,15 +98,54 @@ impl From<IdempotencyError> for ApiError {
 /// Every input of credentials has them, and their passphrase, in the same fields.
 impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
-        let mut sentence = error.to_string();
-        sentence[..1].make_ascii_uppercase();
-        sentence.push('.');
         let field = match error {
             VaultError::PassphraseMissing | VaultError::PassphraseWrong => "/passphrase",
             _ => "/data",
         };
-        Self::invalid_field(field, error.code(), sentence)
+        Self::invalid_field(field, error.code(), sentence(&error))
     }
+}
+
+/// Why a session string was not kept where the export wanted it.
+pub(super) fn kept(error: PlaceError) -> ApiError {
+    match error {
+        PlaceError::NotConfigured => ApiError::invalid_field(
+            "/destination",
+            "not_configured",
+            "The operator of this server did not turn this place on.",
+        ),
+        PlaceError::Storage(error) => error.into(),
+        error => place_failed(error, "The session string was not kept"),
+    }
+}
+
+/// Why credentials that a request only names could not be had.
+pub(super) fn fetched(error: PlaceError) -> ApiError {
+    match error {
+        PlaceError::Storage(error) => error.into(),
+        PlaceError::Busy => ApiError::NotReady(sentence(&error)),
+        error if error.is_of_the_name() => {
+            ApiError::invalid_field("/data", VaultError::NotFetched.code(), sentence(&error))
+        }
+        error => place_failed(error, "The credentials could not be fetched"),
+    }
+}
+
+fn place_failed(error: PlaceError, what: &str) -> ApiError {
+    ApiError::PlaceFailed {
+        detail: format!("{what}: {error}."),
+        cause: error.into(),
+    }
+}
+
+/// With a capital letter and a full stop.
+fn sentence(error: &impl std::error::Error) -> String {
+    let mut sentence = error.to_string();
+    if let Some(first) = sentence.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    sentence.push('.');
+    sentence
 }
 
 pub(crate) fn metadata_too_large() -> ApiError {

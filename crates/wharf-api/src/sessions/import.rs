@@ -18,7 +18,7 @@ use wharf_vault::{Check, Portable, Report, StateFormat};
 
 use super::body::SessionBody;
 use super::create;
-use super::credentials::{MAX_PASSPHRASE, examine};
+use super::credentials::{Given, MAX_PASSPHRASE, Turn, examine};
 use super::pacing::Pacing;
 use super::setup::{self, is_proxy};
 use crate::auth::Allowed;
@@ -41,6 +41,12 @@ pub(crate) struct ImportSession {
     #[garde(skip)]
     #[schema(example = "BRAND~H4sIAAAAAAAAA...")]
     data: String,
+    /// Whether credentials that the data only names are fetched: a file at MEGA (`id#key`), an address, an id in this server's
+    /// own bucket or folder. Without it nothing is asked but this server's database.
+    #[garde(skip)]
+    #[serde(default)]
+    #[schema(default = false)]
+    fetch: bool,
     /// What a bundle opens with.
     #[garde(inner(custom(rules::secret(0, MAX_PASSPHRASE))))]
     #[schema(value_type = Option<String>, max_length = 1024)]
@@ -80,16 +86,19 @@ impl fmt::Debug for ImportSession {
 /// and needs its passphrase.
 #[utoipa::path(post, path = "/api/sessions/import", tag = "Sessions", security(("bearer" = ["sessions:link"])),
     request_body = ImportSession,
-    responses((status = 201, description = "The session", body = SessionBody)))]
+    responses((status = 201, description = "The session", body = SessionBody),
+        (status = 502, description = "Who keeps the credentials elsewhere, or should keep them, did not")))]
 pub(crate) async fn import_session(
     caller: Allowed<LinkSessions>,
     State(state): State<ApiState>,
     once: Once,
+    turn: Turn,
     request: Valid<ImportSession>,
 ) -> Result<Response, ApiError> {
     caller.require_unrestricted()?;
     let Valid { body, raw } = request;
-    let report = examine(&state, body.data, body.passphrase).await?;
+    let given = Given::new(body.data, body.passphrase, body.fetch, turn);
+    let report = examine(&state, caller.workspace(), given).await?;
     let credentials = Imported {
         portable: report.into_portable().map_err(|report| faulty(&report))?,
         format: Arc::clone(&state.format),

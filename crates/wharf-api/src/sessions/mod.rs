@@ -17,6 +17,7 @@ mod logout;
 mod moving;
 mod pacing;
 mod pairing;
+mod passkey;
 mod qr;
 mod restart;
 mod setup;
@@ -29,6 +30,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 pub use validate::described;
 
+use crate::extract::limited;
 use crate::state::ApiState;
 
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
@@ -42,6 +44,9 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(connect::connect_session))
         .routes(routes!(qr::get_session_qr))
         .routes(routes!(pairing::create_pairing_code))
+        .routes(routes!(passkey::get_passkey_challenge))
+        .routes(routes!(passkey::answer_passkey))
+        .routes(routes!(passkey::confirm_passkey))
         .routes(routes!(disconnect::disconnect_session))
         .routes(routes!(restart::restart_session))
         .routes(routes!(logout::logout_session))
@@ -50,6 +55,15 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(export::export_session))
         .routes(routes!(moving::confirm_export))
         .routes(routes!(moving::cancel_export))
+        .merge(bringing_credentials())
+}
+
+/// A folder of a bot that talks with many is larger than any other body.
+fn bringing_credentials() -> OpenApiRouter<ApiState> {
+    let (body_limit, told_limit) = limited(credentials::MAX_BODY);
+    OpenApiRouter::new()
         .routes(routes!(import::import_session))
         .routes(routes!(validate::validate_credentials))
+        .layer(body_limit)
+        .layer(told_limit)
 }

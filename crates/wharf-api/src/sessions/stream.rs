@@ -15,6 +15,7 @@ use wharf_session::Live;
 
 use super::body::SessionBody;
 use super::pairing::PairingCodeBody;
+use super::passkey::PasskeyBody;
 use super::qr::QrBody;
 use crate::auth::{Allowed, Caller};
 use crate::error::ApiError;
@@ -32,8 +33,8 @@ const RECHECK: Duration = Duration::from_secs(5);
 /// Watch a session
 ///
 /// Server-sent events, live only: `status` with the session, `qr` with `{qr, expires_at}`, `pairing_code` with
-/// `{code, expires_at}`. The first ones tell how
-/// things stand. The stream ends when the session is deleted.
+/// `{code, expires_at}`, `passkey` with `{public_key}` to sign, or `{code}` to compare. The first ones tell how things
+/// stand. The stream ends when the session is deleted.
 #[utoipa::path(get, path = "/api/sessions/{id}/events", tag = "Sessions",
     security(("bearer" = ["sessions:link"])),
     params(("id" = SessionIdText, Path, description = "The session")),
@@ -112,6 +113,11 @@ impl Watcher {
         {
             let code = PairingCodeBody::from(code);
             batch.push(Event::default().event("pairing_code").json_data(code));
+        }
+        if before.is_none_or(|before| before.passkey != now.passkey)
+            && let Some(step) = now.passkey
+        {
+            batch.push(Event::default().event("passkey").json_data(PasskeyBody::from(step)));
         }
         Some(batch)
     }

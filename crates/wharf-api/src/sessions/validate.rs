@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use wharf_model::WorkspaceId;
 use wharf_vault::{Check, Format, Keys, Layer, Level, Report, Verdict};
 
-use super::credentials::{MAX_PASSPHRASE, examine};
+use super::credentials::{Given, MAX_PASSPHRASE, Turn, examine};
 use crate::auth::Allowed;
 use crate::error::ApiError;
 use crate::extract::Valid;
@@ -28,6 +28,12 @@ pub(crate) struct ValidateCredentials {
     #[garde(skip)]
     #[schema(example = "BRAND~H4sIAAAAAAAAA...")]
     data: String,
+    /// Whether credentials that the data only names are fetched: a file at MEGA (`id#key`), an address, an id in this server's
+    /// own bucket or folder. Without it nothing is asked but this server's database.
+    #[garde(skip)]
+    #[serde(default)]
+    #[schema(default = false)]
+    fetch: bool,
     /// What a bundle opens with.
     #[garde(inner(custom(rules::secret(0, MAX_PASSPHRASE))))]
     #[schema(value_type = Option<String>, max_length = 1024)]
@@ -144,11 +150,13 @@ struct CheckBody {
 /// of every other call.
 #[utoipa::path(post, path = "/api/sessions/validate", tag = "Sessions", security(("bearer" = ["sessions:link"])),
     request_body = ValidateCredentials,
-    responses((status = 200, description = "What was found", body = ValidationBody)))]
+    responses((status = 200, description = "What was found", body = ValidationBody),
+        (status = 502, description = "Who keeps the credentials elsewhere, or should keep them, did not")))]
 pub(crate) async fn validate_credentials(
     caller: Allowed<LinkSessions>,
     State(state): State<ApiState>,
     once: Once,
+    turn: Turn,
     request: Valid<ValidateCredentials>,
 ) -> Result<Response, ApiError> {
     let Valid { body, raw } = request;
@@ -159,7 +167,12 @@ pub(crate) async fn validate_credentials(
     let (looked_at, workspace) = (state.clone(), caller.workspace());
     let sessions = state.sessions.acting_for(caller.requester());
     let effect = async move {
-        let report = examine(&looked_at, body.data, body.passphrase).await?;
+        let report = examine(
+            &looked_at,
+            workspace,
+            Given::new(body.data, body.passphrase, body.fetch, turn),
+        )
+        .await?;
         let verdict = match &report {
             report if body.live => login(&looked_at, workspace, report).await?,
             _ => None,

@@ -15,10 +15,12 @@ use tokio_util::task::TaskTracker;
 use wharf_api::keys::ApiKey;
 use wharf_api::{ApiConfig, ApiParts, ApiState, Caller, CookieLogin, Readiness, Scope};
 use wharf_model::{ApiKeyId, Clock, Network, PacingPolicy, SessionId, SystemEdges, Timestamp, WorkspaceId};
+use wharf_net::Reach;
 use wharf_session::{SessionConfig, SessionDeps, Sessions};
 use wharf_storage::api_keys::NewApiKey;
 use wharf_storage::workspaces::Workspace;
 use wharf_storage::{MasterKey, Queue, Storage, StorageConfig, api_keys, workspaces};
+use wharf_vault::destination::{Database, Places, Reaches, VaultConfig};
 use wharf_whatsapp::EngineFormat;
 
 use crate::script::{ScriptedClient, ScriptedNetwork, Unreachable};
@@ -99,7 +101,10 @@ impl App {
         configure(&mut config);
         let readiness = Arc::new(Switch::default());
         let sessions = sessions(&storage, &network, &clock, &stop);
+        let vault = Database::new(storage.clone(), clock.clone(), Arc::new(SystemEdges));
         let state = ApiState::new(ApiParts {
+            places: places(&vault),
+            vault,
             sessions: sessions.clone(),
             storage: storage.clone(),
             config,
@@ -323,3 +328,18 @@ pub fn session_id(text: &str) -> SessionId {
 }
 
 pub const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
+
+/// The database alone.
+fn places(vault: &Database) -> Places {
+    let config = VaultConfig {
+        folder: None,
+        bucket: None,
+        mega: None,
+        mega_api: "http://127.0.0.1:1/".parse().unwrap(),
+    };
+    let reaches = Reaches {
+        configured: Reach::LoopbackOnly,
+        named: Reach::LoopbackOnly,
+    };
+    Places::new(config, reaches, Some(vault.clone()), Arc::new(SystemEdges)).unwrap()
+}

@@ -60,7 +60,7 @@ fn every_reference_leads_somewhere() {
 #[test]
 fn every_operation_names_its_problems_and_its_scope() {
     let document = document();
-    let open = ["/healthz", "/readyz", "/api/openapi.json"];
+    let open = ["/healthz", "/readyz", "/api/openapi.json", "/api/vault/links/{token}"];
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let responses = &operation["responses"];

@@ -193,3 +193,27 @@ async fn a_list_cursor_serves_its_own_list_only() {
         problem(app.get(&path).send().await.unwrap(), 400, "invalid_cursor").await;
     }
 }
+
+#[tokio::test]
+async fn credentials_may_be_larger_than_other_bodies() {
+    const MIB: usize = 1024 * 1024;
+    let app = App::new().await;
+    let validate = |length: usize| {
+        let body = json!({ "data": "{".repeat(length) });
+        app.post("/api/sessions/validate", &body).send()
+    };
+    let told = problem(validate(3 * MIB).await.unwrap(), 422, "validation_failed").await;
+    assert_eq!(told["errors"][0]["code"], "credentials_damaged", "{told}");
+    let told = problem(validate(5 * MIB).await.unwrap(), 422, "validation_failed").await;
+    assert_eq!(told["errors"][0]["code"], "credentials_too_large", "{told}");
+    // A few bytes over the limit: what a server has not read when it answers is lost to the client.
+    let told = problem(validate(8_454_144).await.unwrap(), 413, "body_too_large").await;
+    assert!(told["detail"].as_str().unwrap().contains("8454144"), "{told}");
+    let other = json!({ "name": "n".repeat(MIB) });
+    problem(
+        app.post("/api/sessions", &other).send().await.unwrap(),
+        413,
+        "body_too_large",
+    )
+    .await;
+}

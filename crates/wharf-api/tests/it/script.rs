@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use wharf_model::{Phone, SessionId};
 use wharf_session::port::{
-    AccountProfile, ClientError, ClientEvent, ClientSetup, InboundSink, OutboundMessage, PairingError, SendError,
-    SessionLease, WhatsAppClient, WhatsAppNetwork,
+    AccountProfile, ClientError, ClientEvent, ClientSetup, InboundSink, OutboundMessage, PairingError,
+    PasskeyAssertion, PasskeyError, SendError, SessionLease, WhatsAppClient, WhatsAppNetwork,
 };
 use wharf_vault::{Credentials, LiveLogin, LoginError, Verdict};
 
@@ -141,6 +141,16 @@ impl WhatsAppClient for ScriptedClient {
         });
         Ok(())
     }
+
+    async fn answer_passkey(&self, _: PasskeyAssertion) -> Result<(), PasskeyError> {
+        Err(PasskeyError::NotAsked)
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), PasskeyError> {
+        Err(PasskeyError::NotAsked)
+    }
+
+    fn ask_profile(&self) {}
 
     async fn logout(&self) {}
 

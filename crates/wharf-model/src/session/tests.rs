@@ -162,6 +162,8 @@ fn any_input() -> impl Strategy<Value = Input> {
     prop_oneof![
         any::<bool>().prop_map(|linked| Input::Connect { linked }),
         Just(Input::QrShown { expires_at: NOW }),
+        Just(Input::PasskeyAsked),
+        Just(Input::PasskeyShown),
         Just(Input::Linked),
         Just(Input::LoggedIn),
         Just(Input::Opened),

@@ -25,7 +25,12 @@ pub use sections::{LogFormat, LogSettings, Sections};
 pub const MANUAL: &str = include_str!("../../config.default.toml");
 
 /// Keys whose values are never shown.
-const SECRETS: [&str; 2] = ["storage.master_key", "storage.url"];
+const SECRETS: [&str; 4] = [
+    "storage.master_key",
+    "storage.url",
+    "vault.s3_secret_access_key",
+    "vault.mega_password",
+];
 
 /// Where configuration comes from, besides the embedded defaults.
 #[derive(Debug, Default)]

@@ -119,6 +119,24 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A text that must be there.
+    pub fn required(&mut self, path: &str) -> Option<&'a str> {
+        let found = self.optional(path);
+        if found.is_none() {
+            self.faults.add(path, "must not be empty");
+        }
+        found
+    }
+
+    /// A secret that must be there, as in [`Self::secret`].
+    pub fn required_secret(&mut self, path: &str) -> Option<SecretString> {
+        let found = self.secret(path);
+        if found.is_none() {
+            self.faults.add(path, "must not be empty, or its file must be given");
+        }
+        found
+    }
+
     fn secret_from(&mut self, path: &str, file: &Path) -> Option<SecretString> {
         match std::fs::read_to_string(file) {
             Ok(text) => Some(SecretString::from(text.trim())),

@@ -1,5 +1,6 @@
 //! Reads each crate's section and hands it over in that crate's own words.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -7,10 +8,12 @@ use wharf_api::{AddressRange, ApiConfig, RatePolicy};
 use wharf_model::{Browser, Device, PacingPolicy};
 use wharf_session::SessionConfig;
 use wharf_storage::Durability;
+use wharf_vault::destination::mega::Account;
+use wharf_vault::destination::{Bucket, VaultConfig};
 use wharf_whatsapp::EngineConfig;
 
 use super::reader::Reader;
-use crate::generator::GeneratorConfig;
+use crate::generator::{GeneratorConfig, KeptAt};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -102,6 +105,8 @@ pub struct Sections {
     pub engine: EngineConfig,
     /// For the session generator.
     pub generator: GeneratorConfig,
+    /// For `wharf-vault`; `None` after a fault.
+    pub vault: Option<VaultConfig>,
 }
 
 impl Sections {
@@ -112,6 +117,7 @@ impl Sections {
             api: api(reader),
             engine: engine(reader),
             generator: generator(reader),
+            vault: vault(reader),
         }
     }
 }
@@ -200,8 +206,75 @@ fn generator(reader: &mut Reader<'_>) -> GeneratorConfig {
         ),
         hosts: list(reader.list("generator.hosts")),
         origins: origins(reader),
+        kept_at: kept_at(reader),
+        kept_for: reader.duration("generator.kept_for", HOUR..=3650 * DAY),
         trusted_proxies: trusted_proxies(reader),
     }
+}
+
+/// A fault is noted.
+fn vault(reader: &mut Reader<'_>) -> Option<VaultConfig> {
+    let mega_api = reader.parsed("vault.mega_api", "an address such as https://g.api.mega.co.nz/")?;
+    Some(VaultConfig {
+        folder: reader.optional("vault.folder").map(PathBuf::from),
+        bucket: bucket(reader)?,
+        mega: mega(reader)?,
+        mega_api,
+    })
+}
+
+/// `None`: a fault was noted.
+#[expect(clippy::option_option, reason = "a bucket is optional, and reading one can fail")]
+fn bucket(reader: &mut Reader<'_>) -> Option<Option<Bucket>> {
+    let Some(name) = reader.optional("vault.s3_bucket") else {
+        return Some(None);
+    };
+    let endpoint = match reader.optional("vault.s3_endpoint") {
+        Some(_) => Some(reader.parsed("vault.s3_endpoint", "an address such as https://s3.g.s4.mega.io")?),
+        None => None,
+    };
+    Some(Some(Bucket {
+        endpoint,
+        region: reader.text("vault.s3_region").to_owned(),
+        name: name.to_owned(),
+        prefix: reader.text("vault.s3_prefix").to_owned(),
+        access_key_id: reader.required("vault.s3_access_key_id")?.to_owned(),
+        secret_access_key: reader.required_secret("vault.s3_secret_access_key")?,
+    }))
+}
+
+/// `None`: a fault was noted.
+#[expect(clippy::option_option, reason = "an account is optional, and reading one can fail")]
+fn mega(reader: &mut Reader<'_>) -> Option<Option<Account>> {
+    let Some(email) = reader.optional("vault.mega_email") else {
+        return Some(None);
+    };
+    Some(Some(Account {
+        email: email.to_owned(),
+        password: reader.required_secret("vault.mega_password")?,
+    }))
+}
+
+/// Where the generator's strings go. A fault is noted.
+fn kept_at(reader: &mut Reader<'_>) -> Option<KeptAt> {
+    let choices = [
+        ("none", None),
+        ("database", Some(KeptAt::Database)),
+        ("mega", Some(KeptAt::Mega)),
+        ("s3", Some(KeptAt::S3)),
+        ("folder", Some(KeptAt::Folder)),
+    ];
+    let chosen = reader.choice("generator.destination", &choices).flatten();
+    let setting = match chosen {
+        Some(KeptAt::Mega) => "vault.mega_email",
+        Some(KeptAt::S3) => "vault.s3_bucket",
+        Some(KeptAt::Folder) => "vault.folder",
+        Some(KeptAt::Database) | None => return chosen,
+    };
+    if reader.optional(setting).is_none() {
+        reader.faults.add("generator.destination", &format!("needs {setting}"));
+    }
+    chosen
 }
 
 fn list(texts: Vec<&str>) -> Vec<String> {

@@ -7,11 +7,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use wharf_model::{CloseReason, Content, Lane, MessageStatus, Phone, Recipient, SessionId, SessionState};
 use wharf_session::{AcceptError, Leaving, Live, NewMessage, NewSession, Outcome, SessionError};
-use wharf_vault::{StateFormat as _, export};
+use wharf_vault::destination::{self, Origin, PlaceError};
+use wharf_vault::{Portable, StateFormat as _, export};
+use zeroize::Zeroizing;
 
 use super::attempts::{Attempt, Place};
 use super::step::{Handover, Step};
-use super::{Generator, Inner};
+use super::{Generator, Inner, Keeper};
 
 /// How long a person has to link his phone, reconnecting included.
 const LINK_WITHIN: Duration = Duration::from_secs(5 * 60);
@@ -49,6 +51,8 @@ enum Failure {
     Session(#[from] SessionError),
     #[error("the message to the account's own chat was not accepted")]
     NotAccepted(#[from] AcceptError),
+    #[error("the string could not be kept where this server keeps them")]
+    NotKept(#[source] Box<PlaceError>),
     #[error("the string could not be made")]
     NotMade(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -126,6 +130,7 @@ impl Inner {
         let delivered = match self.deliver(attempt, id, method).await {
             Ok(delivered) => delivered,
             Err(failure) => {
+                self.take_back(attempt).await;
                 self.wipe(id).await;
                 return Err(failure);
             }
@@ -144,10 +149,22 @@ impl Inner {
             if self.until_taken(attempt).await {
                 self.hand_over(id).await;
             } else {
+                self.take_back(attempt).await;
                 self.wipe(id).await;
             }
         }
         Ok(())
+    }
+
+    /// Nobody has the string: it is not kept anywhere either.
+    async fn take_back(&self, attempt: &Attempt) {
+        let Some(receipt) = attempt.take_receipt() else { return };
+        if let Err(error) = self.keeper.places.forget(&receipt).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "A session string of an attempt that came to nothing is still where it was kept; it opens nothing"
+            );
+        }
     }
 
     fn tell_end(&self, attempt: &Attempt, step: Step) {
@@ -185,7 +202,7 @@ impl Inner {
         let ready = tokio::time::timeout(READY_WITHIN, until_ready(live)).await;
         ready.unwrap_or(Err(Failure::Closed(CloseReason::ConnectionLost)))?;
         tokio::time::sleep(SETTLE).await;
-        let handover = self.handover(id).await?;
+        let handover = self.handover(attempt, id).await?;
         let sent = self.send(id, &handover).await.unwrap_or_else(|error| {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -245,8 +262,8 @@ impl Inner {
     }
 
     /// Credentials alone: they go on changing nothing once the account is linked, and conversations would be outdated by
-    /// the messages that carry the string.
-    async fn handover(&self, id: SessionId) -> Result<Handover, Failure> {
+    /// the messages that carry the string. Where the operator keeps strings, the string is a short one that leads there.
+    async fn handover(&self, attempt: &Attempt, id: SessionId) -> Result<Handover, Failure> {
         let stored = self
             .sessions
             .export(self.workspace, id, self.format.kinds(), Leaving::Running)
@@ -256,11 +273,35 @@ impl Inner {
             .portable(&stored.keys, &stored.rows)
             .map_err(Failure::NotMade)?;
         let portable = portable.ok_or(SessionError::NotLinked)?;
-        let session = export::session_string(&portable, &self.config.prefix);
+        let session = match self.config.place() {
+            Some(place) => self.kept(attempt, place, &portable).await?,
+            None => {
+                let session = export::session_string(&portable, &self.config.prefix);
+                session.map_err(|error| Failure::NotMade(error.into()))?
+            }
+        };
         Ok(Handover {
-            session: session.map_err(|error| Failure::NotMade(error.into()))?,
+            session,
             fingerprint: portable.fingerprint().to_owned(),
         })
+    }
+
+    async fn kept(
+        &self,
+        attempt: &Attempt,
+        place: destination::Place,
+        portable: &Portable,
+    ) -> Result<Zeroizing<String>, Failure> {
+        let Keeper { places, workspace } = &self.keeper;
+        let origin = Origin {
+            workspace: *workspace,
+            session: None,
+        };
+        let receipt = places.keep(place, origin, portable, &self.config.prefix).await;
+        let receipt = receipt.map_err(|error| Failure::NotKept(Box::new(error)))?;
+        let session = format!("{}{}", self.config.prefix, *receipt.reference);
+        attempt.put_receipt(receipt);
+        Ok(Zeroizing::new(session))
     }
 
     /// A notice and the string, to the account's own chat. Says whether WhatsApp has both.

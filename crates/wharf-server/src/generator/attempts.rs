@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use wharf_model::Random;
+use wharf_vault::destination::Receipt;
 
 use super::step::{Handover, Step};
 
@@ -23,6 +24,8 @@ pub(super) struct Attempt {
     /// Nobody watches it: it was begun by a call, and its string goes to the account's own chat alone.
     pub(super) unattended: bool,
     handover: Mutex<Option<Handover>>,
+    /// Of the string, where it is kept.
+    receipt: Mutex<Option<Receipt>>,
 }
 
 impl Attempt {
@@ -33,6 +36,14 @@ impl Attempt {
 
     pub(super) fn put(&self, handover: Handover) {
         *lock(&self.handover) = Some(handover);
+    }
+
+    pub(super) fn take_receipt(&self) -> Option<Receipt> {
+        lock(&self.receipt).take()
+    }
+
+    pub(super) fn put_receipt(&self, receipt: Receipt) {
+        *lock(&self.receipt) = Some(receipt);
     }
 
     pub(super) fn is_taken(&self) -> bool {
@@ -69,6 +80,7 @@ impl Attempts {
             given_up: CancellationToken::new(),
             unattended,
             handover: Mutex::default(),
+            receipt: Mutex::default(),
         });
         lock(&self.running).insert(attempt.id.clone(), Arc::clone(&attempt));
         Some((attempt, place))

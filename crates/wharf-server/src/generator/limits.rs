@@ -111,6 +111,8 @@ mod tests {
             hosts: Vec::new(),
             origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            kept_at: None,
+            kept_for: Duration::ZERO,
         }
     }
 

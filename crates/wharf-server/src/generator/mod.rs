@@ -3,7 +3,7 @@
 //! nothing is unlinked: a string that was handed out keeps working.
 //!
 //! An attempt is a session of its own [`Sessions`] on storage in memory: the same state machine, the same client, the same
-//! export as everywhere else. Where strings are to be kept is no affair of the attempt.
+//! export as everywhere else. What is kept is what the operator wants kept, and where: see [`Keeper`].
 
 mod assets;
 mod attempt;
@@ -29,6 +29,7 @@ use wharf_api::AddressRange;
 use wharf_model::{PacingPolicy, SystemEdges, WorkspaceId};
 use wharf_session::{SessionConfig, SessionDeps, Sessions};
 use wharf_storage::{Storage, StorageConfig};
+use wharf_vault::destination::{Place, Places};
 use wharf_whatsapp::{EngineConfig, EngineFormat, EngineNetwork};
 
 use crate::lifecycle::{StopSignals, drain};
@@ -57,14 +58,54 @@ pub struct GeneratorConfig {
     pub origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<AddressRange>,
+    /// Where strings are kept; without it nowhere.
+    pub kept_at: Option<KeptAt>,
+    /// How long the database keeps them.
+    pub kept_for: Duration,
+}
+
+/// Where an operator lets the generator keep strings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptAt {
+    /// This server's database.
+    Database,
+    /// An account at MEGA.
+    Mega,
+    /// A bucket.
+    S3,
+    /// A folder.
+    Folder,
+}
+
+impl GeneratorConfig {
+    fn place(&self) -> Option<Place> {
+        Some(match self.kept_at? {
+            KeptAt::Database => Place::Database {
+                lasts: self.kept_for,
+                link: false,
+            },
+            KeptAt::Mega => Place::Mega,
+            KeptAt::S3 => Place::S3,
+            KeptAt::Folder => Place::Folder,
+        })
+    }
+}
+
+/// Where strings go, and who may ask for them again.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    /// The places of this server.
+    pub places: Places,
+    /// Whose they are.
+    pub workspace: WorkspaceId,
 }
 
 /// One-time pre-keys that an attempt uploads. Who takes the string has none of them: the fewer there are, the sooner it
 /// uploads its own.
 const PRE_KEYS: usize = 5;
 
-/// Events tell of attempts that are over; nobody reads them.
-const EVENTS_KEPT: Duration = Duration::from_secs(60);
+/// Nobody reads the events of attempts, and a database in memory stays as large as it ever was.
+const EVENTS_KEPT: Duration = Duration::from_secs(5);
 
 /// How often limits that are whole again are forgotten.
 const HOUSE_KEPT: Duration = Duration::from_secs(60);
@@ -85,6 +126,7 @@ struct Inner {
     storage: Storage,
     workspace: WorkspaceId,
     format: EngineFormat,
+    keeper: Keeper,
     attempts: Attempts,
     limits: Limits,
     /// Turns at credentials: each takes up to 32 MiB.
@@ -104,7 +146,12 @@ impl Generator {
     ///
     /// # Errors
     /// One sentence about the part that could not be made.
-    pub async fn start(config: GeneratorConfig, engine: EngineConfig, stop: CancellationToken) -> Result<Self> {
+    pub async fn start(
+        config: GeneratorConfig,
+        engine: EngineConfig,
+        keeper: Keeper,
+        stop: CancellationToken,
+    ) -> Result<Self> {
         let storage = Storage::open(StorageConfig::in_memory(NETWORK)).await?;
         let workspace = storage.ensure_default_workspace().await?.id;
         let (edges, tasks) = (Arc::new(SystemEdges), TaskTracker::new());
@@ -120,6 +167,7 @@ impl Generator {
                 pacing: PacingPolicy::open(),
                 // Nothing is kept of an attempt; attempts are counted.
                 audited: false,
+                profile_stands: None,
                 ..SessionConfig::default()
             },
             storage: storage.clone(),
@@ -140,6 +188,7 @@ impl Generator {
             storage,
             workspace,
             format: EngineFormat,
+            keeper,
             attempting: TaskTracker::new(),
             tasks,
             stop,
@@ -152,7 +201,7 @@ impl Generator {
 
     /// The pages and what they call.
     pub fn router(&self) -> Router {
-        assets::router()
+        assets::router(self.inner.config.kept_at)
             .merge(routes::router(self.clone()))
             .layer(axum::middleware::from_fn_with_state(self.clone(), guard::check))
             .layer(guard::cors(&self.inner.config))

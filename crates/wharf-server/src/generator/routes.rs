@@ -20,11 +20,11 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use wharf_api::qr::{QrError, QrImage};
 use wharf_model::{Phone, SystemEdges};
 
-use super::Generator;
 use super::attempt::{Method, Work};
 use super::attempts::Attempt;
 use super::refusal::{Asked, Body, Refusal};
 use super::step::Step;
+use super::{Generator, Keeper};
 
 /// How long a call for a code waits for it.
 const CODE_WITHIN: Duration = Duration::from_secs(60);
@@ -218,11 +218,17 @@ impl FromRequestParts<Generator> for Turn {
     }
 }
 
-/// `POST /generator/validate`: what is right and wrong with a string; nothing is stored.
-async fn validate(Turn(turn): Turn, Body(request): Body<Check>) -> Answered {
+/// `POST /generator/validate`: what is right and wrong with a string, or with the one that a short string leads to here;
+/// nothing is stored.
+async fn validate(State(generator): State<Generator>, Turn(turn): Turn, Body(request): Body<Check>) -> Answered {
+    let Keeper { places, workspace } = &generator.inner.keeper;
+    // Strangers make this server ask nobody else.
+    let kept = places.fetch(*workspace, &request.data, false).await;
+    let kept = kept.map_err(|error| Refusal::internal(&error))?;
     let looked = tokio::task::spawn_blocking(move || {
         let passphrase = request.passphrase.as_ref().map(ExposeSecret::expose_secret);
-        let looked = wharf_vault::examine(request.data.as_bytes(), passphrase);
+        let data = kept.as_deref().map_or(request.data.as_bytes(), Vec::as_slice);
+        let looked = wharf_vault::examine(data, passphrase);
         // Not before: a visitor who went away does not end the work.
         drop(turn);
         looked

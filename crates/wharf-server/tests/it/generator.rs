@@ -8,6 +8,7 @@ use flate2::read::GzDecoder;
 use futures::StreamExt as _;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use wharf_sandbox::{Action, Rule, StanzaMatch};
 
 use crate::moving::World;
 use crate::process::{Wharf, wharf};
@@ -227,4 +228,71 @@ async fn the_pages_are_off_unless_the_operator_turns_them_on() {
         }
         assert_eq!(api.get_as("/", "text/html").await.status(), 200);
     }
+}
+
+/// Links by a scan and takes the string.
+async fn linked(world: &World, pages: &Remote) -> String {
+    let id = begin(pages, json!({})).await;
+    scan(world, pages, &id).await;
+    step(pages, &id, "done").await;
+    let taken = pages.post(&format!("/generator/attempts/{id}/take"), json!({})).await;
+    taken["session"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_string_leads_to_the_database() {
+    let world = World::new().await;
+    let mut command = crate::process::serve_command(&world.dir.path().join("server"));
+    command.env("WHARF_GENERATOR__ENABLED", "true");
+    command.env("WHARF_GENERATOR__DESTINATION", "database");
+    let (wharf, api) = world.serve_by(command).await;
+    let pages = Remote::new(&wharf.url, None);
+    let short = linked(&world, &pages).await;
+    let id = short.strip_prefix("WHARF~").unwrap();
+    assert_eq!(id.len(), 22, "{short}");
+    let own = bubbles(&world.control, &world.own).await;
+    assert!(own.contains(&short), "{own:?}");
+    let checked = pages.post("/generator/validate", json!({ "data": short })).await;
+    assert_eq!(checked["valid"], true, "{checked}");
+    let whole = api.get(&format!("/api/vault/{id}")).await;
+    bot_works(&world, whole["session"].as_str().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_string_that_nobody_got_is_kept_nowhere() {
+    let world = World::new().await;
+    let folder = world.dir.path().join("strings");
+    let settings = [
+        ("WHARF_GENERATOR__DESTINATION", "folder"),
+        ("WHARF_VAULT__FOLDER", folder.to_str().unwrap()),
+    ];
+    let (_wharf, pages) = generator(&world, &settings).await;
+    let files = || std::fs::read_dir(&folder).unwrap().count();
+    linked(&world, &pages).await;
+    assert_eq!(files(), 1);
+
+    let path = format!("/code?number={}", world.friend.trim_start_matches('+'));
+    let code = pages.get(&path).await;
+    let lost = Rule::new(Action::Lose).stanza(StanzaMatch::tag("ack"));
+    let _lost = world.network.fault(lost).unwrap();
+    world
+        .network
+        .enter_code(&world.friend, code["code"].as_str().unwrap())
+        .await
+        .unwrap();
+    until("it was kept", || async { (files() == 2).then_some(()) }).await;
+    until("it is gone again", || async { (files() == 1).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn a_place_that_is_not_there_is_told_at_the_start() {
+    let mut command = wharf(&["generator", "--port", "0"]);
+    command.env("WHARF_GENERATOR__DESTINATION", "mega");
+    let ended = crate::process::finish(command).await;
+    assert!(!ended.status.success());
+    assert!(
+        ended.stderr.contains("generator.destination") && ended.stderr.contains("vault.mega_email"),
+        "{}",
+        ended.stderr
+    );
 }

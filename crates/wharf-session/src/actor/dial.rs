@@ -14,7 +14,7 @@ use super::journal::Change;
 use super::link::Link;
 use super::{Actor, Start};
 use crate::live::QrCode;
-use crate::port::{AccountProfile, ClientError, ClientEvent, SessionLease};
+use crate::port::{AccountProfile, ClientError, ClientEvent, SessionLease, ShownProfile};
 use crate::telemetry;
 
 /// A client that is being built, once its turn has come.
@@ -187,6 +187,9 @@ impl Actor {
             ClientEvent::Qr { text, valid_for } => self.on_qr(text, valid_for).await,
             ClientEvent::PairingCode { code, valid_for } => self.on_pairing_code(code, valid_for).await,
             ClientEvent::PairingCodeLapsed => self.on_code_lapsed().await,
+            ClientEvent::PasskeyAsked { options } => self.on_passkey_asked(options).await,
+            ClientEvent::PasskeyShown { code, is_known } => self.on_passkey_shown(code, is_known).await,
+            ClientEvent::PasskeyFailed => self.on_passkey_failed().await,
             ClientEvent::Linked(account) => {
                 self.note_account(&account);
                 self.audit(Action::SessionLinked);
@@ -198,6 +201,8 @@ impl Actor {
             }
             ClientEvent::Opened(account) => self.on_opened(account).await,
             ClientEvent::Renamed(name) => self.rename(name).await,
+            ClientEvent::Shown(shown) => self.keep_shown(shown).await,
+            ClientEvent::ShownChanged => self.ask_profile(),
             ClientEvent::Undecryptable => telemetry::undecryptable(),
             ClientEvent::Closed { reason, detail } => self.on_closed(reason, detail).await,
             ClientEvent::Ack { .. } | ClientEvent::Receipt { .. } => self.on_reports(vec![event]).await,
@@ -224,6 +229,9 @@ impl Actor {
         if self.is_ready() && !was_ready {
             self.settle();
             self.outbox.connected();
+            if self.is_profile_old() {
+                self.ask_profile();
+            }
         }
         self.save().await;
     }
@@ -239,6 +247,38 @@ impl Actor {
         }
         self.outbox.disconnected();
         self.feed_closed(reason, detail).await;
+    }
+
+    /// However the connection ended.
+    pub(super) fn note_last_seen(&mut self) {
+        self.keep_profile(SessionProfile {
+            last_seen: Some(self.cx.clock.now()),
+            ..self.profile.clone()
+        });
+    }
+
+    fn is_profile_old(&self) -> bool {
+        let Some(stands) = self.cx.config.profile_stands else {
+            return false;
+        };
+        let asked = self.profile.asked_at;
+        asked.is_none_or(|asked| self.cx.clock.now() >= asked + stands)
+    }
+
+    fn ask_profile(&self) {
+        if let Some(link) = self.link.as_ref().filter(|_| self.cx.config.profile_stands.is_some()) {
+            link.client().ask_profile();
+        }
+    }
+
+    async fn keep_shown(&mut self, shown: ShownProfile) {
+        self.keep_profile(SessionProfile {
+            profile_picture_url: shown.picture_url,
+            status_message: shown.about,
+            asked_at: Some(self.cx.clock.now()),
+            ..self.profile.clone()
+        });
+        self.save().await;
     }
 
     /// Credentials that come from elsewhere get a quiet moment first: keys are uploaded, and who wrote under old ones is

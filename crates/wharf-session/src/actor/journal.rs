@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wharf_model::{EventId, EventKind, SessionId, SessionState, SessionStatus, Timestamp, WorkspaceId};
+use wharf_model::{EventId, EventKind, PendingStep, SessionId, SessionState, SessionStatus, Timestamp, WorkspaceId};
 use wharf_storage::audit::{self, AuditEntry};
 use wharf_storage::events::{self as log, Event};
 use wharf_storage::sessions::{self, Fence, SessionProfile, StateChange, Wanted};
@@ -29,6 +29,8 @@ pub(crate) enum Change {
     Qr { at: Timestamp, expires_at: Timestamp },
     /// A pairing code is shown.
     PairingCode { at: Timestamp, expires_at: Timestamp },
+    /// The account's passkey is asked for.
+    Passkey { at: Timestamp, step: PendingStep },
     /// Whether the supervisor is to keep the session connected.
     Wanted(Wanted),
     /// Who the account is.
@@ -125,6 +127,10 @@ impl Journal {
                 steps.push(Step::Event(
                     self.event(EventKind::SessionPairingCode, *at, &data).await?,
                 ));
+            }
+            Change::Passkey { at, step } => {
+                let data = events::session_passkey(self.fence.session, *step);
+                steps.push(Step::Event(self.event(EventKind::SessionPasskey, *at, &data).await?));
             }
             Change::Wanted(wanted) => steps.push(Step::Wanted(*wanted)),
             Change::Profile(profile) => {

@@ -14,6 +14,7 @@ mod orders;
 mod outbound;
 mod outbox;
 mod pairing;
+mod passkey;
 mod refusals;
 pub(crate) mod reports;
 mod restore;
@@ -34,7 +35,7 @@ use wharf_storage::sessions::{SessionProfile, Wanted};
 
 use crate::context::Context;
 use crate::ledger::Ledger;
-use crate::live::{PairingCode, QrCode};
+use crate::live::{PairingCode, PasskeyStep, QrCode};
 use crate::port::{ClientEvent, ClientSetup};
 use crate::registry::{Command, Slot};
 use crate::telemetry::Share;
@@ -79,6 +80,7 @@ pub(crate) struct Actor {
     pairing_code: Option<PairingCode>,
     /// When the pairing code stops working.
     code_at: Option<Instant>,
+    passkey: Option<PasskeyStep>,
     attempts: Attempts,
     /// WhatsApp unlinked the device: a connect starts with fresh keys.
     unlinked: bool,

@@ -28,6 +28,14 @@ impl Actor {
                 self.request_pairing_code(phone, command.reply);
                 return None;
             }
+            Order::AnswerPasskey(assertion) => {
+                self.answer_passkey(assertion, command.reply);
+                return None;
+            }
+            Order::ConfirmPasskey => {
+                self.confirm_passkey(command.reply);
+                return None;
+            }
             Order::Connect => self.start().await,
             Order::Disconnect => self.stop().await,
             Order::Restart => self.restart().await,

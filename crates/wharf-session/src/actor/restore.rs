@@ -73,6 +73,7 @@ fn build(
         qr: None,
         pairing_code: None,
         code_at: None,
+        passkey: None,
         attempts: Attempts::default(),
         unlinked: row.unlinked_at.is_some(),
         setup,

@@ -44,6 +44,9 @@ impl Actor {
             self.since = self.cx.clock.now();
         }
         self.keep_time(before.status());
+        if matches!(before, SessionState::Ready) && !matches!(next, SessionState::Ready) {
+            self.note_last_seen();
+        }
         for effect in effects {
             self.perform(*effect, before, detail.as_deref()).await;
         }
@@ -80,13 +83,17 @@ impl Actor {
             PendingStep::Connecting => {}
             PendingStep::ScanQr { expires_at } => self.unsaved.push_back(Change::Qr { at, expires_at }),
             PendingStep::EnterCode { expires_at } => self.unsaved.push_back(Change::PairingCode { at, expires_at }),
+            PendingStep::SignWithPasskey | PendingStep::ConfirmPasskey => {
+                self.unsaved.push_back(Change::Passkey { at, step });
+            }
         }
     }
 
-    fn forget_secrets(&mut self) {
+    pub(super) fn forget_secrets(&mut self) {
         self.qr = None;
         self.pairing_code = None;
         self.code_at = None;
+        self.passkey = None;
     }
 
     fn announce_state(&mut self, before: SessionStatus, at: Timestamp, detail: Option<&str>) {
@@ -184,6 +191,7 @@ impl Actor {
             since: self.since,
             qr: self.qr.clone(),
             pairing_code: self.pairing_code.clone(),
+            passkey: self.passkey.clone(),
             deleted: false,
         };
         self.slot.live.send_if_modified(|shown| {

@@ -7,6 +7,7 @@ mod create;
 mod export;
 mod messages;
 mod pairing;
+mod passkey;
 mod prepare;
 mod view;
 

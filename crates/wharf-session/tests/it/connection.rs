@@ -410,3 +410,16 @@ async fn row(world: &World, id: wharf_model::SessionId) -> sessions::Session {
         .unwrap()
         .unwrap()
 }
+
+#[tokio::test]
+async fn a_client_that_ends_without_a_word_is_started_again() {
+    let world = World::new().await;
+    let (id, client) = world.ready().await;
+    client.stop_dead();
+    let view = world.until_status(id, SessionStatus::Disconnected).await;
+    assert_eq!(view.state.reason(), Some(CloseReason::EngineStopped));
+    assert!(view.state.next_attempt_at().is_some());
+    world.advance(Duration::from_secs(3600)).await;
+    client.open(2).await;
+    world.until_status(id, SessionStatus::Ready).await;
+}

@@ -11,6 +11,8 @@ mod imported;
 mod inbound;
 mod outbound;
 mod pairing;
+mod passkeys;
+mod profiles;
 mod script;
 mod setups;
 mod world;

@@ -2,7 +2,7 @@
 //! engine against the sandbox is tested elsewhere.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,12 +10,15 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc, watch};
 use wharf_model::{CloseReason, Phone, SessionId};
 use wharf_session::port::{
-    AccountProfile, ClientError, ClientEvent, ClientSetup, InboundSink, OutboundMessage, PairingError, SendError,
-    SessionLease, WhatsAppClient, WhatsAppNetwork,
+    AccountProfile, ClientError, ClientEvent, ClientSetup, InboundSink, OutboundMessage, PairingError,
+    PasskeyAssertion, PasskeyError, SendError, SessionLease, WhatsAppClient, WhatsAppNetwork,
 };
 
 /// WhatsApp gives no pairing code for it: the account is written otherwise.
 pub const REFUSED: &str = "551187654321";
+
+/// What a passkey of another account signed.
+pub const WRONG: &str = "wrong";
 
 /// How a client answers `send`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,10 +96,12 @@ impl WhatsAppNetwork for ScriptedNetwork {
             end: Notify::new(),
             shut: watch::Sender::new(false),
             logged_out: AtomicBool::new(false),
+            confirmed: AtomicBool::new(false),
             sent,
             sends: tokio::sync::Mutex::new(sends),
             sending: Mutex::new(*self.sending.lock().unwrap()),
             frame_age: AtomicU64::new(0),
+            asked_profile: AtomicUsize::new(0),
         });
         self.clients.send(Arc::clone(&client)).unwrap();
         Ok(client)
@@ -118,10 +123,14 @@ pub struct ScriptedClient {
     end: Notify,
     shut: watch::Sender<bool>,
     pub logged_out: AtomicBool,
+    /// The passkey's code was confirmed.
+    pub confirmed: AtomicBool,
     sent: mpsc::UnboundedSender<OutboundMessage>,
     sends: tokio::sync::Mutex<mpsc::UnboundedReceiver<OutboundMessage>>,
     pub sending: Mutex<Sending>,
     frame_age: AtomicU64,
+    /// How often the profile was asked for.
+    pub asked_profile: AtomicUsize,
 }
 
 impl ScriptedClient {
@@ -161,6 +170,11 @@ impl ScriptedClient {
     /// The connection ends.
     pub fn close(&self, reason: CloseReason) {
         self.emit(ClientEvent::Closed { reason, detail: None });
+        self.end.notify_one();
+    }
+
+    /// The run ends, and nobody says why.
+    pub fn stop_dead(&self) {
         self.end.notify_one();
     }
 
@@ -236,6 +250,26 @@ impl WhatsAppClient for ScriptedClient {
             valid_for: Duration::from_secs(180),
         });
         Ok(())
+    }
+
+    async fn answer_passkey(&self, assertion: PasskeyAssertion) -> Result<(), PasskeyError> {
+        if assertion.json == WRONG {
+            return Err(PasskeyError::Refused("not of this account".into()));
+        }
+        self.emit(ClientEvent::PasskeyShown {
+            code: "PASS-CODE".to_owned(),
+            is_known: false,
+        });
+        Ok(())
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), PasskeyError> {
+        self.confirmed.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn ask_profile(&self) {
+        self.asked_profile.fetch_add(1, Ordering::SeqCst);
     }
 
     async fn logout(&self) {

@@ -107,6 +107,8 @@ pub(super) const TABLES: &[Table] = &[
         "seq, message_id, status, at, code", 5 "$1, $2, $3, $4, $5"),
     numbered!("audit",
         "seq, workspace_id, at, who, action, session_id, address, request_id", 8 "$1, $2, $3, $4, $5, $6, $7, $8"),
+    table!("vault", key "hash" > "$1" &[Start::Bytes], limit "$2",
+        "hash, workspace_id, session_id, content, link_hash, expires_at, created_at", 7 "$1, $2, $3, $4, $5, $6, $7"),
     table!("events", key "seq" > "$1" &[Start::Number], limit "$2", order "txid, seq",
         "id, workspace_id, session_id, kind, data, created_at", 6 "$1, $2, $3, $4, $5, $6"),
     table!("idempotency", key "workspace_id, key" > "$1, $2" &[Start::Bytes, Start::Text], limit "$3",

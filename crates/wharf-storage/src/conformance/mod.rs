@@ -20,6 +20,7 @@ pub mod seals;
 pub mod sessions;
 mod subject;
 pub mod unit_of_work;
+pub mod vault;
 pub mod wa_state;
 
 pub use subject::{ManualClock, Subject};
@@ -152,6 +153,11 @@ macro_rules! conformance {
             usage_is_added_up,
             a_revoked_key_keeps_its_first_time,
             a_hash_is_unique,
+        ]);
+        $crate::conformance!(@module $fresh, vault, [
+            a_string_is_found_by_its_id_until_it_expires,
+            a_link_works_once,
+            a_string_that_is_over_is_cleared_away,
         ]);
         $crate::conformance!(@module $fresh, audit, [
             an_entry_reads_back_in_its_own_workspace,

@@ -6,7 +6,9 @@ use std::sync::Mutex;
 
 use wharf_model::Network;
 
-use crate::conformance::{Subject, api_keys, events, idempotency, messages, receipts, seals, sessions, wa_state};
+use crate::conformance::{
+    Subject, api_keys, events, idempotency, messages, receipts, seals, sessions, vault, wa_state,
+};
 use crate::{MasterKey, StorageConfig};
 
 /// What was prepared on PostgreSQL in this process.
@@ -90,6 +92,9 @@ async fn run_cases(url: fn() -> Option<String>) {
         sessions::of_two_that_bring_a_device_in_one_finds_the_other,
         sessions::a_session_says_where_its_credentials_went,
         sessions::history_is_newest_first,
+        vault::a_string_is_found_by_its_id_until_it_expires,
+        vault::a_link_works_once,
+        vault::a_string_that_is_over_is_cleared_away,
         wa_state::replace_never_brings_a_deleted_row_back,
         wa_state::one_of_two_takers_gets_the_row,
         wa_state::owners_ranks_and_expiry_find_their_rows,

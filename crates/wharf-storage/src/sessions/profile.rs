@@ -23,8 +23,10 @@ pub struct SessionProfile {
     pub profile_picture_url: Option<String>,
     /// Its "about" text.
     pub status_message: Option<String>,
-    /// When it was seen last.
+    /// When it was connected last, once it is not any more.
     pub last_seen: Option<Timestamp>,
+    /// When WhatsApp was asked for picture and "about" text.
+    pub asked_at: Option<Timestamp>,
 }
 
 impl SessionProfile {
@@ -56,12 +58,14 @@ impl SessionProfile {
             "profile_picture_url": self.profile_picture_url,
             "status_message": self.status_message,
             "last_seen": self.last_seen.map(Timestamp::as_millis),
+            "asked_at": self.asked_at.map(Timestamp::as_millis),
         })
     }
 
     /// A missing field is `None`: older rows have fewer.
     fn from_json(value: &Value) -> Self {
         let text = |name: &str| value[name].as_str().map(str::to_owned);
+        let time = |name: &str| value[name].as_i64().map(Timestamp::from_millis);
         Self {
             phone_number: text("phone_number"),
             whatsapp_id: text("whatsapp_id"),
@@ -70,7 +74,8 @@ impl SessionProfile {
             platform: text("platform"),
             profile_picture_url: text("profile_picture_url"),
             status_message: text("status_message"),
-            last_seen: value["last_seen"].as_i64().map(Timestamp::from_millis),
+            last_seen: time("last_seen"),
+            asked_at: time("asked_at"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use super::error::ProcessError;
@@ -67,6 +68,28 @@ impl Baileys {
     pub async fn says(&mut self, to: &str, text: &str) -> Result<(), ProcessError> {
         self.node.tell(&json!({"send": {"to": to, "text": text}})).await?;
         self.event("acked").await.map(drop)
+    }
+
+    /// Changes what the account shows of itself.
+    ///
+    /// # Errors
+    /// It ended, or did not say that it is done.
+    pub async fn shows(&mut self, about: &str, picture: &[u8]) -> Result<(), ProcessError> {
+        self.show(json!({"about": about, "picture": BASE64.encode(picture)}))
+            .await
+    }
+
+    /// Changes the name that the account gives itself.
+    ///
+    /// # Errors
+    /// It ended, or did not say that it is done.
+    pub async fn renames(&mut self, name: &str) -> Result<(), ProcessError> {
+        self.show(json!({"name": name})).await
+    }
+
+    async fn show(&mut self, change: Value) -> Result<(), ProcessError> {
+        self.node.tell(&json!({"show": change})).await?;
+        self.event("shown").await.map(drop)
     }
 
     /// Ends it, and reads what it keeps.

@@ -63,12 +63,7 @@ struct Contents<'a> {
 /// # Errors
 /// [`VaultError::UnpacksTooLarge`] for more than a bundle can hold.
 pub(crate) fn seal(portable: &Portable, passphrase: &str, random: &dyn Random) -> Result<Vec<u8>, VaultError> {
-    let mut content = Zeroizing::new(Vec::new());
-    let contents = Contents {
-        credentials: &portable.credentials,
-        keys: &portable.keys,
-    };
-    ciborium::into_writer(&contents, &mut *content).map_err(|_| DAMAGED)?;
+    let mut content = written(portable)?;
     let mut fresh = [0; SALT + NONCE];
     random.fill(&mut fresh);
     let mut bundle = [MAGIC.as_slice(), &[VERSION], &fresh].concat();
@@ -96,16 +91,30 @@ pub(crate) fn open(bundle: &[u8], passphrase: Option<&str>) -> Result<Portable, 
     let mut content = Zeroizing::new(sealed.to_vec());
     let opened = cipher.decrypt_in_place(&XNonce::from(header.nonce), associated, &mut *content);
     opened.map_err(|_| VaultError::PassphraseWrong)?;
-    let Content { credentials, keys } = ciborium::from_reader(content.as_slice()).map_err(|_| DAMAGED)?;
-    let portable = Portable::new(credentials, keys).with_epoch(header.epoch);
-    if !is_plausible(&portable) {
-        return Err(DAMAGED);
-    }
+    let portable = read(&content, header.epoch)?;
     // Whoever knows the passphrase can write what he likes, but not pass one device off as another.
     if fingerprint_bytes(&portable.credentials.identity.public) != header.fingerprint {
         return Err(DAMAGED);
     }
     Ok(portable)
+}
+
+/// What a bundle holds, not sealed yet.
+pub(crate) fn written(portable: &Portable) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let mut content = Zeroizing::new(Vec::new());
+    let contents = Contents {
+        credentials: &portable.credentials,
+        keys: &portable.keys,
+    };
+    ciborium::into_writer(&contents, &mut *content).map_err(|_| DAMAGED)?;
+    Ok(content)
+}
+
+/// What a bundle holds, its seal taken off.
+pub(crate) fn read(content: &[u8], epoch: i64) -> Result<Portable, VaultError> {
+    let Content { credentials, keys } = ciborium::from_reader(content).map_err(|_| DAMAGED)?;
+    let portable = Portable::new(credentials, keys).with_epoch(epoch);
+    is_plausible(&portable).then_some(portable).ok_or(DAMAGED)
 }
 
 /// Numbers that others count on: an owner more, a pre-key more.

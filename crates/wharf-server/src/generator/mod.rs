@@ -107,6 +107,9 @@ const PRE_KEYS: usize = 5;
 /// Nobody reads the events of attempts, and a database in memory stays as large as it ever was.
 const EVENTS_KEPT: Duration = Duration::from_secs(5);
 
+/// What attempts leave is cleared away this often, so that as little of it as can be lies about at a time.
+const CLEARED_EVERY: Duration = Duration::from_secs(2);
+
 /// How often limits that are whole again are forgotten.
 const HOUSE_KEPT: Duration = Duration::from_secs(60);
 
@@ -167,6 +170,7 @@ impl Generator {
                 pacing: PacingPolicy::open(),
                 // Nothing is kept of an attempt; attempts are counted.
                 audited: false,
+                reconcile_every: CLEARED_EVERY,
                 profile_stands: None,
                 ..SessionConfig::default()
             },

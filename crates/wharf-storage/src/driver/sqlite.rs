@@ -51,6 +51,7 @@ impl SqliteConnection {
         let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let connection = Self::open(&memory(name), access | OpenFlags::SQLITE_OPEN_URI)?;
         connection.batch("pragma journal_mode = memory; pragma secure_delete = on; pragma temp_store = memory;")?;
+        connection.batch(SMALL_CACHE)?;
         Ok(connection)
     }
 
@@ -59,6 +60,7 @@ impl SqliteConnection {
         let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI;
         let connection = Self::open(&memory(name), access)?;
         connection.batch("pragma query_only = on;")?;
+        connection.batch(SMALL_CACHE)?;
         Ok(connection)
     }
 
@@ -153,6 +155,9 @@ impl SqliteConnection {
         Ok(statement)
     }
 }
+
+/// A database in memory need not be in memory once more for every connection.
+const SMALL_CACHE: &str = "pragma cache_size = -256;";
 
 /// A database that all connections of this process find under its name (SQLite's `memdb`).
 fn memory(name: &str) -> PathBuf {

@@ -12,12 +12,13 @@ use wharf_model::{Browser, CloseReason, Proxy};
 use wharf_session::port::{ClientSetup, InboundSink, SessionLease};
 use wharf_storage::StorageError;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
-use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, ClientBuilderError, RawNodeLease, TokioRuntime};
+use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, ClientBuilderError, RawNodeLease};
 
 use crate::backend::WaBackend;
 use crate::events::EventTap;
 use crate::inbound::InboundHook;
 use crate::network::Shared;
+use crate::tasks::EngineTasks;
 use crate::transport::WatchedTransportFactory;
 use crate::watch::{RunWatch, Verdict};
 use wharf_net::FetchError;
@@ -56,6 +57,7 @@ pub(crate) struct Engine {
     pub(crate) manager: Arc<PersistenceManager>,
     /// What its connections go through.
     pub(crate) proxy: Option<Proxy>,
+    tasks: EngineTasks,
     _events: Subscription,
     /// Keeps the engine telling of stanzas as they come.
     _stanzas: RawNodeLease,
@@ -87,7 +89,8 @@ impl Engine {
         manager
             .process_command(DeviceCommand::SetDeviceProps(device_props(shared, setup)))
             .await;
-        let client = build_client(shared, setup, watch, &manager, inbound).await?;
+        let tasks = EngineTasks::default();
+        let client = build_client(shared, setup, watch, &manager, (inbound, tasks.clone())).await?;
         watch.attach(&client);
         let tap: Arc<dyn EventHandler> = Arc::new(EventTap::new(Arc::clone(watch), Arc::clone(&manager)));
         let events = client.subscribe_handler(tap);
@@ -97,6 +100,7 @@ impl Engine {
             backend,
             manager,
             proxy: setup.proxy.clone(),
+            tasks,
             _events: events,
             _stanzas: stanzas,
         })
@@ -117,6 +121,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.client.signal_shutdown_sync();
+        self.tasks.end();
     }
 }
 
@@ -125,12 +130,12 @@ async fn build_client(
     setup: &ClientSetup,
     watch: &Arc<RunWatch>,
     manager: &Arc<PersistenceManager>,
-    inbound: Arc<dyn InboundSink>,
+    (inbound, tasks): (Arc<dyn InboundSink>, EngineTasks),
 ) -> Result<Arc<Client>, EngineError> {
     let transport = WatchedTransportFactory::new(Arc::clone(&shared.dialer), setup.proxy.clone(), Arc::clone(watch));
     let media = shared.media(setup.proxy.as_ref()).map_err(EngineError::Media)?;
     let build = Client::builder()
-        .with_runtime(TokioRuntime)
+        .with_runtime(tasks)
         .with_persistence_manager(Arc::clone(manager))
         .with_transport_factory(transport)
         .with_http_client_arc(media)

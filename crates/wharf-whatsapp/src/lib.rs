@@ -30,6 +30,7 @@ mod redelivery;
 mod run;
 mod send_errors;
 mod shown_profile;
+mod tasks;
 mod transport;
 mod version;
 mod watch;

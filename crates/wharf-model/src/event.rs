@@ -30,11 +30,27 @@ pub enum EventKind {
     MessageFailed,
     /// A message came in.
     MessageReceived,
+    /// A verification began: its first code was accepted to be sent.
+    OtpCreated,
+    /// The server has a message with a code.
+    OtpSent,
+    /// The recipient's device has it.
+    OtpDelivered,
+    /// No word of its delivery came in time: somebody may want to try another way.
+    OtpUndelivered,
+    /// The right code came.
+    OtpApproved,
+    /// A message with a code will not be sent, or no attempts are left; `reason` says which.
+    OtpFailed,
+    /// A verification's time ran out.
+    OtpExpired,
+    /// A verification was taken back.
+    OtpCancelled,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 19] = [
         Self::SessionStatus,
         Self::SessionQr,
         Self::SessionPairingCode,
@@ -46,6 +62,14 @@ impl EventKind {
         Self::MessagePlayed,
         Self::MessageFailed,
         Self::MessageReceived,
+        Self::OtpCreated,
+        Self::OtpSent,
+        Self::OtpDelivered,
+        Self::OtpUndelivered,
+        Self::OtpApproved,
+        Self::OtpFailed,
+        Self::OtpExpired,
+        Self::OtpCancelled,
     ];
 
     /// The stable name on the wire and in storage.
@@ -62,6 +86,14 @@ impl EventKind {
             Self::MessagePlayed => "message.played",
             Self::MessageFailed => "message.failed",
             Self::MessageReceived => "message.received",
+            Self::OtpCreated => "otp.created",
+            Self::OtpSent => "otp.sent",
+            Self::OtpDelivered => "otp.delivered",
+            Self::OtpUndelivered => "otp.undelivered",
+            Self::OtpApproved => "otp.approved",
+            Self::OtpFailed => "otp.failed",
+            Self::OtpExpired => "otp.expired",
+            Self::OtpCancelled => "otp.cancelled",
         }
     }
 }

@@ -110,6 +110,10 @@ id!(
     EventId, "event", "evt_"
 );
 id!(
+    /// One code from its first send to its end.
+    VerificationId, "verification", "otp_"
+);
+id!(
     /// One API key (the row, never the secret).
     ApiKeyId, "API key", "key_"
 );

@@ -182,5 +182,6 @@ fn draft<'a>(target: &Target, id: MessageId, text: &'a str, now: Timestamp) -> O
         due_at: now,
         expires_at: None,
         created_at: now,
+        wording: None,
     }
 }

@@ -80,6 +80,7 @@ pub mod sessions;
 mod storage;
 mod unit;
 pub mod vault;
+pub mod verifications;
 pub mod wa_state;
 pub mod workspaces;
 
@@ -88,7 +89,7 @@ pub use cursor::{Cursor, Page, PageRequest};
 pub use data_keys::NewSessionKeys;
 pub use error::{Cause, OpenError, SealError, StorageError};
 pub use postgres::Ownership;
-pub use seal::{Blind, KeyId, MasterKey, Place, Sealed, SealingKey, SessionKeys, WorkspaceKeys, WrappedKey};
+pub use seal::{Blind, CodeMac, KeyId, MasterKey, Place, Sealed, SealingKey, SessionKeys, WorkspaceKeys, WrappedKey};
 pub use storage::{QueueDepths, Storage};
 pub use unit::Queue;
 pub use unit::tx::{ReadTx, Tx};

@@ -51,6 +51,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0005_vault.sql"),
         postgres: include_str!("../migrations/postgres/0005_vault.sql"),
     },
+    Migration {
+        version: 6,
+        name: "verifications",
+        sqlite: include_str!("../migrations/sqlite/0006_verifications.sql"),
+        postgres: include_str!("../migrations/postgres/0006_verifications.sql"),
+    },
 ];
 
 const APPLIED: &str = "

@@ -21,6 +21,7 @@ pub mod sessions;
 mod subject;
 pub mod unit_of_work;
 pub mod vault;
+pub mod verifications;
 pub mod wa_state;
 
 pub use subject::{ManualClock, Subject};
@@ -158,6 +159,19 @@ macro_rules! conformance {
             a_string_is_found_by_its_id_until_it_expires,
             a_link_works_once,
             a_string_that_is_over_is_cleared_away,
+        ]);
+        $crate::conformance!(@module $fresh, verifications, [
+            a_code_is_used_once,
+            only_the_allowed_number_of_codes_is_compared,
+            one_of_many_right_codes_is_approved,
+            a_hash_is_of_its_own_row_alone,
+            a_new_code_takes_the_place_of_the_old_one,
+            the_end_takes_the_digits_out_of_the_messages,
+            limits_count_what_was_sent,
+            wrong_codes_of_a_phone_add_up,
+            what_falls_due_is_found,
+            a_message_tells_its_verification,
+            another_workspace_has_no_part_in_it,
         ]);
         $crate::conformance!(@module $fresh, audit, [
             an_entry_reads_back_in_its_own_workspace,

@@ -201,6 +201,7 @@ impl Subject {
             due_at,
             expires_at,
             created_at: self.now(),
+            wording: None,
         }
         .seal(&session.keys)
         .unwrap()

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use wharf_model::Network;
 
 use crate::conformance::{
-    Subject, api_keys, events, idempotency, messages, receipts, seals, sessions, vault, wa_state,
+    Subject, api_keys, events, idempotency, messages, receipts, seals, sessions, vault, verifications, wa_state,
 };
 use crate::{MasterKey, StorageConfig};
 
@@ -95,6 +95,15 @@ async fn run_cases(url: fn() -> Option<String>) {
         vault::a_string_is_found_by_its_id_until_it_expires,
         vault::a_link_works_once,
         vault::a_string_that_is_over_is_cleared_away,
+        verifications::a_code_is_used_once,
+        verifications::a_hash_is_of_its_own_row_alone,
+        verifications::a_new_code_takes_the_place_of_the_old_one,
+        verifications::the_end_takes_the_digits_out_of_the_messages,
+        verifications::limits_count_what_was_sent,
+        verifications::wrong_codes_of_a_phone_add_up,
+        verifications::what_falls_due_is_found,
+        verifications::a_message_tells_its_verification,
+        verifications::another_workspace_has_no_part_in_it,
         wa_state::replace_never_brings_a_deleted_row_back,
         wa_state::one_of_two_takers_gets_the_row,
         wa_state::owners_ranks_and_expiry_find_their_rows,

@@ -2,7 +2,7 @@
 
 use wharf_model::{
     ApiKeyId, ContentKind, Direction, EventId, EventKind, Lane, MessageId, MessageStatus, Network, SessionId,
-    SessionStatus, Timestamp, WorkspaceId,
+    SessionStatus, Timestamp, VerificationId, VerificationStatus, WorkspaceId,
 };
 
 use crate::error::StorageError;
@@ -56,6 +56,12 @@ impl FromValue for i64 {
 }
 
 impl FromValue for u64 {
+    fn from_value(value: Value) -> Result<Self, StorageError> {
+        Self::try_from(i64::from_value(value)?).map_err(|_| StorageError::Unreadable("count"))
+    }
+}
+
+impl FromValue for u32 {
     fn from_value(value: Value) -> Result<Self, StorageError> {
         Self::try_from(i64::from_value(value)?).map_err(|_| StorageError::Unreadable("count"))
     }
@@ -136,6 +142,12 @@ impl<T: ToParam> ToParam for Option<T> {
 impl ToParam for i64 {
     fn to_param(&self) -> Param<'_> {
         Param::Integer(*self)
+    }
+}
+
+impl ToParam for u32 {
+    fn to_param(&self) -> Param<'_> {
+        Param::Integer(i64::from(*self))
     }
 }
 
@@ -221,7 +233,7 @@ macro_rules! ids {
     )+};
 }
 
-ids!(ApiKeyId, EventId, MessageId, SessionId, WorkspaceId);
+ids!(ApiKeyId, EventId, MessageId, SessionId, VerificationId, WorkspaceId);
 
 macro_rules! names {
     ($($name:ty => $what:literal),+) => {$(
@@ -245,7 +257,8 @@ names!(
     EventKind => "event type",
     MessageStatus => "message status",
     Network => "network",
-    SessionStatus => "session status"
+    SessionStatus => "session status",
+    VerificationStatus => "verification status"
 );
 
 /// The parameters of a statement, in the order of their `$n`.

@@ -2,6 +2,7 @@
 
 use wharf_model::{ContentKind, Lane, MessageId, SessionId, Timestamp, WorkspaceId};
 
+use super::row::Wording;
 use crate::error::StorageError;
 use crate::seal::{Blind, Place, Sealed, SessionKeys};
 
@@ -41,6 +42,8 @@ pub struct OutboundDraft<'a> {
     pub expires_at: Option<Timestamp>,
     /// Now.
     pub created_at: Timestamp,
+    /// Lane otp: what it shows instead of its body.
+    pub wording: Option<&'a Wording>,
 }
 
 /// An outbound message, sealed.
@@ -61,6 +64,7 @@ pub struct NewOutbound {
     pub(crate) due_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) created_at: Timestamp,
+    pub(crate) wording: Option<Wording>,
 }
 
 impl OutboundDraft<'_> {
@@ -86,6 +90,7 @@ impl OutboundDraft<'_> {
             due_at: self.due_at,
             expires_at: self.expires_at,
             created_at: self.created_at,
+            wording: self.wording.cloned(),
         })
     }
 }

@@ -20,7 +20,7 @@ pub use outbound::{
 pub use pace::{
     chat_is_known, chats_opened, next_expiry_at, next_in_flight_expiry_at, sent_since, sessions_with_expired,
 };
-pub use row::{Message, OpenMessage, TimelineEntry};
+pub use row::{Message, OpenMessage, TimelineEntry, Wording};
 pub use status::{
     Advance, NamedStep, advance, advance_named, cancel, expire_due, expire_in_flight, find_by_whatsapp_id,
     implies_sent, wipe_body,

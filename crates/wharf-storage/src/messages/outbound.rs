@@ -30,8 +30,9 @@ pub struct QueueDepth {
 pub async fn insert_outbound(tx: &mut Tx, message: &NewOutbound) -> Result<(), StorageError> {
     tx.send(
         "insert into messages (id, workspace_id, session_id, direction, lane, kind, chat_index, sender_index, chat, peer,
-             body, secret, metadata, whatsapp_id, status, due_at, expires_at, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)",
+             body, secret, metadata, whatsapp_id, status, due_at, expires_at, created_at, updated_at, template,
+             locale)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20)",
         params![
             &message.id,
             &message.workspace_id,
@@ -50,7 +51,9 @@ pub async fn insert_outbound(tx: &mut Tx, message: &NewOutbound) -> Result<(), S
             MessageStatus::Queued,
             message.due_at,
             message.expires_at,
-            message.created_at
+            message.created_at,
+            message.wording.as_ref().map(|wording| &wording.template),
+            message.wording.as_ref().map(|wording| &wording.locale)
         ],
     )
     .await?;
@@ -178,8 +181,8 @@ pub async fn release_stranded(tx: &mut Tx, fence: &Fence, now: Timestamp) -> Res
     Ok(released)
 }
 
-/// Takes a queued message for sending. `false`: it is not queued any more, has expired, or its chat has a message in
-/// flight.
+/// Takes a queued message for sending. `false`: it is not queued any more, has expired, what it said was taken out of it,
+/// or its chat has a message in flight.
 ///
 /// # Errors
 /// [`StorageError::StaleEpoch`] when the session has another owner.
@@ -190,7 +193,8 @@ pub async fn mark_sending(tx: &mut Tx, fence: &Fence, id: MessageId, now: Timest
         .execute(
             "update messages set status = 'sending', attempts = attempts + 1, retry_at = null, code = null,
                  updated_at = $3
-             where id = $1 and session_id = $2 and status = 'queued' and (expires_at is null or expires_at > $3)
+             where id = $1 and session_id = $2 and status = 'queued' and body is not null
+                 and (expires_at is null or expires_at > $3)
                  and not exists (select 1 from messages f where f.session_id = $2
                      and f.chat_index = messages.chat_index and f.status = 'sending')",
             params![&id, &fence.session, now],

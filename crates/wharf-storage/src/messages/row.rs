@@ -57,6 +57,17 @@ pub struct Message {
     pub delivered_at: Option<Timestamp>,
     /// When the recipient saw it.
     pub read_at: Option<Timestamp>,
+    /// Lane otp: which text it is, and in which language.
+    pub wording: Option<Wording>,
+}
+
+/// What a message with a code shows instead of its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wording {
+    /// The text's name.
+    pub template: String,
+    /// Its language.
+    pub locale: String,
 }
 
 /// The sealed fields of a message, opened. `Debug` shows none of them.
@@ -121,7 +132,7 @@ macro_rules! columns {
     () => {
         "seq, id, workspace_id, session_id, direction, lane, kind, chat_index, chat, peer, body, secret, metadata,
          whatsapp_id, status, code, attempts, due_at, expires_at, retry_at, created_at, updated_at, sent_at,
-         delivered_at, read_at"
+         delivered_at, read_at, template, locale"
     };
 }
 pub(crate) use columns;
@@ -154,8 +165,16 @@ pub(crate) fn read(row: &mut Row) -> Result<(i64, Message), StorageError> {
         sent_at: row.take()?,
         delivered_at: row.take()?,
         read_at: row.take()?,
+        wording: wording(row)?,
     };
     Ok((seq, message))
+}
+
+fn wording(row: &mut Row) -> Result<Option<Wording>, StorageError> {
+    let (template, locale): (Option<String>, Option<String>) = (row.take()?, row.take()?);
+    Ok(template
+        .zip(locale)
+        .map(|(template, locale)| Wording { template, locale }))
 }
 
 pub(crate) fn read_all(rows: Vec<Row>) -> Result<Vec<Message>, StorageError> {

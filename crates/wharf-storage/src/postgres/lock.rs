@@ -11,9 +11,12 @@
 //!    reads to write, or replaces the owner, is alone.
 //! 3. [`Lock::Messages`] of one session: what moves messages of a session on, one unit at a time, because status,
 //!    queue and the order in a chat are decided on rows that were read.
-//! 4. The locks of rows. Units that write several rows of one kind write them in the order of their keys.
+//! 4. [`Lock::Codes`] of one phone: what sends it codes, one unit at a time, because limits are counted.
+//! 5. The locks of rows. Units that write several rows of one kind write them in the order of their keys.
 
 use wharf_model::SessionId;
+
+use crate::seal::Blind;
 
 /// What a unit must have to itself, or share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,9 @@ pub(crate) enum Lock {
     Changed(SessionId),
     /// Nobody else moves messages of the session.
     Messages(SessionId),
+    /// Nobody else sends codes that count towards the same limit. The number is of its kind alone, so that one that is
+    /// shared by chance only makes somebody wait.
+    Codes(Blind),
 }
 
 const SHARED: &str = "select pg_advisory_xact_lock_shared($1)";
@@ -51,7 +57,12 @@ impl Lock {
     pub(crate) fn sql(self) -> &'static str {
         match self {
             Self::Keys | Self::Owned(_) => SHARED,
-            Self::AllKeys | Self::Devices | Self::Workspaces | Self::Changed(_) | Self::Messages(_) => ALONE,
+            Self::AllKeys
+            | Self::Devices
+            | Self::Workspaces
+            | Self::Changed(_)
+            | Self::Messages(_)
+            | Self::Codes(_) => ALONE,
         }
     }
 
@@ -63,6 +74,7 @@ impl Lock {
             Self::Devices => 3,
             Self::Owned(session) | Self::Changed(session) => of_session(session) & !1,
             Self::Messages(session) => of_session(session) | 1,
+            Self::Codes(counted) => of_counted(counted),
         }
     }
 }
@@ -71,4 +83,10 @@ impl Lock {
 fn of_session(session: SessionId) -> i64 {
     let [.., a, b, c, d, e, f, g, h] = *session.as_bytes();
     i64::from_be_bytes([a, b, c, d, e, f, g, h]) | i64::MIN
+}
+
+/// Half of the index, without the sign that sessions have and above the small numbers.
+fn of_counted(counted: Blind) -> i64 {
+    let [.., a, b, c, d, e, f, g, h] = *counted.as_bytes();
+    (i64::from_be_bytes([a, b, c, d, e, f, g, h]) & i64::MAX) | 0x100
 }

@@ -7,6 +7,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
 use wharf_model::Random;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -79,22 +80,24 @@ impl fmt::Debug for Blind {
     }
 }
 
-/// A 32-byte key with two derived ones: to seal with and to blind with. Wiped when dropped.
+/// A 32-byte key with three derived ones: to seal with, to blind with, and to know one-time codes by. Wiped when dropped.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct SealingKey {
     #[zeroize(skip)]
     id: KeyId,
     seal: [u8; 32],
     blind: [u8; 32],
+    code: [u8; 32],
 }
 
 impl SealingKey {
-    /// Derives the two working keys, so that no key serves two ciphers.
+    /// Derives the three working keys, so that no key serves two ciphers.
     pub(crate) fn derive(id: KeyId, raw: &[u8; 32]) -> Result<Self, SealError> {
         Ok(Self {
             id,
             seal: expand(raw, b"wharf seal v1")?,
             blind: expand(raw, b"wharf blind v1")?,
+            code: expand(raw, b"wharf code v1")?,
         })
     }
 
@@ -149,11 +152,7 @@ impl SealingKey {
 
     /// A stand-in for a text in an index. `kind` keeps equal texts of different meaning apart.
     pub fn blind(&self, kind: &str, text: &[u8]) -> Blind {
-        // HMAC pads its key with zeros to one block; done here, it leaves no length to be wrong.
-        let mut block = [0; 64];
-        block[..32].copy_from_slice(&self.blind);
-        let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new(&block.into());
-        block.zeroize();
+        let mut mac = keyed(&self.blind);
         mac.update(&(kind.len() as u64).to_be_bytes());
         mac.update(kind.as_bytes());
         mac.update(text);
@@ -161,6 +160,46 @@ impl SealingKey {
         let mut half = [0; 16];
         half.copy_from_slice(&full[..16]);
         Blind(half)
+    }
+}
+
+impl SealingKey {
+    /// HMAC-SHA-256 over what a one-time code belongs to and the code. Each part goes in with its length, so that no two
+    /// lists of parts are the same text.
+    pub(crate) fn code_mac(&self, parts: &[&[u8]]) -> CodeMac {
+        let mut mac = keyed(&self.code);
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        CodeMac(mac.finalize().into_bytes().into())
+    }
+}
+
+/// HMAC pads its key with zeros to one block; done here, it leaves no length to be wrong.
+fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(key);
+    let mac = <Hmac<Sha256> as hmac::KeyInit>::new(&block.into());
+    block.zeroize();
+    mac
+}
+
+/// What a one-time code is known by (OTP-3 of the services brief): without the workspace's key nobody can search the codes
+/// for it. Compared in constant time.
+#[derive(Clone, Copy)]
+pub struct CodeMac(pub(crate) [u8; 32]);
+
+impl CodeMac {
+    /// Whether both are of the same code. Takes the same time for all pairs.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for CodeMac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CodeMac(***)")
     }
 }
 

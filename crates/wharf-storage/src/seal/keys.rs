@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wharf_model::{EventId, MessageId, Random, SessionId, WorkspaceId};
 
-use super::key::{Blind, KeyId, Sealed, SealingKey};
+use super::key::{Blind, CodeMac, KeyId, Sealed, SealingKey};
 use super::{MasterKey, Place};
 use crate::error::SealError;
 
@@ -250,6 +250,12 @@ impl WorkspaceKeys {
     /// See [`SealingKey::seal`].
     pub fn seal_event(&self, event: EventId, data: &[u8]) -> Result<Sealed, SealError> {
         self.seal(&Place::event(event), data)
+    }
+
+    /// What a one-time code of this workspace is known by; see [`CodeMac`]. `parts` are what it belongs to, and the code.
+    pub fn code_mac(&self, parts: &[&[u8]]) -> CodeMac {
+        let workspace: &[u8] = self.workspace.as_bytes();
+        self.content.key.code_mac(&[&[workspace], parts].concat())
     }
 
     /// What stands in an index for a text.

@@ -11,7 +11,7 @@ mod keys;
 mod master;
 mod place;
 
-pub use key::{Blind, KeyId, Sealed, SealingKey};
+pub use key::{Blind, CodeMac, KeyId, Sealed, SealingKey};
 pub use keys::{SessionKeys, WorkspaceKeys, WrappedKey};
 pub use master::MasterKey;
 pub use place::Place;

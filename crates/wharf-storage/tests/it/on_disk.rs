@@ -60,6 +60,7 @@ async fn fill(storage: &Storage, workspace: WorkspaceId) -> (SessionId, MessageI
         due_at: now,
         expires_at: None,
         created_at: now,
+        wording: None,
     };
     let (message_id, message) = (message.id, message.seal(&keys).unwrap());
     let event_id = EventId::generate(&SystemEdges, &SystemEdges);

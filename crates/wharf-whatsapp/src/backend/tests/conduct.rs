@@ -50,6 +50,7 @@ async fn accept(house: &House, backend: &WaBackend, whatsapp_id: &str) {
         due_at: now,
         expires_at: None,
         created_at: now,
+        wording: None,
     };
     let row = draft.seal(&backend.keys).unwrap();
     house

@@ -1,0 +1,474 @@
+//! The promises of verifications.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf_model::{Lane, MessageId, MessageStatus, SystemEdges, VerificationId, VerificationStatus};
+
+use super::Subject;
+use super::subject::Linked;
+use crate::driver::value::params;
+use crate::verifications::{
+    self, CheckResult, Checked, Conversion, Counted, NewSend, NewVerification, Renewal, Verification,
+    VerificationFilter,
+};
+use crate::{Blind, PageRequest, Queue, WorkspaceKeys};
+
+const PHONE: &str = "+15551234567";
+const PURPOSE: &str = "login";
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A verification that waits for its code, and its message.
+struct Sent {
+    id: VerificationId,
+    message: MessageId,
+}
+
+fn index(keys: &WorkspaceKeys, phone: &str) -> Blind {
+    keys.blind("phone", phone)
+}
+
+fn send_of(subject: &Subject, session: &Linked, keys: &WorkspaceKeys, sent: &Sent, n: u32) -> NewSend {
+    NewSend {
+        verification_id: sent.id,
+        workspace_id: subject.workspace,
+        session_id: session.id,
+        message_id: sent.message,
+        n,
+        at: subject.now(),
+        phone_index: index(keys, PHONE),
+        prefix_index: keys.blind("prefix", "+1555123"),
+        client_index: None,
+        key_id: None,
+    }
+}
+
+async fn send(subject: &Subject, session: &Linked, purpose: &str, code: &str) -> Sent {
+    let keys = subject.workspace_keys().await;
+    let message = subject.outbound(session, Lane::Otp, "15551234567@s.whatsapp.net");
+    let sent = Sent {
+        id: VerificationId::generate(&SystemEdges, &SystemEdges),
+        message: subject.accept(vec![message]).await[0],
+    };
+    let phone = index(&keys, PHONE);
+    let new = NewVerification {
+        id: sent.id,
+        workspace_id: subject.workspace,
+        session_id: session.id,
+        phone_index: phone,
+        purpose: purpose.to_owned(),
+        mac: verifications::mac_of(&keys, sent.id, phone, purpose, code),
+        phone: verifications::seal_phone(&keys, sent.id, PHONE).unwrap(),
+        metadata: Some(verifications::seal_metadata(&keys, sent.id, b"{\"a\":1}").unwrap()),
+        template: "default".to_owned(),
+        locale: "en".to_owned(),
+        length: 6,
+        max_attempts: 3,
+        max_sends: 2,
+        next_send_at: subject.now() + MINUTE / 2,
+        expires_at: subject.now() + MINUTE * 5,
+        undelivered_at: subject.now() + MINUTE / 3,
+        keep_until: subject.now() + MINUTE * 60,
+        created_at: subject.now(),
+    };
+    let first = send_of(subject, session, &keys, &sent, 1);
+    subject
+        .write(move |tx| {
+            Box::pin(async move {
+                verifications::insert(tx, &new).await?;
+                verifications::insert_send(tx, &first).await
+            })
+        })
+        .await;
+    sent
+}
+
+async fn check(subject: &Subject, id: VerificationId, code: &'static str) -> Option<Checked> {
+    let (keys, now) = (subject.workspace_keys().await, subject.now());
+    subject
+        .write(move |tx| Box::pin(async move { verifications::check(tx, &keys, id, code, now).await }))
+        .await
+}
+
+fn compared(checked: Option<Checked>) -> Option<(CheckResult, Verification)> {
+    match checked {
+        Some(Checked::Compared(result, verification)) => Some((result, verification)),
+        _ => None,
+    }
+}
+
+async fn get(subject: &Subject, id: VerificationId) -> Option<Verification> {
+    let workspace = subject.workspace;
+    subject
+        .read(move |tx| Box::pin(verifications::get(tx, workspace, id)))
+        .await
+}
+
+/// The right code once; then it is used. A wrong one before it takes an attempt and nothing else.
+pub async fn a_code_is_used_once(subject: &Subject) {
+    let session = subject.session("s").await;
+    let sent = send(subject, &session, PURPOSE, "004217").await;
+    let (result, found) = compared(check(subject, sent.id, "004218").await).unwrap();
+    assert_eq!((result, found.attempts), (CheckResult::Incorrect, 1));
+    let (result, found) = compared(check(subject, sent.id, "004217").await).unwrap();
+    assert_eq!(
+        (result, found.status),
+        (CheckResult::Approved, VerificationStatus::Approved)
+    );
+    assert_eq!(found.finished_at, Some(subject.now()));
+    let again = check(subject, sent.id, "004217").await;
+    assert!(matches!(again, Some(Checked::Over(over)) if over.status == VerificationStatus::Approved));
+    let tried = subject
+        .read(move |tx| Box::pin(verifications::checks(tx, sent.id)))
+        .await;
+    let results: Vec<_> = tried.into_iter().map(|check| check.result).collect();
+    assert_eq!(results, [CheckResult::Incorrect, CheckResult::Approved]);
+}
+
+/// However many come at once: as many are compared as may be.
+pub async fn only_the_allowed_number_of_codes_is_compared(subject: &Subject) {
+    let session = subject.session("s").await;
+    let sent = send(subject, &session, PURPOSE, "111111").await;
+    let keys = subject.workspace_keys().await;
+    let tries = (0..40).map(|_| {
+        let (storage, keys, now) = (subject.storage.clone(), Arc::clone(&keys), subject.now());
+        tokio::spawn(async move {
+            let work = storage.write(Queue::Normal, move |tx| {
+                Box::pin(async move { verifications::check(tx, &keys, sent.id, "222222", now).await })
+            });
+            compared(work.await.unwrap()).is_some()
+        })
+    });
+    let mut compared = 0;
+    for tried in tries.collect::<Vec<_>>() {
+        compared += usize::from(tried.await.unwrap());
+    }
+    assert_eq!(compared, 3);
+    let found = get(subject, sent.id).await.unwrap();
+    assert_eq!(
+        (found.status, found.attempts),
+        (VerificationStatus::MaxAttemptsReached, 3)
+    );
+}
+
+/// Of many right codes at once one is approved.
+pub async fn one_of_many_right_codes_is_approved(subject: &Subject) {
+    let session = subject.session("s").await;
+    let sent = send(subject, &session, PURPOSE, "111111").await;
+    let keys = subject.workspace_keys().await;
+    let tries = (0..40).map(|_| {
+        let (storage, keys, now) = (subject.storage.clone(), Arc::clone(&keys), subject.now());
+        tokio::spawn(async move {
+            let work = storage.write(Queue::Normal, move |tx| {
+                Box::pin(async move { verifications::check(tx, &keys, sent.id, "111111", now).await })
+            });
+            compared(work.await.unwrap()).is_some_and(|(result, _)| result == CheckResult::Approved)
+        })
+    });
+    let mut approved = 0;
+    for tried in tries.collect::<Vec<_>>() {
+        approved += usize::from(tried.await.unwrap());
+    }
+    assert_eq!(approved, 1);
+}
+
+/// A hash that was moved to another row proves nothing there.
+pub async fn a_hash_is_of_its_own_row_alone(subject: &Subject) {
+    let session = subject.session("s").await;
+    let one = send(subject, &session, "one", "111111").await;
+    let two = send(subject, &session, "two", "222222").await;
+    subject
+        .write(move |tx| {
+            Box::pin(async move {
+                let mut macs = Vec::new();
+                for id in [one.id, two.id] {
+                    let mut row = tx
+                        .first("select mac from verifications where id = $1", params![&id])
+                        .await?
+                        .unwrap();
+                    macs.push(row.take::<Vec<u8>>()?);
+                }
+                for (id, mac) in [(one.id, &macs[1]), (two.id, &macs[0])] {
+                    tx.execute("update verifications set mac = $2 where id = $1", params![&id, mac])
+                        .await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+    for (id, code) in [
+        (one.id, "111111"),
+        (one.id, "222222"),
+        (two.id, "111111"),
+        (two.id, "222222"),
+    ] {
+        let (result, _) = compared(check(subject, id, code).await).unwrap();
+        assert_eq!(result, CheckResult::Incorrect, "{code}");
+    }
+}
+
+/// A new code takes the place of the one before; what was tried stays tried, and what has not left never leaves.
+pub async fn a_new_code_takes_the_place_of_the_old_one(subject: &Subject) {
+    let session = subject.session("s").await;
+    let sent = send(subject, &session, PURPOSE, "111111").await;
+    compared(check(subject, sent.id, "999999").await).unwrap();
+    let keys = subject.workspace_keys().await;
+    subject.clock.advance(MINUTE);
+    let second = subject.outbound(&session, Lane::Otp, "15551234567@s.whatsapp.net");
+    let renewed = Sent {
+        id: sent.id,
+        message: subject.accept(vec![second]).await[0],
+    };
+    let renewal = Renewal {
+        session_id: session.id,
+        mac: verifications::mac_of(&keys, sent.id, index(&keys, PHONE), PURPOSE, "222222"),
+        template: "default".to_owned(),
+        locale: "es".to_owned(),
+        length: 6,
+        next_send_at: subject.now() + MINUTE,
+        expires_at: subject.now() + MINUTE * 5,
+        undelivered_at: subject.now() + MINUTE / 3,
+        keep_until: subject.now() + MINUTE * 60,
+        at: subject.now(),
+    };
+    let (workspace, phone) = (subject.workspace, index(&keys, PHONE));
+    let new_send = send_of(subject, &session, &keys, &renewed, 2);
+    let found = subject
+        .write(move |tx| {
+            Box::pin(async move {
+                let active = verifications::active(tx, workspace, phone, PURPOSE).await?.unwrap();
+                let found = verifications::renew(tx, active.id, &renewal).await?;
+                verifications::insert_send(tx, &new_send).await?;
+                Ok(found)
+            })
+        })
+        .await;
+    assert_eq!((found.sends, found.attempts, found.locale.as_str()), (2, 1, "es"));
+    assert!(subject.message(sent.message).await.body.is_none());
+    assert!(subject.message(renewed.message).await.body.is_some());
+    assert!(
+        !subject.send(&session, sent.message).await,
+        "a message without a body is not sent"
+    );
+    let (result, _) = compared(check(subject, sent.id, "111111").await).unwrap();
+    assert_eq!(result, CheckResult::Incorrect);
+    let (result, _) = compared(check(subject, sent.id, "222222").await).unwrap();
+    assert_eq!(result, CheckResult::Approved);
+    let sends = subject
+        .read(move |tx| Box::pin(verifications::sends(tx, sent.id)))
+        .await;
+    assert_eq!(sends.iter().map(|send| send.n).collect::<Vec<_>>(), [1, 2]);
+}
+
+/// At whatever end; a message that waits for another try comes to its own end at once.
+pub async fn the_end_takes_the_digits_out_of_the_messages(subject: &Subject) {
+    let session = subject.session("s").await;
+    let sent = send(subject, &session, PURPOSE, "111111").await;
+    let (id, message, now, later) = (session.id, sent.message, subject.now(), subject.now() + MINUTE * 60);
+    subject
+        .write(move |tx| {
+            Box::pin(async move { crate::messages::postpone(tx, id, message, later, "time_locked", now).await })
+        })
+        .await;
+    assert!(subject.next(&session).await.is_empty());
+    let workspace = subject.workspace;
+    let cancel = async || {
+        subject
+            .write(move |tx| Box::pin(verifications::cancel(tx, workspace, sent.id, now)))
+            .await
+    };
+    assert_eq!(cancel().await.unwrap().status, VerificationStatus::Cancelled);
+    assert!(cancel().await.is_none());
+    assert!(subject.message(sent.message).await.body.is_none());
+    assert_eq!(subject.next(&session).await, [sent.message]);
+}
+
+/// Each kind for itself, within its window.
+pub async fn limits_count_what_was_sent(subject: &Subject) {
+    let session = subject.session("s").await;
+    let keys = subject.workspace_keys().await;
+    send(subject, &session, "one", "111111").await;
+    let first_at = subject.now();
+    subject.clock.advance(MINUTE);
+    send(subject, &session, "two", "222222").await;
+    let now = subject.now();
+    let workspace = subject.workspace;
+    let allowed = async |counted: Counted, most: u32, window: Duration| {
+        subject
+            .write(move |tx| {
+                Box::pin(async move {
+                    verifications::lock(tx, &[counted]).await?;
+                    verifications::next_allowed_at(tx, workspace, counted, most, (now - window, now)).await
+                })
+            })
+            .await
+    };
+    let phone = Counted::Phone(index(&keys, PHONE));
+    assert_eq!(allowed(phone, 3, MINUTE * 10).await, None);
+    assert_eq!(allowed(phone, 2, MINUTE * 10).await, Some(first_at + MINUTE * 10));
+    assert_eq!(allowed(phone, 2, MINUTE).await, None, "the first one left the window");
+    let prefix = Counted::Prefix(keys.blind("prefix", "+1555123"));
+    assert!(allowed(prefix, 1, MINUTE * 10).await.is_some());
+    assert!(allowed(Counted::Session(session.id), 1, MINUTE * 10).await.is_some());
+    let other = Counted::Phone(index(&keys, "+15559999999"));
+    assert_eq!(allowed(other, 1, MINUTE * 10).await, None);
+    assert_eq!(
+        allowed(Counted::Client(keys.blind("client", "::1")), 1, MINUTE).await,
+        None
+    );
+}
+
+/// Over all verifications of a phone, until a right code comes.
+pub async fn wrong_codes_of_a_phone_add_up(subject: &Subject) {
+    let session = subject.session("s").await;
+    let keys = subject.workspace_keys().await;
+    let (workspace, phone) = (subject.workspace, index(&keys, PHONE));
+    let failures = async || {
+        subject
+            .read(move |tx| Box::pin(verifications::failures(tx, workspace, phone)))
+            .await
+    };
+    for (purpose, expected) in [("one", 1), ("two", 2)] {
+        let sent = send(subject, &session, purpose, "111111").await;
+        compared(check(subject, sent.id, "999999").await).unwrap();
+        assert_eq!(failures().await, expected);
+    }
+    let conversion = async || {
+        let (prefix, since) = (keys.blind("prefix", "+1555123"), subject.now() - MINUTE);
+        subject
+            .write(move |tx| Box::pin(verifications::conversion(tx, workspace, prefix, since)))
+            .await
+    };
+    let none = Conversion { sent: 2, approved: 0 };
+    assert_eq!(conversion().await, none);
+    let sent = send(subject, &session, "three", "111111").await;
+    compared(check(subject, sent.id, "111111").await).unwrap();
+    assert_eq!(failures().await, 0);
+    assert_eq!(conversion().await, Conversion { sent: 3, approved: 1 });
+
+    let sent = send(subject, &session, "four", "111111").await;
+    compared(check(subject, sent.id, "999999").await).unwrap();
+    let clear = async || {
+        subject
+            .write(move |tx| Box::pin(verifications::clear_failures(tx, workspace, phone)))
+            .await
+    };
+    assert_eq!((clear().await, clear().await, failures().await), (true, false, 0));
+}
+
+/// In the order of time: nothing was heard of it, its time is over, it is deleted.
+pub async fn what_falls_due_is_found(subject: &Subject) {
+    let session = subject.session("s").await;
+    let sent = send(subject, &session, PURPOSE, "111111").await;
+    let due = async || {
+        let now = subject.now();
+        let due = subject.read(move |tx| Box::pin(verifications::due(tx, now, 10))).await;
+        due.len()
+    };
+    assert_eq!(due().await, 0);
+    let next = subject.read(|tx| Box::pin(verifications::next_due_at(tx))).await;
+    assert_eq!(next, Some(subject.now() + MINUTE / 3));
+
+    subject.clock.advance(MINUTE / 3);
+    assert_eq!(due().await, 1);
+    let now = subject.now();
+    let note = async || {
+        subject
+            .write(move |tx| Box::pin(verifications::note_undelivered(tx, sent.id, now)))
+            .await
+    };
+    assert!(note().await.is_some());
+    assert!(note().await.is_none(), "it is told once");
+    assert_eq!(due().await, 0);
+
+    subject.clock.advance(MINUTE * 5);
+    let now = subject.now();
+    let over = check(subject, sent.id, "111111").await;
+    assert!(matches!(over, Some(Checked::Over(_))), "the right code, too late");
+    let expired = subject
+        .write(move |tx| Box::pin(verifications::expire(tx, sent.id, now)))
+        .await
+        .unwrap();
+    assert_eq!((expired.status, expired.attempts), (VerificationStatus::Expired, 0));
+    let delete = async || {
+        let now = subject.now();
+        subject
+            .write(move |tx| Box::pin(verifications::delete_due(tx, now, 10)))
+            .await
+    };
+    assert_eq!(delete().await, 0);
+    subject.clock.advance(MINUTE * 60);
+    assert_eq!(delete().await, 1);
+    assert!(get(subject, sent.id).await.is_none());
+}
+
+/// A message tells its verification how far it has come.
+pub async fn a_message_tells_its_verification(subject: &Subject) {
+    let session = subject.session("s").await;
+    let sent = send(subject, &session, PURPOSE, "111111").await;
+    let followed = subject
+        .write(move |tx| {
+            Box::pin(verifications::note_status(
+                tx,
+                sent.message,
+                MessageStatus::Delivered,
+                None,
+            ))
+        })
+        .await
+        .unwrap();
+    assert_eq!((followed.id, followed.is_last), (sent.id, true));
+    let sends = subject
+        .read(move |tx| Box::pin(verifications::sends(tx, sent.id)))
+        .await;
+    assert_eq!(sends[0].status, MessageStatus::Delivered);
+    let other = MessageId::generate(&SystemEdges, &SystemEdges);
+    let none = subject
+        .write(move |tx| Box::pin(verifications::note_status(tx, other, MessageStatus::Sent, None)))
+        .await;
+    assert_eq!(none, None);
+}
+
+/// Whose it is not, he neither sees nor checks it.
+pub async fn another_workspace_has_no_part_in_it(subject: &Subject) {
+    let session = subject.session("s").await;
+    let sent = send(subject, &session, PURPOSE, "111111").await;
+    let other = subject.other_workspace().await;
+    let keys = subject.storage.workspace_keys(other).await.unwrap();
+    let own_keys = subject.workspace_keys().await;
+    let (now, phone) = (subject.now(), index(&own_keys, PHONE));
+    let (checked, cancelled) = subject
+        .write(move |tx| {
+            Box::pin(async move {
+                let checked = verifications::check(tx, &keys, sent.id, "111111", now).await?;
+                Ok((checked, verifications::cancel(tx, other, sent.id, now).await?))
+            })
+        })
+        .await;
+    assert!(checked.is_none() && cancelled.is_none());
+    let found = subject
+        .read(move |tx| Box::pin(verifications::get(tx, other, sent.id)))
+        .await;
+    assert!(found.is_none());
+    let own = subject.workspace;
+    for (workspace, phone, expected) in [
+        (own, None, 1),
+        (own, Some(phone), 1),
+        (other, None, 0),
+        (other, Some(phone), 0),
+    ] {
+        let filter = VerificationFilter {
+            phone,
+            status: Some(VerificationStatus::Pending),
+        };
+        let page = subject
+            .read(move |tx| {
+                Box::pin(async move { verifications::list(tx, workspace, &filter, &PageRequest::first(10)).await })
+            })
+            .await;
+        assert_eq!(page.rows.len(), expected);
+    }
+    let found = get(subject, sent.id).await.unwrap();
+    let open = found.open(&own_keys).unwrap();
+    assert_eq!((open.phone.as_str(), found.attempts), (PHONE, 0));
+}

@@ -1,0 +1,257 @@
+//! Codes that are sent: the first of a verification, those after it, and what became of their messages.
+
+use wharf_model::{
+    ApiKeyId, MessageId, MessageStatus, SessionId, Timestamp, VerificationId, VerificationStatus, WorkspaceId,
+};
+
+use super::check::forget_digits;
+use super::row::{Verification, columns, read_one};
+use crate::driver::value::params;
+use crate::error::StorageError;
+use crate::seal::{Blind, CodeMac, Sealed};
+use crate::unit::tx::Tx;
+
+/// A verification to be stored, with one message sent.
+#[derive(Clone, Debug)]
+pub struct NewVerification {
+    /// Its id.
+    pub id: VerificationId,
+    /// Whose it is.
+    pub workspace_id: WorkspaceId,
+    /// The session that sends its message.
+    pub session_id: SessionId,
+    /// The phone, blind.
+    pub phone_index: Blind,
+    /// What for.
+    pub purpose: String,
+    /// Of its code, from [`super::mac_of`].
+    pub mac: CodeMac,
+    /// From [`super::seal_phone`].
+    pub phone: Sealed,
+    /// From [`super::seal_metadata`].
+    pub metadata: Option<Sealed>,
+    /// The text that is sent.
+    pub template: String,
+    /// Its language.
+    pub locale: String,
+    /// Digits of the code.
+    pub length: u8,
+    /// How many codes may be tried.
+    pub max_attempts: u32,
+    /// How many messages may be sent.
+    pub max_sends: u32,
+    /// When the next one may be asked for.
+    pub next_send_at: Timestamp,
+    /// Until when the code can be checked.
+    pub expires_at: Timestamp,
+    /// When to tell that nothing was heard of its delivery.
+    pub undelivered_at: Timestamp,
+    /// When it is deleted.
+    pub keep_until: Timestamp,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+/// A new code for a verification that is pending. Its attempts stay as they are (OTP-6 of the services brief).
+#[derive(Clone, Debug)]
+pub struct Renewal {
+    /// The session that sends it.
+    pub session_id: SessionId,
+    /// Of the new code.
+    pub mac: CodeMac,
+    /// The text that is sent.
+    pub template: String,
+    /// Its language.
+    pub locale: String,
+    /// Digits of the code.
+    pub length: u8,
+    /// When the next one may be asked for.
+    pub next_send_at: Timestamp,
+    /// Until when the new code can be checked.
+    pub expires_at: Timestamp,
+    /// When to tell that nothing was heard of its delivery.
+    pub undelivered_at: Timestamp,
+    /// When the verification is deleted.
+    pub keep_until: Timestamp,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// A message of a verification to be stored.
+#[derive(Clone, Debug)]
+pub struct NewSend {
+    /// Of this verification.
+    pub verification_id: VerificationId,
+    /// Whose it is.
+    pub workspace_id: WorkspaceId,
+    /// The session that sends it.
+    pub session_id: SessionId,
+    /// The message.
+    pub message_id: MessageId,
+    /// Which one, from 1.
+    pub n: u32,
+    /// Now.
+    pub at: Timestamp,
+    /// The phone, blind.
+    pub phone_index: Blind,
+    /// The phone without its last four digits, blind.
+    pub prefix_index: Blind,
+    /// The end user's address, blind.
+    pub client_index: Option<Blind>,
+    /// The API key.
+    pub key_id: Option<ApiKeyId>,
+}
+
+/// What a message's step means for its verification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// Which one.
+    pub id: VerificationId,
+    /// What for.
+    pub purpose: String,
+    /// How far it has come.
+    pub status: VerificationStatus,
+    /// The message is the last one of it.
+    pub is_last: bool,
+}
+
+/// Stores a verification. Its first message is stored beside it, with [`insert_send`].
+///
+/// # Errors
+/// [`StorageError::Conflict`] when another one is pending for the phone and the purpose.
+pub async fn insert(tx: &mut Tx, new: &NewVerification) -> Result<(), StorageError> {
+    tx.send(
+        "insert into verifications (id, workspace_id, session_id, phone_index, purpose, status, mac, phone, metadata,
+             template, locale, length, max_attempts, sends, max_sends, next_send_at, expires_at, undelivered_at,
+             keep_until, due_at, created_at)
+         values ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, $10, $11, $12, 1, $13, $14, $15, $16, $17, $18, $19)",
+        params![
+            &new.id,
+            &new.workspace_id,
+            &new.session_id,
+            &new.phone_index,
+            &new.purpose,
+            &new.mac.0,
+            &new.phone,
+            &new.metadata,
+            &new.template,
+            &new.locale,
+            i64::from(new.length),
+            new.max_attempts,
+            new.max_sends,
+            new.next_send_at,
+            new.expires_at,
+            new.undelivered_at,
+            new.keep_until,
+            new.undelivered_at.min(new.expires_at),
+            new.created_at
+        ],
+    )
+    .await
+}
+
+/// Stores a message of a verification.
+///
+/// # Errors
+/// The database failed.
+pub async fn insert_send(tx: &mut Tx, new: &NewSend) -> Result<(), StorageError> {
+    tx.send(
+        "insert into verification_sends (verification_id, workspace_id, session_id, message_id, n, at, phone_index,
+             prefix_index, client_index, key_id, status)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        params![
+            &new.verification_id,
+            &new.workspace_id,
+            &new.session_id,
+            &new.message_id,
+            new.n,
+            new.at,
+            &new.phone_index,
+            &new.prefix_index,
+            &new.client_index,
+            new.key_id.as_ref(),
+            MessageStatus::Queued
+        ],
+    )
+    .await
+}
+
+/// The pending verification of a phone and a purpose; it may be past its time. Its row is locked until the commit.
+///
+/// # Errors
+/// The database failed.
+pub async fn active(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    phone: Blind,
+    purpose: &str,
+) -> Result<Option<Verification>, StorageError> {
+    let sql = concat!(
+        "update verifications set due_at = due_at
+         where workspace_id = $1 and phone_index = $2 and purpose = $3 and status = 'pending' returning ",
+        columns!()
+    );
+    read_one(tx.first(sql, params![&workspace, phone, purpose]).await?)
+}
+
+/// Gives a pending verification a new code, and takes the digits of the one before out of its messages: whichever of them
+/// has not left never will.
+///
+/// # Errors
+/// [`StorageError::NotFound`] when it is not pending.
+pub async fn renew(tx: &mut Tx, id: VerificationId, renewal: &Renewal) -> Result<Verification, StorageError> {
+    forget_digits(tx, id, renewal.at).await?;
+    let sql = concat!(
+        "update verifications set session_id = $2, mac = $3, template = $4, locale = $5, length = $6, sends = sends + 1,
+             next_send_at = $7, expires_at = $8, undelivered_at = $9, keep_until = $10, due_at = $11
+         where id = $1 and status = 'pending' returning ",
+        columns!()
+    );
+    let renewed = tx
+        .first(
+            sql,
+            params![
+                &id,
+                &renewal.session_id,
+                &renewal.mac.0,
+                &renewal.template,
+                &renewal.locale,
+                i64::from(renewal.length),
+                renewal.next_send_at,
+                renewal.expires_at,
+                renewal.undelivered_at,
+                renewal.keep_until,
+                renewal.undelivered_at.min(renewal.expires_at)
+            ],
+        )
+        .await?;
+    read_one(renewed)?.ok_or(StorageError::NotFound("verification"))
+}
+
+/// Notes how far a message of a verification has come. `None`: it is of none. Locks no verification: whoever ends one locks
+/// it before its messages, and this is called by who has those.
+///
+/// # Errors
+/// The database failed.
+pub async fn note_status(
+    tx: &mut Tx,
+    message: MessageId,
+    status: MessageStatus,
+    code: Option<&str>,
+) -> Result<Option<Followed>, StorageError> {
+    let sql = "update verification_sends set status = $2, code = $3 where message_id = $1 returning verification_id, n";
+    let Some(mut row) = tx.first(sql, params![&message, status, code]).await? else {
+        return Ok(None);
+    };
+    let (id, n): (VerificationId, u32) = (row.take()?, row.take()?);
+    let sql = "select purpose, status, sends from verifications where id = $1";
+    let Some(mut row) = tx.first(sql, params![&id]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Followed {
+        id,
+        purpose: row.take()?,
+        status: row.take()?,
+        is_last: n == row.take::<u32>()?,
+    }))
+}

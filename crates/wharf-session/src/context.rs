@@ -9,6 +9,7 @@ use wharf_model::{Clock, Network, Random};
 use wharf_storage::Storage;
 
 use crate::config::SessionConfig;
+use crate::follow::CodeFollower;
 use crate::port::WhatsAppNetwork;
 
 /// What [`crate::Sessions`] is made of.
@@ -22,6 +23,8 @@ pub struct SessionDeps {
     pub network: Arc<dyn WhatsAppNetwork>,
     /// Which network this build speaks to; stored with every session.
     pub network_kind: Network,
+    /// Who follows messages with one-time codes.
+    pub codes: Option<Arc<dyn CodeFollower>>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids, secrets and jitter.
@@ -38,6 +41,7 @@ pub(crate) struct Context {
     pub storage: Storage,
     pub network: Arc<dyn WhatsAppNetwork>,
     pub network_kind: Network,
+    pub codes: Option<Arc<dyn CodeFollower>>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     /// Cancelled when actors are to finish what is on the wire and end.
@@ -58,6 +62,7 @@ impl Context {
             storage: deps.storage.clone(),
             network: Arc::clone(&deps.network),
             network_kind: deps.network_kind,
+            codes: deps.codes.clone(),
             clock: Arc::clone(&deps.clock),
             random: Arc::clone(&deps.random),
             stopping: deps.shutdown.child_token(),

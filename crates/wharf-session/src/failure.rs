@@ -28,7 +28,8 @@ pub enum FailureCode {
     NewChatCap,
     /// What was stored for it can no longer be read (`unreadable`).
     Unreadable,
-    /// It was taken back while it was queued (`cancelled`). Only in its event: the status says it already.
+    /// It was taken back before it was sent (`cancelled`), or its one-time code was replaced or came to its end. Where the
+    /// status says it already, only in its event.
     Cancelled,
 }
 
@@ -66,7 +67,9 @@ impl FailureCode {
                 "The day's new chats are used up. The message waits with `retry_at`; it never fails by it."
             }
             Self::Unreadable => "What was stored for it can no longer be read.",
-            Self::Cancelled => "It was taken back while it was queued.",
+            Self::Cancelled => {
+                "It was taken back while it was queued, or its one-time code was replaced or came to its end before it left."
+            }
         }
     }
 

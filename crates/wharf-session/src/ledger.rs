@@ -13,6 +13,7 @@ use wharf_storage::{Place, SessionKeys, StorageError, Tx};
 
 use crate::context::Context;
 use crate::events::{self, MessageFacts};
+use crate::follow::{CodeFollower, CodeStep};
 
 /// What is needed to tell of a session's messages.
 #[derive(Clone, Debug)]
@@ -22,6 +23,7 @@ pub(crate) struct Ledger {
     pub keys: Arc<SessionKeys>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    codes: Option<Arc<dyn CodeFollower>>,
 }
 
 /// A step that is to be taken.
@@ -41,6 +43,7 @@ impl Ledger {
             keys,
             clock: Arc::clone(&cx.clock),
             random: Arc::clone(&cx.random),
+            codes: cx.codes.clone(),
         }
     }
 
@@ -114,7 +117,41 @@ impl Ledger {
         };
         let data = events::message_status(&facts, step.to, step.at, step.code.as_deref());
         let event = self.event(kind, &data)?;
-        log::append(tx, &event).await
+        log::append(tx, &event).await?;
+        if message.lane == Some(Lane::Otp) {
+            self.tell_follower(tx, message, step, metadata.as_ref()).await?;
+        }
+        Ok(())
+    }
+
+    /// Whoever keeps the code hears of the step in the same unit of work.
+    async fn tell_follower(
+        &self,
+        tx: &mut Tx,
+        message: &Message,
+        step: &Step,
+        metadata: Option<&Value>,
+    ) -> Result<(), StorageError> {
+        let Some(codes) = &self.codes else {
+            return Ok(());
+        };
+        let peer = message.peer.as_ref();
+        let peer = peer.map(|sealed| self.keys.open(&Place::message(message.id, "peer"), sealed));
+        let peer = peer.transpose()?.and_then(|bytes| String::from_utf8(bytes).ok());
+        let told = CodeStep {
+            workspace: self.workspace,
+            session: self.session,
+            message: message.id,
+            to: step.to,
+            at: step.at,
+            code: step.code.as_deref(),
+            recipient: peer.as_deref(),
+            metadata,
+        };
+        match codes.follow(tx, &self.keys, &told).await? {
+            Some(event) => log::append(tx, &event).await,
+            None => Ok(()),
+        }
     }
 
     /// Seals an event of this session, to be appended.

@@ -10,6 +10,7 @@ mod context;
 mod error;
 mod events;
 mod failure;
+mod follow;
 mod idempotency;
 mod ledger;
 mod live;
@@ -25,9 +26,10 @@ pub use config::SessionConfig;
 pub use context::SessionDeps;
 pub use error::SessionError;
 pub use failure::FailureCode;
+pub use follow::{CodeFollower, CodeStep};
 pub use idempotency::{BoxError, IdempotencyError, Idempotent, Outcome, Render};
 pub use live::{Live, PairingCode, PasskeyStep, QrCode};
 pub use sessions::{
-    AcceptError, InUse, Leaving, Linked, MessageQuery, MessageView, NewMessage, NewSession, SessionPatch, SessionView,
-    Sessions, SignalState,
+    AcceptError, InUse, Leaving, Linked, MessageQuery, MessageView, NewCode, NewMessage, NewSession, PreparedCode,
+    SessionPatch, SessionView, Sessions, SignalState,
 };

@@ -60,6 +60,11 @@ impl Supervisor {
         self.registry.get(session)
     }
 
+    /// Every slot that has an actor here.
+    pub(crate) fn all_running(&self) -> Vec<Arc<Slot>> {
+        self.registry.all()
+    }
+
     /// The session's slot, with an actor that is started if there is none. `None` when the process stops.
     pub(crate) fn ensure(&self, row: &Session) -> Option<Arc<Slot>> {
         self.ensure_started(row, Start::Prompt)

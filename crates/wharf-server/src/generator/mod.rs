@@ -177,6 +177,7 @@ impl Generator {
             storage: storage.clone(),
             network: Arc::new(network),
             network_kind: NETWORK,
+            codes: None,
             clock: Arc::<SystemEdges>::clone(&edges),
             random: edges,
             shutdown: sessions_stop.clone(),

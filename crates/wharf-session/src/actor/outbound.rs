@@ -51,7 +51,7 @@ struct Picked {
     held: Vec<(Item, Timestamp)>,
     /// When to look again.
     again: Option<Timestamp>,
-    /// Cannot be opened.
+    /// Cannot be opened, or says nothing any more.
     broken: Vec<Message>,
     /// Rows that could go if there were a place for them.
     left: bool,
@@ -154,7 +154,7 @@ impl Actor {
             }
             match self.open(&row, false) {
                 Ok(item) => self.outbox.recover([item]),
-                Err(_) => self.fail(&row.whatsapp_id, row.id, FailureCode::Unreadable).await?,
+                Err(_) => self.fail_broken(&row).await?,
             }
         }
         self.outbox.look();
@@ -315,7 +315,7 @@ impl Actor {
     /// message is taken again after a crash, under the same id and secret, as it is with them.
     async fn take(&mut self, picked: Picked, now: Timestamp) -> Result<(), StorageError> {
         for row in &picked.broken {
-            self.fail(&row.whatsapp_id, row.id, FailureCode::Unreadable).await?;
+            self.fail_broken(row).await?;
         }
         if picked.items.is_empty() && picked.held.is_empty() {
             return Ok(());
@@ -347,6 +347,15 @@ impl Actor {
             }
         }
         Ok(())
+    }
+
+    /// A message without a body had a code that is not to be sent any more.
+    async fn fail_broken(&mut self, row: &Message) -> Result<(), StorageError> {
+        let code = match row.body {
+            Some(_) => FailureCode::Unreadable,
+            None => FailureCode::Cancelled,
+        };
+        self.fail(&row.whatsapp_id, row.id, code).await
     }
 
     fn put_on_wire(&mut self, item: Item) {

@@ -49,6 +49,9 @@ impl Actor {
             self.outbox.pacer().hold(now + SHORT);
         }
         let wait = code.wait(item.attempts).map(|wait| now + wait);
+        if let (FailureCode::TimeLocked, Some(until), Some(codes)) = (code, wait, &self.cx.codes) {
+            codes.note_time_lock(self.slot.session, until);
+        }
         let waits = wait.filter(|at| item.expires_at.is_none_or(|end| *at < end));
         let result = match waits {
             Some(at) => self.postpone(&item, at, code).await,

@@ -154,7 +154,7 @@ impl Sessions {
         let now = self.cx.clock.now();
         prepare::check(&new, now)?;
         let keys = self.sender(new.session_id).await?;
-        Ok(prepare::prepare(&self.cx, workspace, new, &keys, now)?)
+        Ok(prepare::prepare(&self.cx, workspace, new, None, &keys, now)?)
     }
 
     /// As [`Sessions::prepare`], and sure that the session is the workspace's own: a batch must not fail as a whole
@@ -179,7 +179,7 @@ impl Sessions {
         self.prepare(workspace, new).await
     }
 
-    async fn sender(&self, id: SessionId) -> Result<Arc<SessionKeys>, AcceptError> {
+    pub(super) async fn sender(&self, id: SessionId) -> Result<Arc<SessionKeys>, AcceptError> {
         if self.cx.stopping.is_cancelled() {
             return Err(AcceptError::Stopping);
         }

@@ -2,6 +2,7 @@
 //! tells of is durable. Never answers for another workspace: its sessions and messages do not exist here.
 
 mod accept;
+mod codes;
 mod control;
 mod create;
 mod export;
@@ -22,6 +23,7 @@ use crate::registry::Registry;
 use crate::supervisor::Supervisor;
 
 pub use accept::AcceptError;
+pub use codes::{NewCode, PreparedCode};
 pub use create::{InUse, Linked, MAX_METADATA, MAX_NAME, NewSession, SessionPatch};
 pub use export::{Leaving, SignalState};
 pub use messages::MessageQuery;

@@ -8,7 +8,7 @@ use wharf_model::{
     Timestamp, WorkspaceId,
 };
 use wharf_storage::events::Event;
-use wharf_storage::messages::{NewOutbound, OutboundDraft, TimelineEntry};
+use wharf_storage::messages::{NewOutbound, OutboundDraft, TimelineEntry, Wording};
 use wharf_storage::{SessionKeys, StorageError};
 
 use super::{AcceptError, MAX_METADATA, MessageView};
@@ -77,12 +77,13 @@ pub(super) fn prepare(
     cx: &Context,
     workspace: WorkspaceId,
     new: NewMessage,
+    wording: Option<Wording>,
     keys: &SessionKeys,
     now: Timestamp,
 ) -> Result<PreparedMessage, StorageError> {
     let mut secret = [0; 32];
     cx.random.fill(&mut secret);
-    let view = view_of(cx, new, now);
+    let view = view_of(cx, new, wording, now);
     let metadata = view.metadata.as_ref().map(|metadata| metadata.to_string().into_bytes());
     let body = view.content.as_ref().map(content::encode).unwrap_or_default();
     let lane = view.lane.unwrap_or(Lane::Interactive);
@@ -101,6 +102,7 @@ pub(super) fn prepare(
         due_at: view.send_at,
         expires_at: view.expires_at,
         created_at: now,
+        wording: view.wording.as_ref(),
     }
     .seal(keys)?;
     let event = queued_event(cx, workspace, &view, keys, now)?;
@@ -113,7 +115,7 @@ pub(super) fn prepare(
     })
 }
 
-fn view_of(cx: &Context, new: NewMessage, now: Timestamp) -> MessageView {
+fn view_of(cx: &Context, new: NewMessage, wording: Option<Wording>, now: Timestamp) -> MessageView {
     let send_at = new.send_at.map_or(now, |at| at.max(now));
     MessageView {
         id: MessageId::generate(&*cx.clock, &*cx.random),
@@ -124,6 +126,7 @@ fn view_of(cx: &Context, new: NewMessage, now: Timestamp) -> MessageView {
         peer: Some(text_of(&new.to)),
         kind: new.content.kind(),
         content: Some(new.content),
+        wording,
         whatsapp_id: whatsapp_id(cx),
         status: MessageStatus::Queued,
         code: None,

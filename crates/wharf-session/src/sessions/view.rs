@@ -5,7 +5,7 @@ use wharf_model::{
     CloseReason, Content, ContentKind, Device, Direction, Lane, MessageId, MessageStatus, Network, PacingPolicy,
     PendingStep, Proxy, SessionId, SessionState, SessionStatus, Timestamp, WorkspaceId,
 };
-use wharf_storage::messages::{Message, TimelineEntry};
+use wharf_storage::messages::{Message, TimelineEntry, Wording};
 use wharf_storage::sessions::{Session, SessionProfile};
 use wharf_storage::{Place, SessionKeys, StorageError};
 
@@ -184,6 +184,8 @@ pub struct MessageView {
     pub kind: ContentKind,
     /// What it says; never there for lane `otp`, nor once it was wiped.
     pub content: Option<Content>,
+    /// Lane `otp`: which text it is, and in which language.
+    pub wording: Option<Wording>,
     /// WhatsApp's id of it.
     pub whatsapp_id: String,
     /// How far it has come.
@@ -227,6 +229,7 @@ impl MessageView {
             kind: row.kind,
             // Content of a later version is shown as missing rather than as an error for the whole list.
             content: shown.and_then(|body| content::decode(&body).ok()),
+            wording: row.wording,
             whatsapp_id: row.whatsapp_id,
             status: row.status,
             code: row.code,

@@ -241,6 +241,7 @@ fn start(
         storage: storage.clone(),
         network: network.clone(),
         network_kind: Network::Sandbox,
+        codes: None,
         clock: clock.clone(),
         random: Arc::new(SystemEdges),
         shutdown: CancellationToken::new(),

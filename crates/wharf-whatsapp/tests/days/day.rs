@@ -366,6 +366,7 @@ fn serve(network: &Sandbox, storage: &Storage, clock: &Arc<FastClock>) -> Sessio
         storage: storage.clone(),
         network: Arc::new(engine),
         network_kind: Network::Sandbox,
+        codes: None,
         clock: Arc::clone(clock) as _,
         random: Arc::new(SystemEdges),
         shutdown: CancellationToken::new(),

@@ -6,15 +6,22 @@ use cargo_metadata::{DependencyKind, Package};
 use super::Tree;
 
 /// For each crate, the crates of the project that its code (not its tests) may use.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("wharf-model", &[]),
     ("wharf-net", &["wharf-model"]),
     ("wharf-storage", &["wharf-model"]),
     ("wharf-session", &["wharf-model", "wharf-storage"]),
     ("wharf-vault", &["wharf-model", "wharf-net", "wharf-storage"]),
+    ("wharf-otp", &["wharf-model", "wharf-storage", "wharf-session"]),
     (
         "wharf-api",
-        &["wharf-model", "wharf-storage", "wharf-session", "wharf-vault"],
+        &[
+            "wharf-model",
+            "wharf-storage",
+            "wharf-session",
+            "wharf-vault",
+            "wharf-otp",
+        ],
     ),
     (
         "wharf-whatsapp",
@@ -34,6 +41,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "wharf-storage",
             "wharf-session",
             "wharf-vault",
+            "wharf-otp",
             "wharf-api",
             "wharf-whatsapp",
             "wharf-sandbox",

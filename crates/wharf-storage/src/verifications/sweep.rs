@@ -14,7 +14,10 @@ use crate::unit::tx::{ReadTx, Tx};
 /// The database failed.
 pub async fn next_due_at(tx: &mut ReadTx) -> Result<Option<Timestamp>, StorageError> {
     let row = tx
-        .first("select due_at from verifications where due_at > 0 order by due_at limit 1", &[])
+        .first(
+            "select due_at from verifications where due_at > 0 order by due_at limit 1",
+            &[],
+        )
         .await?;
     row.map(|mut row| row.take()).transpose()
 }

@@ -1,0 +1,100 @@
+//! What verifications need to know before they start. The server maps its configuration to this.
+
+use std::time::Duration;
+
+/// At most `most` sends in `window`; 0 means no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub most: u32,
+    /// In how long.
+    pub window: Duration,
+}
+
+impl Rate {
+    /// At most so many an hour.
+    pub const fn hourly(most: u32) -> Self {
+        Self {
+            most,
+            window: Duration::from_secs(60 * 60),
+        }
+    }
+
+    /// At most so many in 24 hours.
+    pub const fn daily(most: u32) -> Self {
+        Self {
+            most,
+            window: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// Settings of verifications.
+#[derive(Clone, Debug)]
+pub struct OtpConfig {
+    /// Digits of a code where the caller says nothing (OTP-1).
+    pub length: u8,
+    /// How long a code can be checked where the caller says nothing (OTP-2).
+    pub ttl: Duration,
+    /// How many codes may be tried (OTP-6).
+    pub max_attempts: u32,
+    /// How many messages one verification may send (OTP-6).
+    pub max_sends: u32,
+    /// How long until the second message may be asked for; each further wait is twice as long (OTP-6).
+    pub cooldown: Duration,
+    /// How long a verification can be read after it was made (OTP-10).
+    pub retention: Duration,
+    /// After how long without a delivery receipt `otp.undelivered` is told (OTP-17).
+    pub undelivered_after: Duration,
+    /// Sends to one phone in an hour (OTP-13, as the next four).
+    pub per_phone: Rate,
+    /// Sends to one phone in a day.
+    pub per_phone_daily: Rate,
+    /// Sends to phones that differ in their last four digits only.
+    pub per_prefix: Rate,
+    /// Sends for one address of an end user, where the caller names it.
+    pub per_client: Rate,
+    /// Sends with one API key.
+    pub per_key: Rate,
+    /// Sends through one session.
+    pub per_session: Rate,
+    /// After so many codes to neighbouring phones in an hour their approvals are looked at; 0: never (OTP-14).
+    pub guard_after: u32,
+    /// Where fewer of them than this, in percent, were approved, no further one is sent.
+    pub guard_percent: u32,
+    /// After so many wrong codes in a row for a phone it gets none any more (OTP-14; NIST SP 800-63B names 100).
+    pub max_failures: u32,
+    /// The language of messages whose `locale` is not given or not known.
+    pub locale: String,
+}
+
+impl OtpConfig {
+    /// The shortest and the longest code, in digits.
+    pub const LENGTHS: std::ops::RangeInclusive<u8> = 6..=10;
+    /// The shortest and the longest life of a code.
+    pub const TTLS: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(600);
+}
+
+impl Default for OtpConfig {
+    fn default() -> Self {
+        Self {
+            length: 6,
+            ttl: Duration::from_secs(300),
+            max_attempts: 5,
+            max_sends: 5,
+            cooldown: Duration::from_secs(30),
+            retention: Duration::from_secs(24 * 60 * 60),
+            undelivered_after: Duration::from_secs(20),
+            per_phone: Rate::hourly(5),
+            per_phone_daily: Rate::daily(10),
+            per_prefix: Rate::hourly(30),
+            per_client: Rate::hourly(10),
+            per_key: Rate::hourly(0),
+            per_session: Rate::hourly(0),
+            guard_after: 20,
+            guard_percent: 10,
+            max_failures: 100,
+            locale: "en".to_owned(),
+        }
+    }
+}

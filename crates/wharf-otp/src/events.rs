@@ -1,0 +1,34 @@
+//! The data of events about verifications. A code never stands in one.
+
+use serde_json::{Map, Value, json};
+use wharf_model::{SessionId, Timestamp, VerificationId, VerificationStatus};
+
+/// What every event about a verification tells.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub id: VerificationId,
+    pub status: VerificationStatus,
+    pub session: SessionId,
+    pub phone: Option<&'a str>,
+    pub purpose: &'a str,
+    pub metadata: Option<&'a Value>,
+    pub at: Timestamp,
+}
+
+/// The data, with the reason where there is one.
+pub(crate) fn data(facts: Facts<'_>, reason: Option<&str>) -> Value {
+    let mut data = Map::new();
+    data.insert("otp_id".to_owned(), json!(facts.id.to_string()));
+    data.insert("status".to_owned(), json!(facts.status.as_str()));
+    data.insert("session_id".to_owned(), json!(facts.session.to_string()));
+    data.insert("phone".to_owned(), json!(facts.phone));
+    data.insert("purpose".to_owned(), json!(facts.purpose));
+    data.insert("at".to_owned(), json!(facts.at.to_string()));
+    if let Some(reason) = reason {
+        data.insert("reason".to_owned(), json!(reason));
+    }
+    if let Some(metadata) = facts.metadata {
+        data.insert("metadata".to_owned(), metadata.clone());
+    }
+    Value::Object(data)
+}

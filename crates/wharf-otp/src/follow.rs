@@ -1,0 +1,105 @@
+//! What becomes of messages with codes: written beside the message's own step, in the same unit of work.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use wharf_model::{Clock, EventId, EventKind, MessageStatus, Random, SessionId, Timestamp};
+use wharf_session::{CodeFollower, CodeStep};
+use wharf_storage::events::Event;
+use wharf_storage::verifications::{self, Followed};
+use wharf_storage::{SessionKeys, StorageError, Tx};
+
+use crate::events::{self, Facts};
+use crate::pool::Pool;
+use crate::telemetry;
+
+/// Follows the messages of verifications. Give it to the sessions before they start.
+#[derive(Debug)]
+pub struct Deliveries {
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    pub(crate) pool: Pool,
+}
+
+impl Deliveries {
+    /// Knows of no session yet.
+    pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            random,
+            pool: Pool::default(),
+        })
+    }
+
+    fn event(
+        &self,
+        keys: &SessionKeys,
+        step: &CodeStep<'_>,
+        followed: &Followed,
+        kind: EventKind,
+    ) -> Result<Event, StorageError> {
+        let facts = Facts {
+            id: followed.id,
+            status: followed.status,
+            session: step.session,
+            phone: step.recipient,
+            purpose: &followed.purpose,
+            metadata: step.metadata,
+            at: step.at,
+        };
+        let data = events::data(facts, step.code).to_string();
+        let id = EventId::generate(&*self.clock, &*self.random);
+        Ok(Event {
+            id,
+            workspace_id: step.workspace,
+            session_id: Some(step.session),
+            kind,
+            data: keys.seal_event(id, data.as_bytes())?,
+            created_at: self.clock.now(),
+        })
+    }
+}
+
+/// What is told of a step; of a message that a newer one took the place of nothing is.
+const fn kind_of(to: MessageStatus, followed: &Followed) -> Option<EventKind> {
+    if !followed.is_last {
+        return None;
+    }
+    match to {
+        MessageStatus::Sent => Some(EventKind::OtpSent),
+        MessageStatus::Delivered => Some(EventKind::OtpDelivered),
+        MessageStatus::Failed | MessageStatus::Expired | MessageStatus::Cancelled if !followed.status.is_final() => {
+            Some(EventKind::OtpFailed)
+        }
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl CodeFollower for Deliveries {
+    async fn follow(
+        &self,
+        tx: &mut Tx,
+        keys: &SessionKeys,
+        step: &CodeStep<'_>,
+    ) -> Result<Option<Event>, StorageError> {
+        let Some(followed) = verifications::note_status(tx, step.message, step.to, step.code).await? else {
+            return Ok(None);
+        };
+        match step.to {
+            MessageStatus::Delivered => self.pool.note(step.session, true),
+            // A code that was taken back says nothing of its session.
+            MessageStatus::Failed if step.code != Some("cancelled") => self.pool.note(step.session, false),
+            _ => {}
+        }
+        let Some(kind) = kind_of(step.to, &followed) else {
+            return Ok(None);
+        };
+        telemetry::happened(kind);
+        self.event(keys, step, &followed, kind).map(Some)
+    }
+
+    fn note_time_lock(&self, session: SessionId, until: Timestamp) {
+        self.pool.note_time_lock(session, until);
+    }
+}

@@ -1,0 +1,26 @@
+//! Owns verifications: a code is sent to a phone, checked, and forgotten.
+//!
+//! Promises: the quota, the code, the message and the event of a send commit together or not at all; a check is counted
+//! before it is known whether it was right, and a code is used once; the digits exist in the sealed message until the
+//! verification's final state, and nowhere afterwards; what is refused says why and until when. Never talks to WhatsApp,
+//! never serves HTTP.
+//!
+//! The requirements `OTP-1` and so on that comments name are those of the services brief, section 1.
+
+mod code;
+mod config;
+mod error;
+mod events;
+mod follow;
+mod pool;
+mod sweep;
+mod telemetry;
+mod template;
+mod verifications;
+mod view;
+
+pub use config::{OtpConfig, Rate};
+pub use error::{LimitPolicy, OtpError, Standing};
+pub use follow::Deliveries;
+pub use verifications::{CheckCode, OtpDeps, SendCode, Sent, VerificationQuery, Verifications, Which};
+pub use view::{CheckView, SendView, VerificationView};

@@ -1,0 +1,314 @@
+//! A code is sent: the request is read, a session chosen, everything sealed; then one unit of work does it all.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use wharf_model::{ApiKeyId, Phone, SessionId, VerificationId, WorkspaceId};
+use wharf_session::{AcceptError, NewCode};
+use wharf_storage::verifications::{self as rows, Counted};
+use wharf_storage::{Blind, Queue, StorageError, WorkspaceKeys};
+
+use super::order::{Limit, Order, Refusal};
+use super::{Teller, Verifications};
+use crate::config::{OtpConfig, Rate};
+use crate::error::{LimitPolicy, OtpError};
+use crate::template::{self, Template};
+use crate::view::VerificationView;
+use crate::{code, telemetry};
+
+/// What a verification is for where the caller says nothing.
+const PURPOSE: &str = "verify";
+
+/// The longest purpose, in characters.
+const MAX_PURPOSE: usize = 40;
+
+/// The largest metadata, in bytes of JSON, as of messages.
+const MAX_METADATA: usize = 16 * 1024;
+
+/// A code to be sent.
+#[derive(Clone)]
+pub struct SendCode {
+    /// To whom.
+    pub phone: Phone,
+    /// Through this session and no other; `None`: through one that is fit.
+    pub session: Option<SessionId>,
+    /// The sessions that the caller may use; `None`: all.
+    pub allowed: Option<Vec<SessionId>>,
+    /// Digits of the code.
+    pub length: Option<u8>,
+    /// How long it can be checked.
+    pub ttl: Option<Duration>,
+    /// The language of the message.
+    pub locale: Option<String>,
+    /// Its text.
+    pub template: Option<String>,
+    /// What for: one verification of a phone and a purpose is pending at a time.
+    pub purpose: Option<String>,
+    /// The end user's address, for the limit on it.
+    pub client: Option<IpAddr>,
+    /// The API key that asks.
+    pub key: Option<ApiKeyId>,
+    /// The caller's own JSON object.
+    pub metadata: Option<Value>,
+}
+
+/// Logs are written with `Debug`: numbers of people must not reach them.
+impl std::fmt::Debug for SendCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SendCode")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A code was sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Its verification, with its messages.
+    pub view: VerificationView,
+    /// The verification was there already: it has a new code now.
+    pub resent: bool,
+}
+
+/// The request with its defaults, within bounds.
+struct Wanted {
+    length: u8,
+    ttl: Duration,
+    template: Template,
+    purpose: String,
+}
+
+impl Wanted {
+    fn read(config: &OtpConfig, new: &SendCode) -> Result<Self, OtpError> {
+        let (length, ttl) = (new.length.unwrap_or(config.length), new.ttl.unwrap_or(config.ttl));
+        if !OtpConfig::LENGTHS.contains(&length) {
+            return Err(invalid("length", "out_of_range", "Must be between 6 and 10."));
+        }
+        if !OtpConfig::TTLS.contains(&ttl) {
+            return Err(invalid("ttl", "out_of_range", "Must be between 60 and 600."));
+        }
+        if new.template.as_deref().is_some_and(|name| name != template::DEFAULT) {
+            return Err(invalid(
+                "template",
+                "unknown_value",
+                "There is no text of this name; `default` is one.",
+            ));
+        }
+        let metadata = new.metadata.as_ref();
+        if metadata.is_some_and(|json| !json.is_object() || json.to_string().len() > MAX_METADATA) {
+            return Err(invalid("metadata", "too_large", "Must be an object of at most 16 KiB."));
+        }
+        Ok(Self {
+            length,
+            ttl,
+            template: Template::choose(new.locale.as_deref(), &config.locale),
+            purpose: purpose(new.purpose.clone())?,
+        })
+    }
+}
+
+/// The purpose that a caller names, or the default.
+pub(super) fn purpose(named: Option<String>) -> Result<String, OtpError> {
+    let purpose = named.unwrap_or_else(|| PURPOSE.to_owned());
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    if (1..=MAX_PURPOSE).contains(&purpose.len()) && purpose.bytes().all(plain) {
+        return Ok(purpose);
+    }
+    let wanted = "Must be 1 to 40 of a to z, 0 to 9, `_` and `-`.";
+    Err(invalid("purpose", "invalid_value", wanted))
+}
+
+fn invalid(field: &'static str, code: &'static str, detail: &str) -> OtpError {
+    OtpError::Invalid {
+        field,
+        code,
+        detail: detail.to_owned(),
+    }
+}
+
+/// What stands in the index for a phone; the same for both spellings of a number that has two.
+pub(super) fn phone_index(keys: &WorkspaceKeys, phone: &Phone) -> Blind {
+    keys.blind("phone", &one_spelling(phone))
+}
+
+/// Neighbours of a phone have its number but for the last four digits (OTP-13).
+fn prefix_index(keys: &WorkspaceKeys, phone: &Phone) -> Blind {
+    let digits = one_spelling(phone);
+    keys.blind("phone prefix", &digits[..digits.len().saturating_sub(4)])
+}
+
+/// Whoever writes a number in its other spelling has no second set of limits.
+fn one_spelling(phone: &Phone) -> String {
+    let other = phone.other_spelling();
+    let digits = other.as_ref().map(Phone::digits).into_iter().chain([phone.digits()]);
+    digits.min().unwrap_or_default().to_owned()
+}
+
+impl Verifications {
+    /// Sends a code: a new verification, or a new code for the one that is pending. When this returns it is durable, and the
+    /// message will be sent however often the process dies.
+    ///
+    /// # Errors
+    /// Why not; nothing is stored then.
+    pub async fn send(&self, workspace: WorkspaceId, new: SendCode) -> Result<Sent, OtpError> {
+        let cx = &self.cx;
+        let wanted = Wanted::read(&cx.config, &new)?;
+        let session = self.session(workspace, &new).await?;
+        let keys = cx.storage.workspace_keys(workspace).await.map_err(OtpError::Storage)?;
+        let code = code::generate(&*cx.random, wanted.length);
+        let message = NewCode {
+            session,
+            phone: new.phone.clone(),
+            text: wanted.template.render(&code, wanted.ttl),
+            wording: wanted.template.wording(),
+            expires_in: wanted.ttl,
+            metadata: new.metadata.clone(),
+        };
+        let message = cx.sessions.prepare_code(workspace, message).await.map_err(refused)?;
+        let order = Arc::new(self.order(&keys, &new, wanted, session, code, message)?);
+        let work = Arc::clone(&order);
+        let done = cx.storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move { work.carry_out(tx).await })
+        });
+        let done = done.await.map_err(of_unit)?;
+        order.message.accepted();
+        telemetry::sent(done.resent);
+        cx.earlier.notify_one();
+        let mut view = VerificationView::new(done.verification, &keys, order.now).map_err(OtpError::Storage)?;
+        view.sends = done.sends.into_iter().map(Into::into).collect();
+        Ok(Sent {
+            view,
+            resent: done.resent,
+        })
+    }
+
+    /// A named session, if it can send; never another one in its place. Without a name one of those that can.
+    async fn session(&self, workspace: WorkspaceId, new: &SendCode) -> Result<SessionId, OtpError> {
+        let cx = &self.cx;
+        let may = |session: &SessionId| new.allowed.as_ref().is_none_or(|allowed| allowed.contains(session));
+        if let Some(session) = new.session {
+            let there = cx.sessions.has(workspace, session).await.map_err(OtpError::Storage)?;
+            if !there || !may(&session) {
+                return Err(OtpError::NoSession);
+            }
+            return match cx.sessions.can_send(workspace, session) {
+                true => Ok(session),
+                false => Err(OtpError::SessionUnavailable),
+            };
+        }
+        let mut fit = cx.sessions.that_can_send(workspace);
+        fit.retain(may);
+        let chosen = cx.deliveries.pool.choose(&fit, cx.clock.now(), &*cx.random);
+        chosen.ok_or(OtpError::SessionUnavailable)
+    }
+
+    fn order(
+        &self,
+        keys: &Arc<WorkspaceKeys>,
+        new: &SendCode,
+        wanted: Wanted,
+        session: SessionId,
+        code: String,
+        message: wharf_session::PreparedCode,
+    ) -> Result<Order, OtpError> {
+        let cx = &self.cx;
+        let id = VerificationId::generate(&*cx.clock, &*cx.random);
+        let metadata = new.metadata.as_ref();
+        let metadata = metadata.map(|json| rows::seal_metadata(keys, id, json.to_string().as_bytes()));
+        let client = new.client.map(|client| keys.blind("client", &client.to_string()));
+        let (phone, prefix) = (phone_index(keys, &new.phone), prefix_index(keys, &new.phone));
+        Ok(Order {
+            id,
+            session,
+            allowed: new.allowed.clone(),
+            phone,
+            prefix,
+            client,
+            key: new.key,
+            sealed_phone: rows::seal_phone(keys, id, &new.phone.to_string()).map_err(OtpError::Storage)?,
+            sealed_metadata: metadata.transpose().map_err(OtpError::Storage)?,
+            purpose: wanted.purpose,
+            wording: wanted.template.wording(),
+            length: wanted.length,
+            ttl: wanted.ttl,
+            limits: self.limits(phone, prefix, client, new.key, session),
+            code,
+            message,
+            now: cx.clock.now(),
+            config: cx.config.clone(),
+            keys: Arc::clone(keys),
+            teller: Teller::new(cx, keys),
+        })
+    }
+
+    /// The limits that are on, and what they count.
+    fn limits(
+        &self,
+        phone: Blind,
+        prefix: Blind,
+        client: Option<Blind>,
+        key: Option<ApiKeyId>,
+        session: SessionId,
+    ) -> Vec<Limit> {
+        let config = &self.cx.config;
+        let counted = [
+            (LimitPolicy::Phone, config.per_phone, Some(Counted::Phone(phone))),
+            (
+                LimitPolicy::PhoneDaily,
+                config.per_phone_daily,
+                Some(Counted::Phone(phone)),
+            ),
+            (LimitPolicy::Prefix, config.per_prefix, Some(Counted::Prefix(prefix))),
+            (LimitPolicy::Client, config.per_client, client.map(Counted::Client)),
+            (LimitPolicy::Key, config.per_key, key.map(Counted::Key)),
+            (
+                LimitPolicy::Session,
+                config.per_session,
+                Some(Counted::Session(session)),
+            ),
+        ];
+        let limit = |(policy, rate, counted): (LimitPolicy, Rate, Option<Counted>)| {
+            let counted = counted.filter(|_| rate.most > 0)?;
+            Some(Limit { policy, rate, counted })
+        };
+        counted.into_iter().filter_map(limit).collect()
+    }
+}
+
+fn refused(error: AcceptError) -> OtpError {
+    match error {
+        AcceptError::NoSession => OtpError::NoSession,
+        AcceptError::Stopping => OtpError::Stopping,
+        AcceptError::Storage(error) => OtpError::Storage(error),
+        // A text of ours, within bounds that were read above.
+        other => OtpError::Storage(StorageError::rejected(other)),
+    }
+}
+
+/// Why the unit came to nothing.
+fn of_unit(error: StorageError) -> OtpError {
+    match (error.rejection::<Refusal>(), &error) {
+        (Some(Refusal::TooSoon(standing)), _) => OtpError::TooSoon(*standing),
+        (Some(Refusal::NoSendsLeft(standing)), _) => OtpError::NoSendsLeft(*standing),
+        (Some(Refusal::Limited { policy, wait }), _) => {
+            telemetry::limited(*policy);
+            OtpError::Limited {
+                policy: *policy,
+                wait: *wait,
+            }
+        }
+        (Some(Refusal::Blocked { wait }), _) => {
+            telemetry::blocked("low_conversion");
+            OtpError::Blocked { wait: *wait }
+        }
+        (Some(Refusal::Elsewhere), _) => OtpError::SessionUnavailable,
+        (Some(Refusal::Locked), _) => {
+            telemetry::blocked("too_many_failures");
+            OtpError::Locked
+        }
+        (None, StorageError::NotFound("session")) => OtpError::NoSession,
+        (None, _) => OtpError::Storage(error),
+    }
+}

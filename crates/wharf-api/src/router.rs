@@ -9,13 +9,14 @@ use crate::error::ApiError;
 use crate::extract::limited;
 use crate::middleware::{guard, with_context};
 use crate::state::ApiState;
-use crate::{api_keys, audit, events, messages, operations, sessions, vault};
+use crate::{api_keys, audit, events, messages, operations, otp, sessions, vault};
 
 /// Every operation of the API, with its description.
 pub(crate) fn api_routes(base: OpenApi) -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(base)
         .merge(sessions::routes())
         .merge(messages::routes())
+        .merge(otp::routes())
         .merge(events::routes())
         .merge(api_keys::routes())
         .merge(audit::routes())

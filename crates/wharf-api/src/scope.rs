@@ -25,6 +25,14 @@ pub enum Scope {
     MessagesRead,
     /// Send and cancel messages.
     MessagesSend,
+    /// Send one-time passwords, and take them back.
+    OtpSend,
+    /// Check one-time passwords by the ids of their verifications.
+    OtpVerify,
+    /// Check them by the phones that they were sent to, too.
+    OtpVerifyByPhone,
+    /// See verifications.
+    OtpRead,
     /// Read the event feed.
     EventsRead,
     /// Everything, keys and metrics included.
@@ -33,13 +41,17 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::SessionsRead,
         Self::SessionsWrite,
         Self::SessionsLink,
         Self::SessionsExport,
         Self::MessagesRead,
         Self::MessagesSend,
+        Self::OtpSend,
+        Self::OtpVerify,
+        Self::OtpVerifyByPhone,
+        Self::OtpRead,
         Self::EventsRead,
         Self::Admin,
     ];
@@ -53,6 +65,10 @@ impl Scope {
             Self::SessionsExport => "sessions:export",
             Self::MessagesRead => "messages:read",
             Self::MessagesSend => "messages:send",
+            Self::OtpSend => "otp:send",
+            Self::OtpVerify => "otp:verify",
+            Self::OtpVerifyByPhone => "otp:verify_by_phone",
+            Self::OtpRead => "otp:read",
             Self::EventsRead => "events:read",
             Self::Admin => "admin",
         }
@@ -135,6 +151,9 @@ permissions! {
     ExportSessions => SessionsExport,
     ReadMessages => MessagesRead,
     SendMessages => MessagesSend,
+    SendCodes => OtpSend,
+    VerifyCodes => OtpVerify,
+    ReadCodes => OtpRead,
     ReadEvents => EventsRead,
     Administer => Admin,
 }

@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wharf_model::{Clock, Network, Random, Timestamp};
+use wharf_otp::Verifications;
 use wharf_session::Sessions;
 use wharf_storage::{Queue, Storage, StorageError, Tx, idempotency, vault};
 use wharf_vault::destination::{Database, Places};
@@ -44,6 +45,8 @@ fn vault_prune(tx: &mut Tx, now: Timestamp) -> Pruned<'_> {
 pub struct ApiParts {
     /// Sessions and messages.
     pub sessions: Sessions,
+    /// One-time passwords.
+    pub verifications: Verifications,
     /// Keys, events and idempotency.
     pub storage: Storage,
     /// The API's section of the configuration.

@@ -77,6 +77,11 @@ impl Caller {
         }
     }
 
+    /// The sessions that this caller is limited to; `None` for all.
+    pub(crate) fn allowed_sessions(&self) -> Option<Vec<SessionId>> {
+        self.sessions.clone()
+    }
+
     /// Whether a session exists for this caller.
     pub(crate) fn sees(&self, session: SessionId) -> bool {
         self.sessions.as_ref().is_none_or(|allowed| allowed.contains(&session))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use wharf_model::{CloseReason, MessageStatus, SessionId};
+use wharf_otp::{LimitPolicy, Standing};
 
 use super::{ErrorCode, FieldProblem};
 use crate::scope::Scope;
@@ -77,6 +78,9 @@ pub enum ApiError {
     /// No such message in this workspace.
     #[error("No message of this workspace has this id.")]
     MessageNotFound,
+    /// No such verification in this workspace.
+    #[error("No verification of this workspace has this id, or none is kept for this phone.")]
+    OtpNotFound,
     /// No string is kept under this id or link.
     #[error("No session string is kept under this id or link, or not any more.")]
     KeptStringNotFound,
@@ -128,6 +132,47 @@ pub enum ApiError {
     /// The message has left, or ended.
     #[error("The message is {0} and can no longer be cancelled.")]
     MessageNotCancellable(MessageStatus),
+    /// Nobody can send the code.
+    #[error("The session is not connected, or none is that could send the code.")]
+    SessionUnavailable,
+    /// Too many wrong codes came for the phone.
+    #[error("Too many wrong codes came in a row for this phone; it gets none until somebody unlocks it.")]
+    OtpLocked,
+    /// The code was used before.
+    #[error("The code was used already.")]
+    OtpAlreadyUsed(Standing),
+    /// The code's time is over.
+    #[error("The code has expired; send a new one.")]
+    OtpExpired(Standing),
+    /// Too many codes were tried.
+    #[error("No attempts are left; send a new code.")]
+    OtpAttemptsExhausted(Standing),
+    /// The verification was taken back.
+    #[error("The verification was cancelled; send a new code.")]
+    OtpCancelled(Standing),
+    /// Another code was sent.
+    #[error("The code is not the one that was sent. Attempts left: {}.", .0.attempts_remaining)]
+    OtpIncorrect(Standing),
+    /// The code before has only just been sent.
+    #[error("The next code may be asked for in {} s.", seconds(&.0.next_send_in))]
+    OtpResendTooSoon(Standing),
+    /// All messages of the verification were sent.
+    #[error("The verification has sent all its messages; it ends in {} s.", seconds(&.0.expires_in))]
+    OtpMaxSendsReached(Standing),
+    /// A limit on codes is used up.
+    #[error("Too many codes: the limit `{}` is used up; try again in {} s.", .policy.as_str(), seconds(.retry_after))]
+    OtpRateLimited {
+        /// Which limit.
+        policy: LimitPolicy,
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// Codes that hardly anybody uses.
+    #[error("Hardly any code to neighbouring phones was used; try again in {} s.", seconds(.retry_after))]
+    OtpBlocked {
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// A unique value is taken.
     #[error("Something with the same unique value exists already.")]
     Conflict,
@@ -252,6 +297,7 @@ impl ApiError {
             Self::RouteNotFound => ErrorCode::RouteNotFound,
             Self::SessionNotFound => ErrorCode::SessionNotFound,
             Self::MessageNotFound => ErrorCode::MessageNotFound,
+            Self::OtpNotFound => ErrorCode::OtpNotFound,
             Self::KeptStringNotFound => ErrorCode::KeptStringNotFound,
             Self::ApiKeyNotFound => ErrorCode::ApiKeyNotFound,
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
@@ -267,6 +313,17 @@ impl ApiError {
             Self::NotMoving => ErrorCode::NotMoving,
             Self::CredentialsInUse(_) => ErrorCode::CredentialsInUse,
             Self::MessageNotCancellable(_) => ErrorCode::MessageNotCancellable,
+            Self::SessionUnavailable => ErrorCode::SessionUnavailable,
+            Self::OtpAlreadyUsed(_) => ErrorCode::OtpAlreadyUsed,
+            Self::OtpExpired(_) => ErrorCode::OtpExpired,
+            Self::OtpAttemptsExhausted(_) => ErrorCode::OtpAttemptsExhausted,
+            Self::OtpCancelled(_) => ErrorCode::OtpCancelled,
+            Self::OtpIncorrect(_) => ErrorCode::OtpIncorrect,
+            Self::OtpResendTooSoon(_) => ErrorCode::OtpResendTooSoon,
+            Self::OtpMaxSendsReached(_) => ErrorCode::OtpMaxSendsReached,
+            Self::OtpRateLimited { .. } => ErrorCode::OtpRateLimited,
+            Self::OtpBlocked { .. } => ErrorCode::OtpBlocked,
+            Self::OtpLocked => ErrorCode::OtpLocked,
             Self::Conflict => ErrorCode::Conflict,
             Self::IdempotencyInProgress => ErrorCode::IdempotencyInProgress,
             Self::SecretAlreadyShown => ErrorCode::SecretAlreadyShown,
@@ -304,13 +361,31 @@ impl ApiError {
         match self {
             Self::RateLimited { retry_after }
             | Self::AuthRateLimited { retry_after }
+            | Self::OtpRateLimited { retry_after, .. }
+            | Self::OtpBlocked { retry_after }
             | Self::PairingThrottled { retry_after } => Some(*retry_after),
+            Self::OtpResendTooSoon(standing) => Some(standing.next_send_in),
+            Self::OtpMaxSendsReached(standing) => Some(standing.expires_in),
             Self::IdempotencyInProgress => Some(Duration::from_secs(1)),
             Self::StorageFull(_)
             | Self::StorageUnavailable(_)
             | Self::NotStored(_)
             | Self::NotReady(_)
             | Self::RequestTimeout(_) => Some(Duration::from_secs(5)),
+            _ => None,
+        }
+    }
+
+    /// Where the verification stands that this is about.
+    pub(crate) const fn standing(&self) -> Option<&Standing> {
+        match self {
+            Self::OtpAlreadyUsed(standing)
+            | Self::OtpExpired(standing)
+            | Self::OtpAttemptsExhausted(standing)
+            | Self::OtpCancelled(standing)
+            | Self::OtpIncorrect(standing)
+            | Self::OtpResendTooSoon(standing)
+            | Self::OtpMaxSendsReached(standing) => Some(standing),
             _ => None,
         }
     }

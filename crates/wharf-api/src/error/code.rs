@@ -81,6 +81,8 @@ codes! {
         "No session string of this workspace is kept under the id, it has expired, or its link was used.";
     MessageNotFound => "message_not_found", NOT_FOUND, "No such message",
         "No message of this workspace has the id.";
+    OtpNotFound => "otp_not_found", NOT_FOUND, "No such verification",
+        "No verification of this workspace has the id, none is kept for the phone, or it was deleted since.";
     ApiKeyNotFound => "api_key_not_found", NOT_FOUND, "No such API key",
         "No API key of this workspace has the id.";
     MethodNotAllowed => "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed",
@@ -106,6 +108,12 @@ codes! {
         "Another session of this server is linked with the same credentials. Log it out or delete it first.";
     MessageNotCancellable => "message_not_cancellable", CONFLICT, "Too late to cancel",
         "Only a message that is still queued can be cancelled.";
+    SessionUnavailable => "session_unavailable", CONFLICT, "No session to send with",
+        "The session that is named is not connected, or none is. Another one never takes the place of the named one.";
+    OtpLocked => "otp_locked", CONFLICT, "Phone locked",
+        "Too many wrong codes came in a row for the phone: it gets none until a right one comes or it is unlocked.";
+    OtpAlreadyUsed => "otp_already_used", CONFLICT, "Code already used",
+        "The verification was approved before. A code is used once.";
     Conflict => "conflict", CONFLICT, "Conflict",
         "Something with the same unique value exists already.";
     IdempotencyInProgress => "idempotency_in_progress", CONFLICT, "Still in progress",
@@ -114,6 +122,12 @@ codes! {
         "The first call with this idempotency key succeeded and its secret is shown only once.";
     CursorExpired => "cursor_expired", GONE, "Cursor expired",
         "The event cursor is from before this server was restored from a backup; read the events from the start.";
+    OtpExpired => "otp_expired", GONE, "Code expired",
+        "The verification's time is over. Send a new code.";
+    OtpAttemptsExhausted => "otp_attempts_exhausted", GONE, "Too many wrong codes",
+        "As many codes were tried as may be. No code of this verification is right any more; send a new one.";
+    OtpCancelled => "otp_cancelled", GONE, "Verification cancelled",
+        "The verification was taken back. Send a new code.";
     BodyTooLarge => "body_too_large", PAYLOAD_TOO_LARGE, "Body too large",
         "The body is larger than this server takes.";
     UnsupportedMediaType => "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type",
@@ -130,6 +144,8 @@ codes! {
         "The signature is not of the account's passkey, or came for another challenge. Connect again for a new one.";
     PairingRefused => "pairing_refused", UNPROCESSABLE_ENTITY, "No pairing code for this number",
         "WhatsApp refused the number: it has no account, or codes were asked for too often. It does not tell which.";
+    OtpIncorrect => "otp_incorrect", UNPROCESSABLE_ENTITY, "Wrong code",
+        "The code is not the one that was sent. The attempt counts; `attempts_remaining` says how many are left.";
     PlaceFailed => "place_failed", BAD_GATEWAY, "The other side failed",
         "The place that keeps the session string, or should keep it, did not answer or refused; the detail says which. \
          Nothing was changed.";
@@ -139,6 +155,16 @@ codes! {
         "The rate of this key or address is used up. Wait for Retry-After seconds.";
     AuthRateLimited => "auth_rate_limited", TOO_MANY_REQUESTS, "Too many failed sign-ins",
         "Too many wrong keys came from this address. Wait for Retry-After seconds.";
+    OtpResendTooSoon => "otp_resend_too_soon", TOO_MANY_REQUESTS, "Too soon for another code",
+        "A code is on its way to this phone. The next one may be asked for after Retry-After seconds.";
+    OtpMaxSendsReached => "otp_max_sends_reached", TOO_MANY_REQUESTS, "No more codes in this verification",
+        "The verification has sent all its messages. A new one can begin when this one has ended: after Retry-After \
+         seconds at the latest.";
+    OtpRateLimited => "otp_rate_limited", TOO_MANY_REQUESTS, "Too many codes",
+        "A limit on codes is used up; the detail names it. Wait for Retry-After seconds.";
+    OtpBlocked => "otp_blocked", TOO_MANY_REQUESTS, "Codes are not used",
+        "Of the last codes to neighbouring phones hardly any was used: somebody may make them be sent to strangers. Wait \
+         for Retry-After seconds.";
     Internal => "internal_error", INTERNAL_SERVER_ERROR, "Internal error",
         "A fault in Wharf. The log holds the cause under the request id.";
     StorageFull => "storage_full", SERVICE_UNAVAILABLE, "Storage full",

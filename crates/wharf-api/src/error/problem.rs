@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::api_error::seconds;
 use super::{ApiError, FieldProblem};
 use crate::context;
+use crate::wire::whole_seconds;
 
 /// The media type of every error.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
@@ -40,11 +41,40 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub errors: Option<Vec<FieldProblem>>,
+    /// The verification that the problem is about, in `otp_` problems; the six members below come with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, pattern = "^otp_[0-9a-hjkmnp-tv-z]{26}$")]
+    pub verification_id: Option<String>,
+    /// How far it has come: `pending`, `approved`, `expired`, `max_attempts_reached` or `cancelled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "pending")]
+    pub verification_status: Option<&'static str>,
+    /// How many codes may still be tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub attempts_remaining: Option<u32>,
+    /// How many messages may still be asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub sends_remaining: Option<u32>,
+    /// How many seconds until the next message may be asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub next_send_in: Option<u64>,
+    /// How many seconds until the next code may be tried: always 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub next_check_in: Option<u64>,
+    /// How many seconds the code can still be checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub expires_in: Option<u64>,
 }
 
 impl Problem {
     fn of(error: &ApiError, request_id: String) -> Self {
         let entry = error.code().entry();
+        let standing = error.standing();
         Self {
             kind: format!("urn:wharf:problem:{}", entry.code),
             title: entry.title.to_owned(),
@@ -53,6 +83,13 @@ impl Problem {
             code: entry.code.to_owned(),
             request_id,
             errors: error.fields().map(<[FieldProblem]>::to_vec),
+            verification_id: standing.map(|standing| standing.id.to_string()),
+            verification_status: standing.map(|standing| standing.status.as_str()),
+            attempts_remaining: standing.map(|standing| standing.attempts_remaining),
+            sends_remaining: standing.map(|standing| standing.sends_remaining),
+            next_send_in: standing.map(|standing| whole_seconds(standing.next_send_in)),
+            next_check_in: standing.map(|_| 0),
+            expires_in: standing.map(|standing| whole_seconds(standing.expires_in)),
         }
     }
 }

@@ -24,6 +24,9 @@ const FIELDS: &str = "
 Problems about fields carry `errors`, a list of `{pointer, code, detail}`. `pointer` is a JSON pointer into the body, or
 the name of a query parameter behind a slash.
 
+Problems about one verification carry `verification_id`, `verification_status`, `attempts_remaining`, `sends_remaining`
+and, in seconds, `next_send_in`, `next_check_in` and `expires_in`.
+
 ";
 
 const MESSAGES: &str = "
@@ -42,7 +45,7 @@ closed for a lasting reason stays as it is until somebody acts; for any other it
 ";
 
 /// The codes of single fields.
-const FIELD_CODES: [(&str, &str); 15] = [
+const FIELD_CODES: [(&str, &str); 16] = [
     ("required", "The field is missing."),
     ("unknown_field", "There is no such field."),
     ("duplicate_field", "The field stands there twice."),
@@ -55,6 +58,7 @@ const FIELD_CODES: [(&str, &str); 15] = [
     ("too_large", "More bytes than allowed."),
     ("contradiction", "The values do not fit together."),
     ("invalid_recipient", "Neither a phone number in E.164 nor a jid."),
+    ("invalid_phone", "No phone number in E.164."),
     ("invalid_address", "Neither an IP address nor a CIDR range."),
     ("in_the_past", "The time has passed."),
     ("unknown_session", "No session of this workspace has this id."),

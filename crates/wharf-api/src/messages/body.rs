@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use wharf_model::{Content, ContentKind, Direction, Lane, MessageStatus};
 use wharf_session::MessageView;
-use wharf_storage::messages::TimelineEntry;
+use wharf_storage::messages::{TimelineEntry, Wording};
 
 use crate::wire::{MessageIdText, SessionIdText, Time};
 
@@ -22,6 +22,27 @@ pub(crate) struct TextBody {
 pub(crate) struct UnsupportedBody {
     /// The protocol's name of it.
     field: String,
+}
+
+/// What a message with a one-time password shows instead of its text.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OtpWording)]
+pub(crate) struct OtpBody {
+    /// Which text it is.
+    #[schema(example = "default")]
+    template: String,
+    /// Its language.
+    #[schema(example = "en")]
+    locale: String,
+}
+
+impl From<Wording> for OtpBody {
+    fn from(wording: Wording) -> Self {
+        Self {
+            template: wording.template,
+            locale: wording.locale,
+        }
+    }
 }
 
 /// A step of a message.
@@ -73,6 +94,10 @@ pub(crate) struct MessageBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     text: Option<TextBody>,
+    /// In lane `otp`: which text was sent, and in which language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    otp: Option<OtpBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     unsupported: Option<UnsupportedBody>,
@@ -130,6 +155,7 @@ impl From<MessageView> for MessageBody {
             from,
             kind: ContentKind::as_str(view.kind),
             text,
+            otp: view.wording.map(OtpBody::from),
             unsupported,
             lane: view.lane.map(Lane::as_str),
             whatsapp_message_id: view.whatsapp_id,

@@ -22,6 +22,7 @@ use utoipa::openapi::OpenApi;
         (name = "Sessions", description = "Linked WhatsApp accounts"),
         (name = "Vault", description = "Session strings that are kept here"),
         (name = "Messages", description = "What is sent and received"),
+        (name = "One-time passwords", description = "Codes that are sent to a phone, checked and used once"),
         (name = "Events", description = "What happened, in order"),
         (name = "API keys", description = "Who may call"),
         (name = "Operations", description = "How the server is")

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
-use wharf_model::{ApiKeyId, EventId, MessageId, SessionId, WorkspaceId};
+use wharf_model::{ApiKeyId, EventId, MessageId, SessionId, VerificationId, WorkspaceId};
 
 macro_rules! wire_id {
     ($name:ident, $id:ident, $prefix:literal) => {
@@ -48,6 +48,7 @@ macro_rules! wire_id {
 
 wire_id!(SessionIdText, SessionId, "ses_");
 wire_id!(MessageIdText, MessageId, "msg_");
+wire_id!(VerificationIdText, VerificationId, "otp_");
 wire_id!(ApiKeyIdText, ApiKeyId, "key_");
 wire_id!(EventIdText, EventId, "evt_");
 wire_id!(WorkspaceIdText, WorkspaceId, "wsp_");

@@ -6,8 +6,8 @@ mod nothing;
 mod present;
 mod time;
 
-pub(crate) use id::{ApiKeyIdText, EventIdText, MessageIdText, SessionIdText, WorkspaceIdText};
+pub(crate) use id::{ApiKeyIdText, EventIdText, MessageIdText, SessionIdText, VerificationIdText, WorkspaceIdText};
 pub(crate) use list::List;
 pub(crate) use nothing::Nothing;
 pub(crate) use present::present;
-pub(crate) use time::Time;
+pub(crate) use time::{Time, whole_seconds};

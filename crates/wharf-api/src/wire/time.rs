@@ -1,6 +1,7 @@
-//! Times as RFC 3339 in UTC with milliseconds.
+//! Times as RFC 3339 in UTC with milliseconds, and waits as whole seconds.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -8,6 +9,12 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 use wharf_model::Timestamp;
+
+/// A wait in whole seconds, rounded up: whoever waits so long has waited long enough.
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    let begun = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(begun)
+}
 
 /// A point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use wharf_api::keys::ApiKey;
 use wharf_api::{ApiConfig, ApiParts, ApiState, Caller, CookieLogin, Readiness, Scope};
 use wharf_model::{ApiKeyId, Clock, Network, PacingPolicy, SessionId, SystemEdges, Timestamp, WorkspaceId};
 use wharf_net::Reach;
+use wharf_otp::{Deliveries, OtpConfig, OtpDeps, Verifications};
 use wharf_session::{SessionConfig, SessionDeps, Sessions};
 use wharf_storage::api_keys::NewApiKey;
 use wharf_storage::workspaces::Workspace;
@@ -25,21 +26,34 @@ use wharf_whatsapp::EngineFormat;
 
 use crate::script::{ScriptedClient, ScriptedNetwork, Unreachable};
 
-/// A clock that a test may move forward; it stands at the real time until then.
+/// A clock that a test may move forward, or stop; it shows the real time until then.
 #[derive(Debug, Default)]
-pub struct MovableClock(AtomicI64);
+pub struct MovableClock {
+    ahead: AtomicI64,
+    /// Where it was stopped; 0 while it runs.
+    stopped_at: AtomicI64,
+}
 
 impl Clock for MovableClock {
     fn now(&self) -> Timestamp {
-        let ahead = u64::try_from(self.0.load(Ordering::SeqCst)).unwrap_or(0);
-        SystemEdges.now() + Duration::from_millis(ahead)
+        let ahead = u64::try_from(self.ahead.load(Ordering::SeqCst)).unwrap_or(0);
+        let shown = match self.stopped_at.load(Ordering::SeqCst) {
+            0 => SystemEdges.now(),
+            at => Timestamp::from_millis(at),
+        };
+        shown + Duration::from_millis(ahead)
     }
 }
 
 impl MovableClock {
     pub fn advance(&self, by: Duration) {
-        self.0
+        self.ahead
             .fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// From now on only [`Self::advance`] moves it.
+    pub fn stop(&self) {
+        self.stopped_at.store(SystemEdges.now().as_millis(), Ordering::SeqCst);
     }
 }
 
@@ -73,6 +87,7 @@ pub struct App {
     pub network: Arc<ScriptedNetwork>,
     pub storage: Storage,
     pub sessions: Sessions,
+    pub verifications: Verifications,
     pub state: ApiState,
     pub workspace: WorkspaceId,
     pub clock: Arc<MovableClock>,
@@ -88,6 +103,19 @@ impl App {
     }
 
     pub async fn with(configure: impl FnOnce(&mut ApiConfig)) -> Self {
+        let mut config = ApiConfig::default();
+        configure(&mut config);
+        Self::start(config, OtpConfig::default()).await
+    }
+
+    /// With other settings of one-time passwords.
+    pub async fn with_codes(configure: impl FnOnce(&mut OtpConfig)) -> Self {
+        let mut codes = OtpConfig::default();
+        configure(&mut codes);
+        Self::start(ApiConfig::default(), codes).await
+    }
+
+    async fn start(config: ApiConfig, codes: OtpConfig) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(MovableClock::default());
         let mut opening = StorageConfig::new(dir.path(), Network::Sandbox);
@@ -97,15 +125,26 @@ impl App {
         let storage = Storage::open(opening).await.unwrap();
         let workspace = storage.ensure_default_workspace().await.unwrap().id;
         let (network, stop) = (ScriptedNetwork::new(), CancellationToken::new());
-        let mut config = ApiConfig::default();
-        configure(&mut config);
         let readiness = Arc::new(Switch::default());
-        let sessions = sessions(&storage, &network, &clock, &stop);
+        let deliveries = Deliveries::new(clock.clone(), Arc::new(SystemEdges));
+        let sessions = Sessions::new(SessionDeps {
+            codes: Some(deliveries.clone()),
+            ..session_deps(&storage, &network, &clock, &stop)
+        });
+        let verifications = Verifications::new(OtpDeps {
+            config: codes,
+            sessions: sessions.clone(),
+            storage: storage.clone(),
+            deliveries,
+            clock: clock.clone(),
+            random: Arc::new(SystemEdges),
+        });
         let vault = Database::new(storage.clone(), clock.clone(), Arc::new(SystemEdges));
         let state = ApiState::new(ApiParts {
             places: places(&vault),
             vault,
             sessions: sessions.clone(),
+            verifications: verifications.clone(),
             storage: storage.clone(),
             config,
             clock: clock.clone(),
@@ -126,6 +165,7 @@ impl App {
             network,
             storage,
             sessions,
+            verifications,
             state,
             workspace,
             clock,
@@ -223,6 +263,15 @@ impl App {
         (id, client)
     }
 
+    /// A session that is linked and ready to send, with its client.
+    pub async fn ready(&self) -> (String, Arc<ScriptedClient>) {
+        let (id, client) = self.pending("2@x,y,z").await;
+        self.network.link(session_id(&id));
+        client.link();
+        self.until(&id, "ready", |session| session["status"] == "ready").await;
+        (id, client)
+    }
+
     /// Waits until a session looks as wanted, told by its own stream.
     pub async fn until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut live = self.sessions.watch(self.workspace, id.parse().unwrap()).await.unwrap();
@@ -252,13 +301,13 @@ pub fn message_to(session: &str, body: &str) -> Value {
     json!({"session_id": session, "to": "+15551234567", "type": "text", "text": {"body": body}})
 }
 
-fn sessions(
+fn session_deps(
     storage: &Storage,
     network: &Arc<ScriptedNetwork>,
     clock: &Arc<MovableClock>,
     stop: &CancellationToken,
-) -> Sessions {
-    Sessions::new(SessionDeps {
+) -> SessionDeps {
+    SessionDeps {
         config: SessionConfig {
             pacing: PacingPolicy::open(),
             start_jitter: Duration::ZERO,
@@ -267,11 +316,12 @@ fn sessions(
         storage: storage.clone(),
         network: network.clone(),
         network_kind: Network::Sandbox,
+        codes: None,
         clock: clock.clone(),
         random: Arc::new(SystemEdges),
         shutdown: stop.clone(),
         tasks: TaskTracker::new(),
-    })
+    }
 }
 
 async fn serve(state: &ApiState) -> String {

@@ -93,6 +93,8 @@ fn requests_take_no_unknown_fields() {
     for name in [
         "SendMessage",
         "SendText",
+        "SendOtp",
+        "VerifyOtp",
         "CreateSession",
         "UpdateSession",
         "ConnectSession",

@@ -16,5 +16,6 @@ mod events;
 mod idempotency;
 mod messages;
 mod operations;
+mod otp;
 mod script;
 mod sessions;

@@ -65,6 +65,7 @@ impl WhatsAppNetwork for ScriptedNetwork {
     ) -> Result<Arc<dyn WhatsAppClient>, ClientError> {
         let client = Arc::new(ScriptedClient {
             events,
+            sent: watch::Sender::new(Vec::new()),
             running: watch::Sender::new(false),
             shut: watch::Sender::new(false),
         });
@@ -80,6 +81,8 @@ impl WhatsAppNetwork for ScriptedNetwork {
 #[derive(Debug)]
 pub struct ScriptedClient {
     events: mpsc::UnboundedSender<ClientEvent>,
+    /// What was sent, first to last.
+    sent: watch::Sender<Vec<OutboundMessage>>,
     running: watch::Sender<bool>,
     shut: watch::Sender<bool>,
 }
@@ -91,6 +94,14 @@ impl ScriptedClient {
 
     pub async fn running(&self) {
         self.running.subscribe().wait_for(|running| *running).await.unwrap();
+    }
+
+    /// The message that was sent under this id, once it was.
+    pub async fn sent_as(&self, whatsapp_id: &str) -> OutboundMessage {
+        let mut sent = self.sent.subscribe();
+        let is_it = |message: &OutboundMessage| message.whatsapp_id == whatsapp_id;
+        let all = sent.wait_for(|sent| sent.iter().any(is_it)).await.unwrap().clone();
+        all.into_iter().find(is_it).unwrap()
     }
 
     pub fn show_qr(&self, text: &str) {
@@ -124,10 +135,11 @@ impl WhatsAppClient for ScriptedClient {
     /// The server takes every message at once.
     async fn send(&self, message: OutboundMessage) -> Result<(), SendError> {
         self.emit(ClientEvent::Ack {
-            whatsapp_id: message.whatsapp_id,
+            whatsapp_id: message.whatsapp_id.clone(),
             at: None,
             error: None,
         });
+        self.sent.send_modify(|sent| sent.push(message));
         Ok(())
     }
 

@@ -1,0 +1,26 @@
+//! One-time passwords: codes that are sent to a phone, checked and used once. Promises that a code is in no answer, that a
+//! check answers with success only when it approves, and that any other outcome says where the verification stands.
+
+mod body;
+mod cancel;
+mod errors;
+mod get;
+mod list;
+mod send;
+mod unlock;
+mod verify;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::state::ApiState;
+
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list_verifications))
+        .routes(routes!(send::send_code))
+        .routes(routes!(verify::verify_code))
+        .routes(routes!(unlock::unlock_phone))
+        .routes(routes!(get::get_verification))
+        .routes(routes!(cancel::cancel_verification))
+}

@@ -9,7 +9,7 @@ use crate::report;
 use crate::test::shell;
 
 /// A file that proves a package is there, and the package.
-const NEEDED: [(&str, &str); 1] = [("/usr/bin/chromium", "chromium")];
+const NEEDED: [(&str, &str); 2] = [("/usr/bin/chromium", "chromium"), ("/usr/bin/curl", "curl")];
 
 /// Installs what is missing. Python's venv module is tried rather than looked for: Debian ships Python without it.
 pub fn install() -> Result<()> {

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use wharf_api::{ApiParts, ApiState, CookieLogin};
 use wharf_model::{Network, SystemEdges};
 use wharf_net::Reach;
+use wharf_otp::{Deliveries, OtpDeps, Verifications};
 use wharf_session::{SessionDeps, Sessions};
 use wharf_storage::{MasterKey, Ownership, Storage, StorageConfig};
 use wharf_vault::destination::{Database, Places, Reaches};
@@ -80,16 +81,27 @@ impl Wharf {
             storage.clone(),
             Arc::<SystemEdges>::clone(&edges),
         )?);
+        let deliveries = Deliveries::new(Arc::<SystemEdges>::clone(&edges), Arc::<SystemEdges>::clone(&edges));
         let sessions = Sessions::new(SessionDeps {
             config: settings.sections.session.clone(),
             storage: storage.clone(),
             network: Arc::<EngineNetwork>::clone(&network),
             network_kind: NETWORK,
+            codes: Some(Arc::<Deliveries>::clone(&deliveries)),
             clock: Arc::<SystemEdges>::clone(&edges),
             random: Arc::<SystemEdges>::clone(&edges),
             shutdown: stop.clone(),
             tasks: tasks.clone(),
         });
+        let verifications = Verifications::new(OtpDeps {
+            config: settings.sections.otp.clone(),
+            sessions: sessions.clone(),
+            storage: storage.clone(),
+            deliveries,
+            clock: Arc::<SystemEdges>::clone(&edges),
+            random: Arc::<SystemEdges>::clone(&edges),
+        });
+        own.spawn(verifications.clone().sweep(stop.clone()));
         let vault = Database::new(
             storage.clone(),
             Arc::<SystemEdges>::clone(&edges),
@@ -104,6 +116,7 @@ impl Wharf {
             vault,
             places,
             sessions,
+            verifications,
             storage: storage.clone(),
             config: settings.sections.api.clone(),
             clock: Arc::<SystemEdges>::clone(&edges),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use wharf_api::{AddressRange, ApiConfig, RatePolicy};
 use wharf_model::{Browser, Device, PacingPolicy};
+use wharf_otp::{OtpConfig, Rate};
 use wharf_session::SessionConfig;
 use wharf_storage::Durability;
 use wharf_vault::destination::mega::Account;
@@ -105,6 +106,8 @@ pub struct Sections {
     pub engine: EngineConfig,
     /// For the session generator.
     pub generator: GeneratorConfig,
+    /// For `wharf-otp`.
+    pub otp: OtpConfig,
     /// For `wharf-vault`; `None` after a fault.
     pub vault: Option<VaultConfig>,
 }
@@ -117,6 +120,7 @@ impl Sections {
             api: api(reader),
             engine: engine(reader),
             generator: generator(reader),
+            otp: otp(reader),
             vault: vault(reader),
         }
     }
@@ -209,6 +213,40 @@ fn generator(reader: &mut Reader<'_>) -> GeneratorConfig {
         kept_at: kept_at(reader),
         kept_for: reader.duration("generator.kept_for", HOUR..=3650 * DAY),
         trusted_proxies: trusted_proxies(reader),
+    }
+}
+
+fn otp(reader: &mut Reader<'_>) -> OtpConfig {
+    let (shortest, longest) = OtpConfig::TTLS.into_inner();
+    let mut most = |path| reader.number(path, 0..=1_000_000);
+    let [per_phone, per_prefix, per_client, per_key, per_session] = [
+        "otp.per_phone_hourly",
+        "otp.per_prefix_hourly",
+        "otp.per_client_hourly",
+        "otp.per_key_hourly",
+        "otp.per_session_hourly",
+    ]
+    .map(|path| Rate::hourly(most(path)));
+    let per_phone_daily = Rate::daily(most("otp.per_phone_daily"));
+    OtpConfig {
+        length: reader.number("otp.default_length", OtpConfig::LENGTHS),
+        ttl: reader.duration("otp.ttl", shortest..=longest),
+        max_attempts: reader.number("otp.attempts", 1..=10),
+        max_sends: reader.number("otp.sends", 1..=20),
+        cooldown: reader.duration("otp.cooldown", SECOND..=HOUR),
+        // What was sent is what limits count: a day of it is needed.
+        retention: reader.duration("otp.kept_for", DAY..=365 * DAY),
+        undelivered_after: reader.duration("otp.undelivered_after", SECOND..=HOUR),
+        per_phone,
+        per_phone_daily,
+        per_prefix,
+        per_client,
+        per_key,
+        per_session,
+        guard_after: reader.number("otp.guard_after", 0..=10_000),
+        guard_percent: reader.number("otp.guard_percent", 0..=100),
+        max_failures: reader.number("otp.max_failures", 1..=1000),
+        locale: reader.text("otp.locale").to_owned(),
     }
 }
 

@@ -15,6 +15,7 @@ mod generator;
 mod kept;
 mod kills;
 mod moving;
+mod otp;
 mod passkeys;
 mod places;
 mod process;

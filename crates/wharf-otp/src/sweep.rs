@@ -2,13 +2,13 @@
 //! the next of these times; while no verification exists, it does nothing.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use wharf_model::{EventKind, MessageStatus, Timestamp, VerificationStatus, WorkspaceId};
 use wharf_storage::verifications::{self as rows, Verification};
-use wharf_storage::{Queue, StorageError, Tx, WorkspaceKeys};
+use wharf_storage::{Queue, StorageError, Tx};
 
 use crate::error::OtpError;
 use crate::verifications::{Teller, Verifications};
@@ -100,9 +100,9 @@ impl Verifications {
         let mut tellers = HashMap::new();
         for verification in due {
             let workspace = verification.workspace_id;
-            if !tellers.contains_key(&workspace) {
-                let keys: Arc<WorkspaceKeys> = self.cx.storage.workspace_keys(workspace).await?;
-                tellers.insert(workspace, Teller::new(&self.cx, &keys));
+            if let Entry::Vacant(place) = tellers.entry(workspace) {
+                let keys = self.cx.storage.workspace_keys(workspace).await?;
+                place.insert(Teller::new(&self.cx, &keys));
             }
         }
         Ok(tellers)

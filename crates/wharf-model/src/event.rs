@@ -46,11 +46,13 @@ pub enum EventKind {
     OtpExpired,
     /// A verification was taken back.
     OtpCancelled,
+    /// Codes are refused for a while: of the last ones to neighbouring phones hardly any was used.
+    OtpBlocked,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::SessionStatus,
         Self::SessionQr,
         Self::SessionPairingCode,
@@ -70,6 +72,7 @@ impl EventKind {
         Self::OtpFailed,
         Self::OtpExpired,
         Self::OtpCancelled,
+        Self::OtpBlocked,
     ];
 
     /// The stable name on the wire and in storage.
@@ -94,6 +97,7 @@ impl EventKind {
             Self::OtpFailed => "otp.failed",
             Self::OtpExpired => "otp.expired",
             Self::OtpCancelled => "otp.cancelled",
+            Self::OtpBlocked => "otp.blocked",
         }
     }
 }

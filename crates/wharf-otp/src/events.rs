@@ -32,3 +32,14 @@ pub(crate) fn data(facts: Facts<'_>, reason: Option<&str>) -> Value {
     }
     Value::Object(data)
 }
+
+/// `otp.blocked`: which phones are meant, without the digits in which they differ, and until when.
+pub(crate) fn blocked(prefix: &str, session: Option<SessionId>, purpose: &str, until: Timestamp) -> Value {
+    json!({
+        "reason": "low_conversion",
+        "prefix": format!("+{prefix}"),
+        "session_id": session.map(|session| session.to_string()),
+        "purpose": purpose,
+        "blocked_until": until.to_string(),
+    })
+}

@@ -569,6 +569,77 @@ async fn an_end_users_address_has_a_limit() {
     codes.send(&other).await;
 }
 
+/// OTP-13: where the operator sets such limits.
+#[tokio::test]
+async fn keys_and_sessions_have_limits_where_they_are_set() {
+    let codes = Codes::with(|config| config.per_key = Rate::hourly(1)).await;
+    let key = codes.app.key(&[Scope::OtpSend]).await;
+    let ask = async |phone: &str| codes.post_as(&key, "/api/otp/send", &json!({ "phone": phone })).await;
+    json_of(ask("+15550100001").await, 202).await;
+    limited_by("otp_key", ask("+15550200002").await).await;
+    codes.send_to("+15550200002").await;
+
+    let codes = Codes::with(|config| config.per_session = Rate::hourly(1)).await;
+    codes.send_to("+15550100001").await;
+    limited_by("otp_session", codes.ask(&json!({"phone": "+15550200002"})).await).await;
+}
+
+/// OTP-14: codes that nobody uses go to strangers. It is told once, and over when they are an hour old.
+#[tokio::test]
+async fn codes_that_nobody_uses_stop_going_out() {
+    let codes = Codes::with(|config| (config.guard_after, config.guard_percent) = (4, 50)).await;
+    for last in 0..3 {
+        codes.send_to(&format!("+1555010000{last}")).await;
+    }
+    let (sent, code) = codes.send_to("+15550100003").await;
+    json_of(codes.check(&sent, &code).await, 200).await;
+    for _ in 0..3 {
+        let refused = codes.ask(&json!({"phone": "+15550100004"})).await;
+        let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=3600).contains(&wait), "{wait} s");
+        problem(refused, 429, "otp_blocked").await;
+    }
+    codes.send_to("+15550200004").await;
+    let told = codes.until_told(&["otp.blocked"]).await;
+    let blocked: Vec<_> = told.iter().filter(|event| event["type"] == "otp.blocked").collect();
+    assert_eq!(blocked.len(), 1, "{told:?}");
+    assert_eq!(
+        (&blocked[0]["data"]["reason"], &blocked[0]["data"]["prefix"]),
+        (&json!("low_conversion"), &json!("+1555010"))
+    );
+    codes.pass(3600);
+    codes.send_to("+15550100004").await;
+}
+
+/// OTP-14: whoever guesses a little at every verification of a phone.
+#[tokio::test]
+async fn a_phone_for_which_only_wrong_codes_come_is_locked() {
+    let codes = Codes::with(|config| config.max_failures = 3).await;
+    let for_purpose = |purpose: &str| json!({"phone": PHONE, "purpose": purpose});
+    let miss = async |purpose: &str| {
+        let (sent, code) = codes.send_and_read(&for_purpose(purpose)).await;
+        problem(codes.check(&sent, &wrong(&code)).await, 422, "otp_incorrect").await;
+        (sent, code)
+    };
+    miss("one").await;
+    let (sent, code) = miss("two").await;
+    json_of(codes.check(&sent, &code).await, 200).await;
+    for purpose in ["three", "four"] {
+        miss(purpose).await;
+    }
+    codes.pass(3600);
+    let (sent, code) = miss("five").await;
+    let refused = codes.ask(&for_purpose("six")).await;
+    problem(refused, 409, "otp_locked").await;
+    let unlock = async || {
+        let unlocked = codes.app.post("/api/otp/unlock", &json!({ "phone": PHONE }));
+        json_of(unlocked.send().await.unwrap(), 200).await["unlocked"].clone()
+    };
+    assert_eq!((unlock().await, unlock().await), (json!(true), json!(false)));
+    codes.send(&for_purpose("six")).await;
+    json_of(codes.check(&sent, &code).await, 200).await;
+}
+
 /// OTP-15: another workspace's id and an id that nobody has are told apart by nothing.
 #[tokio::test]
 async fn a_strangers_id_is_as_unknown_as_any() {

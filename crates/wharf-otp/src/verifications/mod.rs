@@ -1,6 +1,7 @@
 //! The facade that the HTTP API calls. Promises that an answer comes after what it tells of is durable, and that another
 //! workspace's verifications do not exist here.
 
+mod block;
 mod check;
 mod order;
 mod read;
@@ -57,6 +58,8 @@ pub(crate) struct Cx {
     pub(crate) deliveries: Arc<Deliveries>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
+    /// The refusals that were told of.
+    blocked: block::Told,
     /// Something may fall due earlier than what the sweep sleeps for.
     pub(crate) earlier: Notify,
 }
@@ -80,6 +83,7 @@ impl Verifications {
                 deliveries,
                 clock,
                 random,
+                blocked: block::Told::default(),
                 earlier: Notify::new(),
             }),
         }

@@ -135,8 +135,13 @@ pub(super) fn phone_index(keys: &WorkspaceKeys, phone: &Phone) -> Blind {
 
 /// Neighbours of a phone have its number but for the last four digits (OTP-13).
 fn prefix_index(keys: &WorkspaceKeys, phone: &Phone) -> Blind {
-    let digits = one_spelling(phone);
-    keys.blind("phone prefix", &digits[..digits.len().saturating_sub(4)])
+    keys.blind("phone prefix", &prefix_of(phone))
+}
+
+fn prefix_of(phone: &Phone) -> String {
+    let mut digits = one_spelling(phone);
+    digits.truncate(digits.len().saturating_sub(4));
+    digits
 }
 
 /// Whoever writes a number in its other spelling has no second set of limits.
@@ -172,7 +177,15 @@ impl Verifications {
         let done = cx.storage.write(Queue::Normal, move |tx| {
             Box::pin(async move { work.carry_out(tx).await })
         });
-        let done = done.await.map_err(of_unit)?;
+        let done = match done.await.map_err(of_unit) {
+            Ok(done) => done,
+            Err(OtpError::Blocked { wait }) => {
+                let prefix = prefix_of(&new.phone);
+                cx.tell_blocked(&keys, (&prefix, order.prefix), &new, wait).await;
+                return Err(OtpError::Blocked { wait });
+            }
+            Err(error) => return Err(error),
+        };
         order.message.accepted();
         telemetry::sent(done.resent);
         cx.earlier.notify_one();

@@ -31,6 +31,8 @@ pub enum Scope {
     OtpVerify,
     /// Check them by the phones that they were sent to, too.
     OtpVerifyByPhone,
+    /// Ask for texts that prove their senders' numbers.
+    OtpReceive,
     /// See verifications.
     OtpRead,
     /// Read the event feed.
@@ -41,7 +43,7 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SessionsRead,
         Self::SessionsWrite,
         Self::SessionsLink,
@@ -51,6 +53,7 @@ impl Scope {
         Self::OtpSend,
         Self::OtpVerify,
         Self::OtpVerifyByPhone,
+        Self::OtpReceive,
         Self::OtpRead,
         Self::EventsRead,
         Self::Admin,
@@ -68,6 +71,7 @@ impl Scope {
             Self::OtpSend => "otp:send",
             Self::OtpVerify => "otp:verify",
             Self::OtpVerifyByPhone => "otp:verify_by_phone",
+            Self::OtpReceive => "otp:receive",
             Self::OtpRead => "otp:read",
             Self::EventsRead => "events:read",
             Self::Admin => "admin",
@@ -153,6 +157,7 @@ permissions! {
     SendMessages => MessagesSend,
     SendCodes => OtpSend,
     VerifyCodes => OtpVerify,
+    ReceiveCodes => OtpReceive,
     ReadCodes => OtpRead,
     ReadEvents => EventsRead,
     Administer => Admin,

@@ -23,7 +23,7 @@ pub struct Standing {
     pub expires_in: Duration,
 }
 
-/// Which limit a send met.
+/// Which limit was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitPolicy {
     /// Sends to one phone in an hour.
@@ -38,6 +38,8 @@ pub enum LimitPolicy {
     Key,
     /// Sends through one session.
     Session,
+    /// Texts that one session waits for.
+    Pending,
 }
 
 impl LimitPolicy {
@@ -50,6 +52,7 @@ impl LimitPolicy {
             Self::Client => "otp_client",
             Self::Key => "otp_key",
             Self::Session => "otp_session",
+            Self::Pending => "otp_pending",
         }
     }
 }
@@ -120,4 +123,17 @@ pub enum OtpError {
     /// The database failed.
     #[error("storage failed")]
     Storage(#[source] StorageError),
+}
+
+impl OtpError {
+    /// What it means that nothing more can come of it.
+    pub(crate) const fn over(standing: Standing) -> Self {
+        match standing.status {
+            VerificationStatus::Approved => Self::Used(standing),
+            VerificationStatus::MaxAttemptsReached => Self::Exhausted(standing),
+            VerificationStatus::Cancelled => Self::Cancelled(standing),
+            // One that is pending goes on, unless its time is over.
+            VerificationStatus::Expired | VerificationStatus::Pending => Self::Expired(standing),
+        }
+    }
 }

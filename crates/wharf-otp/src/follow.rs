@@ -1,19 +1,22 @@
-//! What becomes of messages with codes: written beside the message's own step, in the same unit of work.
+//! What becomes of messages with codes, and of texts that people send to prove their numbers: written beside the message's own
+//! step, in the same unit of work.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use wharf_model::{Clock, EventId, EventKind, MessageStatus, Random, SessionId, Timestamp};
-use wharf_session::{CodeFollower, CodeStep};
+use wharf_session::{CodeFollower, CodeStep, ReceivedCode};
 use wharf_storage::events::Event;
+use wharf_storage::receptions::{self, Arrival};
 use wharf_storage::verifications::{self, Followed};
 use wharf_storage::{SessionKeys, StorageError, Tx};
 
 use crate::events::{self, Facts};
 use crate::pool::Pool;
-use crate::telemetry;
+use crate::verifications::{ReceptionTeller, one_spelling};
+use crate::{proof, telemetry};
 
-/// Follows the messages of verifications. Give it to the sessions before they start.
+/// Follows the messages of verifications, and takes the texts that are waited for. Give it to the sessions before they start.
 #[derive(Debug)]
 pub struct Deliveries {
     clock: Arc<dyn Clock>,
@@ -97,6 +100,34 @@ impl CodeFollower for Deliveries {
         };
         telemetry::happened(kind);
         self.event(keys, step, &followed, kind).map(Some)
+    }
+
+    fn looks_for(&self, text: &str) -> Option<String> {
+        proof::find(text)
+    }
+
+    async fn received(
+        &self,
+        tx: &mut Tx,
+        keys: &SessionKeys,
+        received: &ReceivedCode<'_>,
+    ) -> Result<Option<Event>, StorageError> {
+        let (phone, now) = (received.sender.to_string(), self.clock.now());
+        let arrival = Arrival {
+            text: receptions::text_index(keys, received.text),
+            sender: receptions::phone_index(keys, &one_spelling(received.sender)),
+            phone: &phone,
+            at: now,
+        };
+        let Some(taken) = receptions::take(tx, keys, &arrival).await? else {
+            return Ok(None);
+        };
+        let teller = ReceptionTeller {
+            keys,
+            clock: &*self.clock,
+            random: &*self.random,
+        };
+        teller.event(&taken, EventKind::OtpApproved, now).map(Some)
     }
 
     fn note_time_lock(&self, session: SessionId, until: Timestamp) {

@@ -1,9 +1,10 @@
-//! Owns verifications: a code is sent to a phone, checked, and forgotten.
+//! Owns verifications: a code is sent to a phone, checked, and forgotten; or a text is asked for, whose sender's number is
+//! proved by it.
 //!
 //! Promises: the quota, the code, the message and the event of a send commit together or not at all; a check is counted
 //! before it is known whether it was right, and a code is used once; the digits exist in the sealed message until the
-//! verification's final state, and nowhere afterwards; what is refused says why and until when. Never talks to WhatsApp,
-//! never serves HTTP.
+//! verification's final state, and nowhere afterwards; a text proves one number, once; what is refused says why and until
+//! when. Never talks to WhatsApp, never serves HTTP.
 //!
 //! The requirements `OTP-1` and so on that comments name are those of the services brief, section 1.
 
@@ -13,6 +14,7 @@ mod error;
 mod events;
 mod follow;
 mod pool;
+mod proof;
 mod sweep;
 mod telemetry;
 mod template;
@@ -22,5 +24,7 @@ mod view;
 pub use config::{OtpConfig, Rate};
 pub use error::{LimitPolicy, OtpError, Standing};
 pub use follow::Deliveries;
-pub use verifications::{CheckCode, OtpDeps, SendCode, Sent, VerificationQuery, Verifications, Which};
-pub use view::{CheckView, SendView, VerificationView};
+pub use verifications::{
+    Awaited, CheckCode, Found, OtpDeps, ReceiveCode, SendCode, Sent, VerificationQuery, Verifications, Which,
+};
+pub use view::{CheckView, ReceptionView, SendView, VerificationView};

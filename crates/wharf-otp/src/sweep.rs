@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use wharf_model::{EventKind, MessageStatus, Timestamp, VerificationStatus, WorkspaceId};
+use wharf_storage::receptions::{self, Reception};
 use wharf_storage::verifications::{self as rows, Verification};
 use wharf_storage::{Queue, StorageError, Tx};
 
 use crate::error::OtpError;
-use crate::verifications::{Teller, Verifications};
+use crate::verifications::{ReceptionTeller, Teller, Verifications};
 
 /// How many verifications one round takes.
 const AT_ONCE: u32 = 100;
@@ -43,6 +44,12 @@ impl Verifications {
     /// # Errors
     /// Storage failed.
     pub async fn sweep_now(&self) -> Result<usize, OtpError> {
+        let sends = self.sweep_sends().await?;
+        let receptions = self.sweep_receptions().await.map_err(OtpError::Storage)?;
+        Ok(sends + receptions)
+    }
+
+    async fn sweep_sends(&self) -> Result<usize, OtpError> {
         let mut swept = 0;
         loop {
             let now = self.cx.clock.now();
@@ -57,9 +64,66 @@ impl Verifications {
         }
     }
 
+    async fn sweep_receptions(&self) -> Result<usize, StorageError> {
+        let mut swept = 0;
+        loop {
+            let now = self.cx.clock.now();
+            let due = self
+                .cx
+                .storage
+                .read(move |tx| Box::pin(receptions::due(tx, now, AT_ONCE)));
+            let due = due.await?;
+            let count = due.len();
+            swept += count;
+            self.end_receptions(due, now).await?;
+            if count < AT_ONCE as usize {
+                return Ok(swept);
+            }
+        }
+    }
+
+    async fn end_receptions(&self, mut due: Vec<Reception>, now: Timestamp) -> Result<(), StorageError> {
+        if due.is_empty() {
+            return Ok(());
+        }
+        // The others are to be deleted. In one order, so that no two rounds wait for each other.
+        due.retain(|reception| !reception.status.is_final());
+        due.sort_unstable_by_key(|reception| reception.id);
+        let mut keys = HashMap::new();
+        for reception in &due {
+            let session = reception.session_id;
+            if !keys.contains_key(&session) {
+                let found = self.cx.session_keys(session).await?;
+                keys.insert(session, found);
+            }
+        }
+        let cx = Arc::clone(&self.cx);
+        let ended = self.cx.storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move {
+                for reception in &due {
+                    let Some(expired) = receptions::expire(tx, reception.id, now).await? else {
+                        continue;
+                    };
+                    // Of one whose session was deleted nothing can be opened, nor told.
+                    if let Some(Some(keys)) = keys.get(&expired.session_id) {
+                        let teller = ReceptionTeller::new(&cx, keys);
+                        teller.tell(tx, &expired, EventKind::OtpExpired, now).await?;
+                    }
+                }
+                receptions::delete_due(tx, now, AT_ONCE).await
+            })
+        });
+        ended.await.map(drop)
+    }
+
     async fn until_due(&self) -> Duration {
-        let next = self.cx.storage.glance(|tx| Box::pin(rows::next_due_at(tx))).await;
-        match next {
+        let next = self.cx.storage.glance(|tx| {
+            Box::pin(async move {
+                let dues = [rows::next_due_at(tx).await?, receptions::next_due_at(tx).await?];
+                Ok(dues.into_iter().flatten().min())
+            })
+        });
+        match next.await {
             Ok(Some(at)) => self.cx.clock.until(at).clamp(SHORTEST_SLEEP, LONGEST_SLEEP),
             // A failure is told by the round that follows.
             Ok(None) | Err(_) => LONGEST_SLEEP,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wharf_model::{MessageId, MessageStatus, Phone, SessionId, Timestamp, VerificationId, VerificationStatus};
+use wharf_storage::receptions::{self, Reception};
 use wharf_storage::verifications::{CheckResult, Open, Send, Verification};
-use wharf_storage::{StorageError, WorkspaceKeys};
+use wharf_storage::{SessionKeys, StorageError, WorkspaceKeys};
 
 use crate::error::Standing;
 
@@ -117,6 +118,82 @@ impl VerificationView {
             attempts_remaining: self.attempts_remaining,
             sends_remaining: self.sends_remaining,
             next_send_in: self.next_send_in,
+            expires_in: self.expires_in,
+        }
+    }
+}
+
+/// A text that a person is to send, as it was at a moment. The text itself is told once, to whoever asked for it.
+#[derive(Clone, Debug)]
+pub struct ReceptionView {
+    /// Its id.
+    pub id: VerificationId,
+    /// The session that is to get it.
+    pub session_id: SessionId,
+    /// Whose number is to be proved, or was; `None`: nobody has sent it.
+    pub phone: Option<Phone>,
+    /// What for.
+    pub purpose: String,
+    /// How far it has come.
+    pub status: VerificationStatus,
+    /// The caller's own JSON.
+    pub metadata: Option<Value>,
+    /// How long the text still counts; zero when it is over.
+    pub expires_in: Duration,
+    /// Until when the text counts.
+    pub expires_at: Timestamp,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When the text came.
+    pub approved_at: Option<Timestamp>,
+    /// When it came to its end.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl ReceptionView {
+    /// Opens a row. One whose time is over counts as expired before the sweep has said so.
+    pub(crate) fn new(row: Reception, keys: &SessionKeys, now: Timestamp) -> Result<Self, StorageError> {
+        let receptions::Open { phone, metadata } = row.open(keys)?;
+        let is_over = row.status == VerificationStatus::Pending && row.expires_at <= now;
+        let status = if is_over {
+            VerificationStatus::Expired
+        } else {
+            row.status
+        };
+        let expires_in = if status == VerificationStatus::Pending {
+            row.expires_at.since(now)
+        } else {
+            Duration::ZERO
+        };
+        Ok(Self {
+            id: row.id,
+            session_id: row.session_id,
+            phone: phone
+                .map(|phone| phone.parse::<Phone>())
+                .transpose()
+                .map_err(|_| StorageError::Unreadable("phone"))?,
+            purpose: row.purpose,
+            status,
+            metadata: metadata
+                .map(|bytes| serde_json::from_slice(&bytes))
+                .transpose()
+                .map_err(|_| StorageError::Unreadable("metadata"))?,
+            expires_in,
+            expires_at: row.expires_at,
+            created_at: row.created_at,
+            approved_at: row.finished_at.filter(|_| row.status == VerificationStatus::Approved),
+            finished_at: row.finished_at,
+        })
+    }
+
+    /// For problem answers: there are no codes to be tried and no messages to be sent.
+    pub const fn standing(&self) -> Standing {
+        Standing {
+            id: self.id,
+            status: self.status,
+            attempts_remaining: 0,
+            sends_remaining: 0,
+            next_send_in: Duration::ZERO,
             expires_in: self.expires_in,
         }
     }

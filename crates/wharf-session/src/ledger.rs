@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wharf_model::{
-    Clock, EventId, EventKind, Lane, MessageId, MessageStatus, Random, SessionId, Timestamp, WorkspaceId,
+    Clock, EventId, EventKind, Lane, MessageId, MessageStatus, Phone, Random, SessionId, Timestamp, WorkspaceId,
 };
 use wharf_storage::events::{self as log, Event};
 use wharf_storage::messages::{self, Advance, Message, NamedStep};
@@ -13,7 +13,7 @@ use wharf_storage::{Place, SessionKeys, StorageError, Tx};
 
 use crate::context::Context;
 use crate::events::{self, MessageFacts};
-use crate::follow::{CodeFollower, CodeStep};
+use crate::follow::{CodeFollower, CodeStep, ReceivedCode};
 
 /// What is needed to tell of a session's messages.
 #[derive(Clone, Debug)]
@@ -149,6 +149,28 @@ impl Ledger {
             metadata,
         };
         match codes.follow(tx, &self.keys, &told).await? {
+            Some(event) => log::append(tx, &event).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What may be a code in a text that came in, where somebody looks for codes.
+    pub(crate) fn code_in(&self, text: &str) -> Option<String> {
+        self.codes.as_ref()?.looks_for(text)
+    }
+
+    /// Whoever waits for a code hears of one in the unit of work that stores its message.
+    pub(crate) async fn received(&self, tx: &mut Tx, text: &str, sender: &Phone) -> Result<(), StorageError> {
+        let Some(codes) = &self.codes else {
+            return Ok(());
+        };
+        let told = ReceivedCode {
+            workspace: self.workspace,
+            session: self.session,
+            text,
+            sender,
+        };
+        match codes.received(tx, &self.keys, &told).await? {
             Some(event) => log::append(tx, &event).await,
             None => Ok(()),
         }

@@ -26,7 +26,7 @@ pub use config::SessionConfig;
 pub use context::SessionDeps;
 pub use error::SessionError;
 pub use failure::FailureCode;
-pub use follow::{CodeFollower, CodeStep};
+pub use follow::{CodeFollower, CodeStep, ReceivedCode};
 pub use idempotency::{BoxError, IdempotencyError, Idempotent, Outcome, Render};
 pub use live::{Live, PairingCode, PasskeyStep, QrCode};
 pub use sessions::{

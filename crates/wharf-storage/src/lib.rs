@@ -75,6 +75,7 @@ pub mod messages;
 mod migrate;
 mod open;
 mod postgres;
+pub mod receptions;
 mod seal;
 pub mod sessions;
 mod storage;

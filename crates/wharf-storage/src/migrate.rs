@@ -57,6 +57,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0006_verifications.sql"),
         postgres: include_str!("../migrations/postgres/0006_verifications.sql"),
     },
+    Migration {
+        version: 7,
+        name: "receptions",
+        sqlite: include_str!("../migrations/sqlite/0007_receptions.sql"),
+        postgres: include_str!("../migrations/postgres/0007_receptions.sql"),
+    },
 ];
 
 const APPLIED: &str = "

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use wharf_model::{MessageStatus, Phone, VerificationStatus};
-use wharf_otp::{CheckView, SendView, Sent, VerificationView};
+use wharf_otp::{CheckView, Found, ReceptionView, SendView, Sent, VerificationView};
 
 use crate::address::limit_key;
 use crate::error::ApiError;
@@ -69,45 +69,59 @@ impl From<CheckView> for CheckBody {
     }
 }
 
-/// A code from its first message to its end. The code itself is in no answer.
+/// A code from its first message to its end, or a text that a person is to send. Neither the code nor the text is in it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Verification)]
 pub(crate) struct VerificationBody {
     id: VerificationIdText,
+    /// `send`: Wharf sends a code. `receive`: a person sends a text, and of what concerns messages and tries there is nothing.
+    #[schema(pattern = "^(send|receive)$", example = "send")]
+    kind: &'static str,
     /// `pending`, `approved`, `expired`, `max_attempts_reached` or `cancelled`.
     #[schema(example = "pending")]
     status: &'static str,
-    /// Who got the code, E.164.
-    #[schema(example = "+15551234567")]
-    phone: String,
+    /// Who got the code, or whose number is proved, E.164; null while it is not known who will send the text.
+    #[schema(required, example = "+15551234567")]
+    phone: Option<String>,
     /// What for: one verification of a phone and a purpose is pending at a time.
     #[schema(example = "verify")]
     purpose: String,
-    /// The session that sent its last message.
+    /// The session that sent its last message, or is to get the text.
     session_id: SessionIdText,
     /// Digits of the code.
-    #[schema(example = 6)]
-    length: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 6)]
+    length: Option<u8>,
     /// The language that was sent.
-    #[schema(example = "en")]
-    locale: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "en")]
+    locale: Option<String>,
     /// The text that was sent.
-    #[schema(example = "default")]
-    template: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "default")]
+    template: Option<String>,
     created_at: Time,
-    /// Until when the code can be checked.
+    /// Until when the code can be checked, or the text counts.
     expires_at: Time,
     /// The same in seconds; 0 when it is over.
     expires_in: u64,
     /// How many seconds until the next message may be asked for.
-    next_send_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_send_in: Option<u64>,
     /// How many seconds until the next code may be tried: always 0.
-    next_check_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_check_in: Option<u64>,
     /// How many codes may still be tried.
-    attempts_remaining: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    attempts_remaining: Option<u32>,
     /// How many messages may still be asked for.
-    sends_remaining: u32,
-    /// When the right code came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    sends_remaining: Option<u32>,
+    /// When the right code or the text came.
     #[schema(required)]
     approved_at: Option<Time>,
     /// When it came to its end.
@@ -134,20 +148,50 @@ impl From<VerificationView> for VerificationBody {
     fn from(view: VerificationView) -> Self {
         Self {
             id: VerificationIdText(view.id),
+            kind: "send",
             status: VerificationStatus::as_str(view.status),
-            phone: view.phone.to_string(),
+            phone: Some(view.phone.to_string()),
             purpose: view.purpose,
             session_id: SessionIdText(view.session_id),
-            length: view.length,
-            locale: view.locale,
-            template: view.template,
+            length: Some(view.length),
+            locale: Some(view.locale),
+            template: Some(view.template),
             created_at: Time(view.created_at),
             expires_at: Time(view.expires_at),
             expires_in: whole_seconds(view.expires_in),
-            next_send_in: whole_seconds(view.next_send_in),
-            next_check_in: 0,
-            attempts_remaining: view.attempts_remaining,
-            sends_remaining: view.sends_remaining,
+            next_send_in: Some(whole_seconds(view.next_send_in)),
+            next_check_in: Some(0),
+            attempts_remaining: Some(view.attempts_remaining),
+            sends_remaining: Some(view.sends_remaining),
+            approved_at: view.approved_at.map(Time),
+            finished_at: view.finished_at.map(Time),
+            metadata: view.metadata,
+            resent: None,
+            send_attempts: None,
+            checks: None,
+        }
+    }
+}
+
+impl From<ReceptionView> for VerificationBody {
+    fn from(view: ReceptionView) -> Self {
+        Self {
+            id: VerificationIdText(view.id),
+            kind: "receive",
+            status: VerificationStatus::as_str(view.status),
+            phone: view.phone.map(|phone| phone.to_string()),
+            purpose: view.purpose,
+            session_id: SessionIdText(view.session_id),
+            length: None,
+            locale: None,
+            template: None,
+            created_at: Time(view.created_at),
+            expires_at: Time(view.expires_at),
+            expires_in: whole_seconds(view.expires_in),
+            next_send_in: None,
+            next_check_in: None,
+            attempts_remaining: None,
+            sends_remaining: None,
             approved_at: view.approved_at.map(Time),
             finished_at: view.finished_at.map(Time),
             metadata: view.metadata,
@@ -170,8 +214,12 @@ impl VerificationBody {
         }
     }
 
-    /// With its messages and the codes that were tried.
-    pub(super) fn whole(mut view: VerificationView) -> Self {
+    /// With its messages and the codes that were tried, where there are any.
+    pub(super) fn whole(found: Found) -> Self {
+        let mut view = match found {
+            Found::Send(view) => view,
+            Found::Receive(view) => return view.into(),
+        };
         let (sends, checks) = (std::mem::take(&mut view.sends), std::mem::take(&mut view.checks));
         Self {
             send_attempts: Some(sends.into_iter().map(AttemptBody::from).collect()),

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use wharf_model::VerificationId;
+use wharf_otp::Found;
 
 use super::body::VerificationBody;
 use super::get::seen_by;
@@ -17,7 +18,8 @@ use crate::wire::{Nothing, VerificationIdText};
 
 /// Take a verification back
 ///
-/// Its code stops working. One that was taken back already stays so; one that ended otherwise is a problem.
+/// Its code, or the text that was asked for, stops working. One that was taken back already stays so; one that ended
+/// otherwise is a problem.
 #[utoipa::path(post, path = "/api/otp/{id}/cancel", tag = "One-time passwords",
     security(("bearer" = ["otp:send"])),
     params(("id" = VerificationIdText, Path, description = "The verification")),
@@ -31,11 +33,14 @@ pub(crate) async fn cancel_verification(
     once: Once,
     request: OptionalBody<Nothing>,
 ) -> Result<Response, ApiError> {
-    seen_by(&caller, &state, id).await?;
+    let found = seen_by(&caller, &state, id).await?;
     let (verifications, workspace) = (state.verifications.clone(), caller.workspace());
     let effect = async move {
-        let cancelled = verifications.cancel(workspace, id).await?;
-        Answer::json(StatusCode::OK, &VerificationBody::from(cancelled))
+        let cancelled: VerificationBody = match found {
+            Found::Send(_) => verifications.cancel(workspace, id).await?.into(),
+            Found::Receive(_) => verifications.cancel_reception(workspace, id).await?.into(),
+        };
+        Answer::json(StatusCode::OK, &cancelled)
     };
     once.run(&state, &caller, &request.raw, Keep::Answer, effect).await
 }

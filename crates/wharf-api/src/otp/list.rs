@@ -69,7 +69,8 @@ where
 
 /// List verifications
 ///
-/// Newest first, without their messages and checks.
+/// Newest first, without their messages and checks. Codes that were sent only: what was asked of people to send is found by
+/// its id.
 #[utoipa::path(get, path = "/api/otp", tag = "One-time passwords", security(("bearer" = ["otp:read"])),
     params(ListVerifications),
     responses((status = 200, description = "A page of verifications", body = List<VerificationBody>)))]

@@ -95,6 +95,7 @@ fn requests_take_no_unknown_fields() {
         "SendText",
         "SendOtp",
         "VerifyOtp",
+        "ReceiveOtp",
         "CreateSession",
         "UpdateSession",
         "ConnectSession",

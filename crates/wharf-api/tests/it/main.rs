@@ -17,5 +17,6 @@ mod idempotency;
 mod messages;
 mod operations;
 mod otp;
+mod otp_receive;
 mod script;
 mod sessions;

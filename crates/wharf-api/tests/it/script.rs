@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
-use wharf_model::{Phone, SessionId};
+use wharf_model::{Clock as _, Content, Phone, SessionId, SystemEdges};
 use wharf_session::port::{
-    AccountProfile, ClientError, ClientEvent, ClientSetup, InboundSink, OutboundMessage, PairingError,
+    AccountProfile, ClientError, ClientEvent, ClientSetup, InboundMessage, InboundSink, OutboundMessage, PairingError,
     PasskeyAssertion, PasskeyError, SendError, SessionLease, WhatsAppClient, WhatsAppNetwork,
 };
 use wharf_vault::{Credentials, LiveLogin, LoginError, Verdict};
@@ -61,10 +61,11 @@ impl WhatsAppNetwork for ScriptedNetwork {
         _: SessionLease,
         _: ClientSetup,
         events: mpsc::UnboundedSender<ClientEvent>,
-        _: Arc<dyn InboundSink>,
+        inbound: Arc<dyn InboundSink>,
     ) -> Result<Arc<dyn WhatsAppClient>, ClientError> {
         let client = Arc::new(ScriptedClient {
             events,
+            inbound,
             sent: watch::Sender::new(Vec::new()),
             running: watch::Sender::new(false),
             shut: watch::Sender::new(false),
@@ -81,6 +82,7 @@ impl WhatsAppNetwork for ScriptedNetwork {
 #[derive(Debug)]
 pub struct ScriptedClient {
     events: mpsc::UnboundedSender<ClientEvent>,
+    inbound: Arc<dyn InboundSink>,
     /// What was sent, first to last.
     sent: watch::Sender<Vec<OutboundMessage>>,
     running: watch::Sender<bool>,
@@ -104,6 +106,11 @@ impl ScriptedClient {
         all.into_iter().find(is_it).unwrap()
     }
 
+    /// Takes a message in: when this returns, it is stored.
+    pub async fn take_in(&self, message: InboundMessage) {
+        self.inbound.commit(vec![message]).await.unwrap();
+    }
+
     pub fn show_qr(&self, text: &str) {
         self.emit(ClientEvent::Qr {
             text: text.to_owned(),
@@ -121,6 +128,21 @@ impl ScriptedClient {
         }));
         self.emit(ClientEvent::LoggedIn);
         self.emit(ClientEvent::Opened(None));
+    }
+}
+
+/// A text that a person writes to us, from the number of his jid or from a hidden id.
+pub fn text_from(sender: &str, whatsapp_id: &str, body: &str) -> InboundMessage {
+    InboundMessage {
+        whatsapp_id: whatsapp_id.to_owned(),
+        chat: sender.parse().unwrap(),
+        sender: sender.parse().unwrap(),
+        sender_phone: None,
+        from_me: false,
+        push_name: None,
+        at: SystemEdges.now(),
+        content: Content::text(body),
+        raw: Vec::new(),
     }
 }
 

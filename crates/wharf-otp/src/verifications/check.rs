@@ -146,7 +146,7 @@ impl Verifications {
             Checked::Compared(CheckResult::Incorrect, verification) => {
                 Err(OtpError::Incorrect(Standing::of(&verification, now)))
             }
-            Checked::Over(verification) => Err(over(Standing::of(&verification, now))),
+            Checked::Over(verification) => Err(OtpError::over(Standing::of(&verification, now))),
         }
     }
 
@@ -175,7 +175,7 @@ impl Verifications {
         match view.status {
             VerificationStatus::Cancelled => Ok(view),
             // It ended in between, or was over before: `cancelled` is false then.
-            _ if !cancelled => Err(over(view.standing())),
+            _ if !cancelled => Err(OtpError::over(view.standing())),
             _ => Ok(view),
         }
     }
@@ -198,17 +198,6 @@ impl Verifications {
             Box::pin(async move { rows::clear_failures(tx, workspace, phone).await })
         });
         cleared.await.map_err(OtpError::Storage)
-    }
-}
-
-/// What it means that nothing was compared.
-const fn over(standing: Standing) -> OtpError {
-    match standing.status {
-        VerificationStatus::Approved => OtpError::Used(standing),
-        VerificationStatus::MaxAttemptsReached => OtpError::Exhausted(standing),
-        VerificationStatus::Cancelled => OtpError::Cancelled(standing),
-        // One that is pending was compared, unless its time is over.
-        VerificationStatus::Expired | VerificationStatus::Pending => OtpError::Expired(standing),
     }
 }
 

@@ -5,6 +5,8 @@ mod block;
 mod check;
 mod order;
 mod read;
+mod receive;
+mod receptions;
 mod send;
 
 use std::sync::Arc;
@@ -19,6 +21,10 @@ use wharf_storage::{Storage, StorageError, Tx, WorkspaceKeys};
 
 pub use check::{CheckCode, Which};
 pub use read::VerificationQuery;
+pub use receive::{Awaited, ReceiveCode};
+pub use receptions::Found;
+pub(crate) use receptions::ReceptionTeller;
+pub(crate) use send::one_spelling;
 pub use send::{SendCode, Sent};
 
 use crate::config::OtpConfig;

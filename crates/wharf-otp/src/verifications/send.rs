@@ -82,12 +82,9 @@ struct Wanted {
 
 impl Wanted {
     fn read(config: &OtpConfig, new: &SendCode) -> Result<Self, OtpError> {
-        let (length, ttl) = (new.length.unwrap_or(config.length), new.ttl.unwrap_or(config.ttl));
+        let (length, ttl) = (new.length.unwrap_or(config.length), ttl(config, new.ttl)?);
         if !OtpConfig::LENGTHS.contains(&length) {
             return Err(invalid("length", "out_of_range", "Must be between 6 and 10."));
-        }
-        if !OtpConfig::TTLS.contains(&ttl) {
-            return Err(invalid("ttl", "out_of_range", "Must be between 60 and 600."));
         }
         if new.template.as_deref().is_some_and(|name| name != template::DEFAULT) {
             return Err(invalid(
@@ -96,10 +93,7 @@ impl Wanted {
                 "There is no text of this name; `default` is one.",
             ));
         }
-        let metadata = new.metadata.as_ref();
-        if metadata.is_some_and(|json| !json.is_object() || json.to_string().len() > MAX_METADATA) {
-            return Err(invalid("metadata", "too_large", "Must be an object of at most 16 KiB."));
-        }
+        check_metadata(new.metadata.as_ref())?;
         Ok(Self {
             length,
             ttl,
@@ -107,6 +101,23 @@ impl Wanted {
             purpose: purpose(new.purpose.clone())?,
         })
     }
+}
+
+/// How long a code lives: as the caller says, or as it is configured.
+pub(super) fn ttl(config: &OtpConfig, named: Option<Duration>) -> Result<Duration, OtpError> {
+    let ttl = named.unwrap_or(config.ttl);
+    if OtpConfig::TTLS.contains(&ttl) {
+        return Ok(ttl);
+    }
+    Err(invalid("ttl", "out_of_range", "Must be between 60 and 600."))
+}
+
+/// The caller's own JSON must be an object, and not too large.
+pub(super) fn check_metadata(metadata: Option<&Value>) -> Result<(), OtpError> {
+    if metadata.is_some_and(|json| !json.is_object() || json.to_string().len() > MAX_METADATA) {
+        return Err(invalid("metadata", "too_large", "Must be an object of at most 16 KiB."));
+    }
+    Ok(())
 }
 
 /// The purpose that a caller names, or the default.
@@ -145,7 +156,7 @@ fn prefix_of(phone: &Phone) -> String {
 }
 
 /// Whoever writes a number in its other spelling has no second set of limits.
-fn one_spelling(phone: &Phone) -> String {
+pub(crate) fn one_spelling(phone: &Phone) -> String {
     let other = phone.other_spelling();
     let digits = other.as_ref().map(Phone::digits).into_iter().chain([phone.digits()]);
     digits.min().unwrap_or_default().to_owned()
@@ -199,22 +210,39 @@ impl Verifications {
 
     /// A named session, if it can send; never another one in its place. Without a name one of those that can.
     async fn session(&self, workspace: WorkspaceId, new: &SendCode) -> Result<SessionId, OtpError> {
-        let cx = &self.cx;
-        let may = |session: &SessionId| new.allowed.as_ref().is_none_or(|allowed| allowed.contains(session));
+        let (cx, allowed) = (&self.cx, new.allowed.as_deref());
         if let Some(session) = new.session {
-            let there = cx.sessions.has(workspace, session).await.map_err(OtpError::Storage)?;
-            if !there || !may(&session) {
-                return Err(OtpError::NoSession);
-            }
-            return match cx.sessions.can_send(workspace, session) {
-                true => Ok(session),
-                false => Err(OtpError::SessionUnavailable),
-            };
+            return self.named(workspace, session, allowed).await;
         }
-        let mut fit = cx.sessions.that_can_send(workspace);
-        fit.retain(may);
+        let fit = self.connected(workspace, allowed);
         let chosen = cx.deliveries.pool.choose(&fit, cx.clock.now(), &*cx.random);
         chosen.ok_or(OtpError::SessionUnavailable)
+    }
+
+    /// The session that a caller names, if he may use it and it is connected.
+    pub(super) async fn named(
+        &self,
+        workspace: WorkspaceId,
+        session: SessionId,
+        allowed: Option<&[SessionId]>,
+    ) -> Result<SessionId, OtpError> {
+        let sessions = &self.cx.sessions;
+        let there = sessions.has(workspace, session).await.map_err(OtpError::Storage)?;
+        if !there || allowed.is_some_and(|allowed| !allowed.contains(&session)) {
+            return Err(OtpError::NoSession);
+        }
+        if sessions.can_send(workspace, session) {
+            Ok(session)
+        } else {
+            Err(OtpError::SessionUnavailable)
+        }
+    }
+
+    /// The sessions that are connected, of those that a caller may use.
+    pub(super) fn connected(&self, workspace: WorkspaceId, allowed: Option<&[SessionId]>) -> Vec<SessionId> {
+        let mut connected = self.cx.sessions.that_can_send(workspace);
+        connected.retain(|session| allowed.is_none_or(|allowed| allowed.contains(session)));
+        connected
     }
 
     fn order(

@@ -174,6 +174,45 @@ async fn a_code_is_sent_read_from_the_phone_and_verified() {
     );
 }
 
+/// What a person types into the chat is enough: nothing was sent to him.
+#[tokio::test]
+async fn a_friend_proves_his_number_by_a_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = Wharf::demo(dir.path()).await;
+    let desk = Desk::linked(&demo).await;
+    let own = phones(&desk.sandbox).await.remove(0);
+    let (status, asked) = desk.ask("/api/otp/receive", json!({ "purpose": "login" })).await;
+    assert_eq!((status, &asked["status"]), (202, &json!("pending")), "{asked}");
+    let (id, text) = (asked["id"].as_str().unwrap(), asked["text"].as_str().unwrap());
+    assert_eq!(asked["link"], format!("https://wa.me/{own}?text={text}"));
+
+    let send = format!("/sandbox/api/phones/{}/send", desk.friend);
+    desk.sandbox.post(&send, json!({ "to": own, "text": text })).await;
+    let path = format!("/api/otp/{id}");
+    let approved = until("the text has come", || async {
+        let shown = desk.api.get(&path).await;
+        (shown["status"] == "approved").then_some(shown)
+    })
+    .await;
+    assert_eq!(
+        (&approved["kind"], &approved["phone"]),
+        (&json!("receive"), &json!(format!("+{}", desk.friend))),
+        "{approved}"
+    );
+    desk.is_told(id, "otp.approved").await;
+
+    desk.sandbox.post(&send, json!({ "to": own, "text": text })).await;
+    until("both texts are received", || async {
+        let inbound = desk.api.all("/api/messages?direction=inbound").await;
+        let came = inbound.iter().filter(|message| message["text"]["body"] == text);
+        (came.count() == 2).then_some(())
+    })
+    .await;
+    assert_eq!(desk.api.get(&path).await, approved);
+    assert_eq!(desk.told(id).await, ["otp.created", "otp.approved"]);
+    assert!(bubbles(&desk.sandbox, &own).await.iter().all(|shown| shown == text));
+}
+
 /// The page whose programs are run.
 const PAGE: &str = include_str!("../../../../docs/otp.md");
 

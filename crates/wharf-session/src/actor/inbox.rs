@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use wharf_model::{Clock, EventKind, MessageId, MessageStatus, Random};
+use wharf_model::{Clock, Content, EventKind, JidServer, MessageId, MessageStatus, Phone, Random};
 use wharf_storage::events::{self as log, Event};
 use wharf_storage::messages::{self, InboundDraft, Inserted, NewInbound};
 use wharf_storage::{Blind, Queue, Storage, StorageError};
@@ -15,6 +15,19 @@ use crate::events::{self, InboundFacts, MessageFacts};
 use crate::ledger::Ledger;
 use crate::port::{InboundError, InboundMessage, InboundSink};
 use crate::telemetry;
+
+/// A message that is ready to be stored.
+struct Prepared {
+    row: NewInbound,
+    event: Event,
+    proof: Option<Proof>,
+}
+
+/// What may prove that a number is its sender's.
+struct Proof {
+    code: String,
+    sender: Phone,
+}
 
 #[derive(Debug)]
 pub(super) struct Inbox {
@@ -35,7 +48,7 @@ impl Inbox {
     }
 
     /// Sealed before the unit of work; of a duplicate the event is thrown away unseen.
-    fn prepare(&self, message: &InboundMessage) -> Result<(NewInbound, Event), StorageError> {
+    fn prepare(&self, message: &InboundMessage) -> Result<Prepared, StorageError> {
         let id = MessageId::generate(&*self.clock, &*self.random);
         let (chat, sender) = (message.chat.to_string(), message.sender.to_string());
         let row = InboundDraft {
@@ -72,7 +85,30 @@ impl Inbox {
         let event = self
             .ledger
             .event(EventKind::MessageReceived, &events::message_received(&facts, inbound))?;
-        Ok((row, event))
+        Ok(Prepared {
+            row,
+            event,
+            proof: self.proof_in(message),
+        })
+    }
+
+    /// Only where one person speaks to us alone, and only by the number that WhatsApp tells: a hidden id is none.
+    fn proof_in(&self, message: &InboundMessage) -> Option<Proof> {
+        let Content::Text(said) = &message.content else {
+            return None;
+        };
+        if message.from_me || message.chat.server() == JidServer::Group {
+            return None;
+        }
+        let code = self.ledger.code_in(&said.body)?;
+        let mut addresses = [Some(&message.sender), message.sender_phone.as_ref()]
+            .into_iter()
+            .flatten();
+        let number = addresses.find(|address| address.server() == JidServer::Phone)?;
+        Some(Proof {
+            code,
+            sender: number.user().parse().ok()?,
+        })
     }
 
     /// The chats in which somebody else said something, under every address that Wharf may have written to.
@@ -94,15 +130,19 @@ impl Inbox {
             .map(|message| self.prepare(message))
             .collect::<Result<Vec<_>, _>>()?;
         let answered = self.answered(batch);
-        let (session, now) = (self.ledger.session, self.clock.now());
+        let (ledger, session, now) = (self.ledger.clone(), self.ledger.session, self.clock.now());
         self.storage
             .write(Queue::Normal, move |tx| {
                 Box::pin(async move {
                     let mut new = 0;
-                    for (row, event) in &rows {
-                        if messages::insert_inbound(tx, row).await? == Inserted::New {
-                            log::append(tx, event).await?;
-                            new += 1;
+                    for Prepared { row, event, proof } in &rows {
+                        if messages::insert_inbound(tx, row).await? != Inserted::New {
+                            continue;
+                        }
+                        log::append(tx, event).await?;
+                        new += 1;
+                        if let Some(proof) = proof {
+                            ledger.received(tx, &proof.code, &proof.sender).await?;
                         }
                     }
                     for chat in answered.iter().filter(|_| new > 0) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use wharf_model::{Content, Lane, MessageId, Phone, Recipient, SessionId, SessionState, WorkspaceId};
 use wharf_storage::messages::Wording;
+use wharf_storage::sessions::SessionProfile;
 use wharf_storage::{StorageError, Tx, messages, sessions};
 
 use super::prepare::{self, PreparedMessage};
@@ -107,6 +108,22 @@ impl Sessions {
             .iter()
             .filter(|slot| slot.workspace == workspace && slot.live.borrow().state == SessionState::Ready);
         ready.map(|slot| slot.session).collect()
+    }
+
+    /// The number of the account that a session of the workspace is linked to, where it is known.
+    ///
+    /// # Errors
+    /// Storage failed.
+    pub async fn own_phone(&self, workspace: WorkspaceId, session: SessionId) -> Result<Option<Phone>, StorageError> {
+        let found = self
+            .storage()
+            .glance(move |tx| Box::pin(sessions::get(tx, workspace, session)));
+        let Some(sealed) = found.await?.and_then(|row| row.profile) else {
+            return Ok(None);
+        };
+        let keys = self.storage().session_keys(session).await?;
+        let profile = SessionProfile::open(&keys, &sealed)?;
+        Ok(profile.phone_number.and_then(|number| number.parse().ok()))
     }
 
     /// Whether the workspace has a session of this id.

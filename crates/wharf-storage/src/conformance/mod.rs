@@ -16,6 +16,7 @@ pub mod idempotency;
 pub mod messages;
 pub mod races;
 pub mod receipts;
+pub mod receptions;
 pub mod seals;
 pub mod sessions;
 mod subject;
@@ -171,6 +172,17 @@ macro_rules! conformance {
             wrong_codes_of_a_phone_add_up,
             what_falls_due_is_found,
             a_message_tells_its_verification,
+            another_workspace_has_no_part_in_it,
+        ]);
+        $crate::conformance!(@module $fresh, receptions, [
+            a_text_is_used_once,
+            of_many_that_bring_a_text_one_is_taken,
+            a_text_counts_where_its_session_gets_it,
+            a_text_that_is_late_counts_no_more,
+            a_text_from_another_number_leaves_it_as_it_was,
+            what_is_taken_back_is_taken_by_nobody,
+            the_last_place_is_free_when_the_earliest_expires,
+            what_falls_due_is_found,
             another_workspace_has_no_part_in_it,
         ]);
         $crate::conformance!(@module $fresh, audit, [

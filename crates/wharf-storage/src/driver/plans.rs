@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use wharf_model::Network;
 
 use crate::conformance::{
-    Subject, api_keys, events, idempotency, messages, receipts, seals, sessions, vault, verifications, wa_state,
+    Subject, api_keys, events, idempotency, messages, receipts, receptions, seals, sessions, vault, verifications,
+    wa_state,
 };
 use crate::{MasterKey, StorageConfig};
 
@@ -81,6 +82,12 @@ async fn run_cases(url: fn() -> Option<String>) {
         messages::a_nudge_comes_after_the_commit,
         receipts::a_batch_of_reports_is_taken_in_order,
         receipts::a_read_receipt_implies_the_delivery,
+        receptions::a_text_is_used_once,
+        receptions::a_text_from_another_number_leaves_it_as_it_was,
+        receptions::what_is_taken_back_is_taken_by_nobody,
+        receptions::the_last_place_is_free_when_the_earliest_expires,
+        receptions::what_falls_due_is_found,
+        receptions::another_workspace_has_no_part_in_it,
         seals::a_new_master_key_opens_everything_old,
         sessions::another_workspace_sees_nothing,
         sessions::a_patch_changes_what_it_names,

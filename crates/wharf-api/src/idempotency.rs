@@ -39,19 +39,8 @@ pub const CLAIM_LASTS: Duration = Duration::from_secs(2 * 60);
 pub(crate) enum Keep {
     /// The answer, sealed.
     Answer,
-    /// The answer, sealed, and for so long only.
-    AnswerFor(Duration),
     /// The fact only: the answer holds a secret.
     Fact,
-}
-
-impl Keep {
-    const fn lasts(self) -> Duration {
-        match self {
-            Self::AnswerFor(lasts) => lasts,
-            Self::Answer | Self::Fact => KEPT,
-        }
-    }
 }
 
 /// A successful answer.
@@ -226,12 +215,12 @@ impl Claimed {
         let (workspace, key) = (self.key.workspace_id, self.key.key.clone());
         let stored = match self.keep {
             Keep::Fact => idempotency::Answer::SecretShown,
-            Keep::Answer | Keep::AnswerFor(_) => {
+            Keep::Answer => {
                 let keys = self.state.storage.workspace_keys(workspace).await?;
                 idempotency::Answer::Sealed(idempotency::seal_answer(&keys, &key, &answer.to_stored())?)
             }
         };
-        let (storage, expires_at) = (&self.state.storage, self.state.clock.now() + self.keep.lasts());
+        let (storage, expires_at) = (&self.state.storage, self.state.clock.now() + KEPT);
         storage
             .write(Queue::Normal, move |tx| {
                 Box::pin(async move { idempotency::finish(tx, workspace, &key, &stored, expires_at).await })

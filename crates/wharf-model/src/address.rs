@@ -49,9 +49,13 @@ impl Phone {
     }
 }
 
-/// Two digits for the area, then eight, or nine that start with a 9.
+/// Two digits for the area, then eight, or nine that start with a 9. Only mobile numbers have two spellings, whose eight digits
+/// start with 6 to 9: the same digits behind a 9 are another subscriber's where they start as those of a fixed line do.
 fn brazilian(national: &str) -> Option<String> {
     let (area, local) = national.split_at_checked(2)?;
+    let eight = local.get(local.len().checked_sub(8)?..)?;
+    let is_mobile = eight.starts_with(['6', '7', '8', '9']);
+    is_mobile.then_some(())?;
     Some(format!("{area}{}", with_or_without(local, "9", 8)?))
 }
 
@@ -243,6 +247,22 @@ mod tests {
             "١٢٣٤٥٦٧٨",
         ] {
             assert_eq!(text.parse::<Phone>(), Err(AddressError::Phone), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mobile_number_has_another_spelling_and_a_fixed_line_has_none() {
+        for (number, other) in [
+            ("5531987654321", Some("553187654321")),
+            ("553187654321", Some("5531987654321")),
+            ("551134567890", None),
+            ("5511934567890", None),
+            ("5215512345678", Some("525512345678")),
+            ("15551234567", None),
+        ] {
+            let phone: Phone = number.parse().unwrap();
+            let found = phone.other_spelling();
+            assert_eq!(found.as_ref().map(Phone::digits), other, "{number}");
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::template;
+
 /// At most `most` sends in `window`; 0 means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -73,6 +75,37 @@ impl OtpConfig {
     pub const LENGTHS: std::ops::RangeInclusive<u8> = 6..=10;
     /// The shortest and the longest life of a code.
     pub const TTLS: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(600);
+}
+
+impl OtpConfig {
+    /// Settings that cannot all be meant: the name of one, and a sentence.
+    pub fn contradictions(&self) -> Vec<(&'static str, &'static str)> {
+        let (guard, prefix) = (self.guard_after, self.per_prefix.most);
+        let checks = [
+            (
+                self.cooldown >= self.ttl,
+                "cooldown",
+                "must be shorter than otp.ttl, or no code can be sent again",
+            ),
+            (
+                self.undelivered_after >= self.ttl,
+                "undelivered_after",
+                "must be shorter than otp.ttl, or otp.undelivered is never told",
+            ),
+            (
+                prefix > 0 && guard > prefix,
+                "guard_after",
+                "must not be more than otp.per_prefix_hourly, or the guard never looks",
+            ),
+            (
+                !template::is_known(&self.locale),
+                "locale",
+                "must be one of ar, de, en, es, fr, hi, id, pt, ru, tr",
+            ),
+        ];
+        let wrong = checks.into_iter().filter(|(is_wrong, ..)| *is_wrong);
+        wrong.map(|(_, setting, fault)| (setting, fault)).collect()
+    }
 }
 
 impl Default for OtpConfig {

@@ -117,6 +117,9 @@ pub enum OtpError {
     /// It was taken back.
     #[error("the verification was cancelled")]
     Cancelled(Standing),
+    /// The idempotency key was used before, or is being used right now.
+    #[error(transparent)]
+    Idempotency(#[from] wharf_session::IdempotencyError),
     /// The process is stopping.
     #[error("the server is stopping")]
     Stopping,

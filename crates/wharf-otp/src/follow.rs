@@ -90,9 +90,11 @@ impl CodeFollower for Deliveries {
             return Ok(None);
         };
         match step.to {
-            MessageStatus::Delivered => self.pool.note(step.session, true),
-            // A code that was taken back says nothing of its session.
-            MessageStatus::Failed if step.code != Some("cancelled") => self.pool.note(step.session, false),
+            MessageStatus::Delivered => self.pool.note(step.session, true, self.clock.now()),
+            // A code that was taken back, or a number without an account, says nothing of its session.
+            MessageStatus::Failed if !matches!(step.code, Some("cancelled" | "not_on_whatsapp")) => {
+                self.pool.note(step.session, false, self.clock.now());
+            }
             _ => {}
         }
         let Some(kind) = kind_of(step.to, &followed) else {

@@ -13,6 +13,7 @@ mod config;
 mod error;
 mod events;
 mod follow;
+mod once;
 mod pool;
 mod proof;
 mod sweep;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use wharf_model::{Random, SessionId, Timestamp};
 
@@ -12,10 +13,15 @@ const WEIGHT: f64 = 0.1;
 /// Sessions whose messages arrive almost as well as those of the best are as good: they share the work.
 const AS_GOOD: f64 = 0.05;
 
+/// How long what was noted counts.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(60 * 60);
+
 #[derive(Clone, Copy, Debug)]
 struct Health {
     /// The share of messages that arrived, the last ones weighing most.
     arrived: f64,
+    /// When that was noted.
+    at: Timestamp,
     /// WhatsApp lets it write to nobody new until then.
     locked_until: Option<Timestamp>,
 }
@@ -24,8 +30,21 @@ impl Default for Health {
     fn default() -> Self {
         Self {
             arrived: 1.0,
+            at: Timestamp::from_millis(0),
             locked_until: None,
         }
+    }
+}
+
+impl Health {
+    /// What is old says little: after an hour a session is as good as one that nothing is known of.
+    fn at(&self, now: Timestamp) -> f64 {
+        let age = now.since(self.at).as_secs_f64() / FORGOTTEN_AFTER.as_secs_f64();
+        self.arrived + (1.0 - self.arrived) * age.min(1.0)
+    }
+
+    fn is_free(&self, now: Timestamp) -> bool {
+        self.locked_until.is_none_or(|until| until <= now)
     }
 }
 
@@ -35,11 +54,15 @@ pub(crate) struct Pool(Mutex<HashMap<SessionId, Health>>);
 
 impl Pool {
     /// A message with a code arrived, or nothing was heard of it in time.
-    pub(crate) fn note(&self, session: SessionId, arrived: bool) {
+    pub(crate) fn note(&self, session: SessionId, arrived: bool, at: Timestamp) {
         let mut known = self.lock();
         let health = known.entry(session).or_default();
         let now = if arrived { 1.0 } else { 0.0 };
-        health.arrived += WEIGHT * (now - health.arrived);
+        health.arrived = health.at(at) + WEIGHT * (now - health.at(at));
+        health.at = at;
+        if arrived {
+            health.locked_until = None;
+        }
     }
 
     /// WhatsApp lets a session write to nobody new until then.
@@ -47,19 +70,21 @@ impl Pool {
         self.lock().entry(session).or_default().locked_until = Some(until);
     }
 
-    /// One of the best. `None`: there are none, or all are locked.
+    /// One of the best; one that is locked when no other is there, because it may still write to those who know it.
     pub(crate) fn choose(&self, among: &[SessionId], now: Timestamp, random: &dyn Random) -> Option<SessionId> {
         let known = self.lock();
-        let free: Vec<_> = among
+        let mut fit: Vec<_> = among
             .iter()
             .map(|session| (*session, known.get(session).copied().unwrap_or_default()))
-            .filter(|(_, health)| health.locked_until.is_none_or(|until| until <= now))
             .collect();
         drop(known);
-        let best = free.iter().map(|(_, health)| health.arrived).fold(0.0, f64::max);
-        let good: Vec<_> = free
+        if fit.iter().any(|(_, health)| health.is_free(now)) {
+            fit.retain(|(_, health)| health.is_free(now));
+        }
+        let best = fit.iter().map(|(_, health)| health.at(now)).fold(0.0, f64::max);
+        let good: Vec<_> = fit
             .into_iter()
-            .filter(|(_, health)| health.arrived >= best - AS_GOOD)
+            .filter(|(_, health)| health.at(now) >= best - AS_GOOD)
             .collect();
         let count = u64::try_from(good.len()).unwrap_or(0);
         let place = usize::try_from(random.below(count)).unwrap_or(0);
@@ -73,8 +98,6 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use wharf_model::{Clock as _, SystemEdges};
 
     use super::*;
@@ -86,16 +109,18 @@ mod tests {
     #[test]
     fn the_session_whose_messages_arrive_is_chosen() {
         let (pool, [good, bad], now) = (Pool::default(), sessions(), SystemEdges.now());
-        pool.note(good, true);
-        pool.note(bad, false);
+        pool.note(good, true, now);
+        pool.note(bad, false, now);
         for _ in 0..20 {
             assert_eq!(pool.choose(&[bad, good], now, &SystemEdges), Some(good));
         }
-        (0..40).for_each(|_| pool.note(bad, true));
-        let chosen: std::collections::HashSet<_> = (0..200)
-            .filter_map(|_| pool.choose(&[bad, good], now, &SystemEdges))
-            .collect();
-        assert_eq!(chosen.len(), 2, "they share the work again");
+        let chosen = |now| {
+            let choose = |_| pool.choose(&[bad, good], now, &SystemEdges);
+            (0..200).filter_map(choose).collect::<std::collections::HashSet<_>>()
+        };
+        assert_eq!(chosen(now + FORGOTTEN_AFTER).len(), 2, "they share the work again");
+        (0..40).for_each(|_| pool.note(bad, true, now));
+        assert_eq!(chosen(now).len(), 2, "they share the work again");
     }
 
     #[test]
@@ -104,8 +129,11 @@ mod tests {
         let hour = Duration::from_secs(3600);
         pool.note_time_lock(locked, now + hour);
         assert_eq!(pool.choose(&[locked, free], now, &SystemEdges), Some(free));
-        assert_eq!(pool.choose(&[locked], now, &SystemEdges), None);
-        assert_eq!(pool.choose(&[locked], now + hour, &SystemEdges), Some(locked));
+        assert_eq!(
+            pool.choose(&[locked], now, &SystemEdges),
+            Some(locked),
+            "there is no other"
+        );
         assert_eq!(pool.choose(&[], now, &SystemEdges), None);
     }
 }

@@ -1,12 +1,12 @@
 //! What falls due: a verification's time is over, nothing was heard of its delivery, it was kept long enough. Sleeps until
 //! the next of these times; while no verification exists, it does nothing.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
-use wharf_model::{EventKind, MessageStatus, Timestamp, VerificationStatus, WorkspaceId};
+use wharf_model::{EventKind, MessageStatus, Timestamp, VerificationStatus};
 use wharf_storage::receptions::{self, Reception};
 use wharf_storage::verifications::{self as rows, Verification};
 use wharf_storage::{Queue, StorageError, Tx};
@@ -20,6 +20,9 @@ const AT_ONCE: u32 = 100;
 /// It looks this often at least: the clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
+/// After a failure it waits this long: what failed is still due.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(5);
+
 /// And not more often than this.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(100);
 
@@ -27,10 +30,15 @@ impl Verifications {
     /// Does what falls due, until `stop`. The composition root runs it as a task.
     pub async fn sweep(self, stop: CancellationToken) {
         loop {
-            if let Err(error) = self.sweep_now().await {
-                tracing::warn!(error = %error, "Verifications that are due could not be ended; it is tried again");
-            }
-            let sleep = self.until_due().await;
+            let swept = stop.run_until_cancelled(self.sweep_now()).await;
+            let sleep = match swept {
+                None => return,
+                Some(Ok(_)) => self.until_due().await,
+                Some(Err(error)) => {
+                    tracing::warn!(error = %error, "Verifications that are due could not be ended; it is tried again");
+                    AFTER_A_FAILURE
+                }
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(sleep) => {}
@@ -39,29 +47,56 @@ impl Verifications {
         }
     }
 
-    /// Does at once what is due now. Says how many verifications it came to.
+    /// Does at once what is due now. Says how many verifications it came to. One that cannot be ended does not keep the
+    /// others from it.
     ///
     /// # Errors
-    /// Storage failed.
+    /// Storage failed, for one of them at least.
     pub async fn sweep_now(&self) -> Result<usize, OtpError> {
-        let sends = self.sweep_sends().await?;
+        let sends = self.sweep_sends().await.map_err(OtpError::Storage)?;
         let receptions = self.sweep_receptions().await.map_err(OtpError::Storage)?;
         Ok(sends + receptions)
     }
 
-    async fn sweep_sends(&self) -> Result<usize, OtpError> {
+    async fn sweep_sends(&self) -> Result<usize, StorageError> {
         let mut swept = 0;
         loop {
             let now = self.cx.clock.now();
             let due = self.cx.storage.read(move |tx| Box::pin(rows::due(tx, now, AT_ONCE)));
-            let due = due.await.map_err(OtpError::Storage)?;
+            let due = due.await?;
             let count = due.len();
+            // Each in a unit of its own, which commit together: none waits for another one's rows.
+            let open = due.into_iter().filter(|due| !due.status.is_final());
+            let ended = join_all(open.map(|due| self.end(due, now))).await;
+            let deleted = self
+                .cx
+                .storage
+                .write(Queue::Normal, move |tx| Box::pin(rows::delete_due(tx, now, AT_ONCE)));
+            deleted.await?;
+            ended.into_iter().collect::<Result<(), _>>()?;
             swept += count;
-            self.take(due, now).await.map_err(OtpError::Storage)?;
             if count < AT_ONCE as usize {
                 return Ok(swept);
             }
         }
+    }
+
+    async fn end(&self, due: Verification, now: Timestamp) -> Result<(), StorageError> {
+        let keys = self.cx.storage.workspace_keys(due.workspace_id).await?;
+        let (teller, session) = (Teller::new(&self.cx, &keys), due.session_id);
+        let ended = self.cx.storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move {
+                if due.expires_at <= now {
+                    expire(tx, &teller, &due, now).await?;
+                    return Ok(false);
+                }
+                is_unheard(tx, &teller, &due, now).await
+            })
+        });
+        if ended.await? {
+            self.cx.deliveries.pool.note(session, false, now);
+        }
+        Ok(())
     }
 
     async fn sweep_receptions(&self) -> Result<usize, StorageError> {
@@ -74,46 +109,35 @@ impl Verifications {
                 .read(move |tx| Box::pin(receptions::due(tx, now, AT_ONCE)));
             let due = due.await?;
             let count = due.len();
+            let open = due.into_iter().filter(|due| !due.status.is_final());
+            let ended = join_all(open.map(|due| self.end_reception(due, now))).await;
+            let deleted = self.cx.storage.write(Queue::Normal, move |tx| {
+                Box::pin(receptions::delete_due(tx, now, AT_ONCE))
+            });
+            deleted.await?;
+            ended.into_iter().collect::<Result<(), _>>()?;
             swept += count;
-            self.end_receptions(due, now).await?;
             if count < AT_ONCE as usize {
                 return Ok(swept);
             }
         }
     }
 
-    async fn end_receptions(&self, mut due: Vec<Reception>, now: Timestamp) -> Result<(), StorageError> {
-        if due.is_empty() {
-            return Ok(());
-        }
-        // The others are to be deleted. In one order, so that no two rounds wait for each other.
-        due.retain(|reception| !reception.status.is_final());
-        due.sort_unstable_by_key(|reception| reception.id);
-        let mut keys = HashMap::new();
-        for reception in &due {
-            let session = reception.session_id;
-            if !keys.contains_key(&session) {
-                let found = self.cx.session_keys(session).await?;
-                keys.insert(session, found);
-            }
-        }
+    async fn end_reception(&self, due: Reception, now: Timestamp) -> Result<(), StorageError> {
+        let keys = self.cx.session_keys(due.session_id).await?;
         let cx = Arc::clone(&self.cx);
         let ended = self.cx.storage.write(Queue::Normal, move |tx| {
             Box::pin(async move {
-                for reception in &due {
-                    let Some(expired) = receptions::expire(tx, reception.id, now).await? else {
-                        continue;
-                    };
-                    // Of one whose session was deleted nothing can be opened, nor told.
-                    if let Some(Some(keys)) = keys.get(&expired.session_id) {
-                        let teller = ReceptionTeller::new(&cx, keys);
-                        teller.tell(tx, &expired, EventKind::OtpExpired, now).await?;
-                    }
+                let expired = receptions::expire(tx, due.id, now).await?;
+                // Of one whose session was deleted nothing can be opened, nor told.
+                if let (Some(expired), Some(keys)) = (expired, &keys) {
+                    let teller = ReceptionTeller::new(&cx, keys);
+                    teller.tell(tx, &expired, EventKind::OtpExpired, now).await?;
                 }
-                receptions::delete_due(tx, now, AT_ONCE).await
+                Ok(())
             })
         });
-        ended.await.map(drop)
+        ended.await
     }
 
     async fn until_due(&self) -> Duration {
@@ -128,48 +152,6 @@ impl Verifications {
             // A failure is told by the round that follows.
             Ok(None) | Err(_) => LONGEST_SLEEP,
         }
-    }
-
-    async fn take(&self, mut due: Vec<Verification>, now: Timestamp) -> Result<(), StorageError> {
-        if due.is_empty() {
-            return Ok(());
-        }
-        // In one order, so that no two rounds wait for each other.
-        due.sort_unstable_by_key(|verification| verification.id);
-        let tellers = self.tellers(&due).await?;
-        let unheard = self.cx.storage.write(Queue::Normal, move |tx| {
-            Box::pin(async move {
-                let mut unheard = Vec::new();
-                for verification in due.into_iter().filter(|due| !due.status.is_final()) {
-                    let Some(teller) = tellers.get(&verification.workspace_id) else {
-                        continue;
-                    };
-                    if verification.expires_at <= now {
-                        expire(tx, teller, &verification, now).await?;
-                    } else if is_unheard(tx, teller, &verification, now).await? {
-                        unheard.push(verification.session_id);
-                    }
-                }
-                rows::delete_due(tx, now, AT_ONCE).await?;
-                Ok(unheard)
-            })
-        });
-        for session in unheard.await? {
-            self.cx.deliveries.pool.note(session, false);
-        }
-        Ok(())
-    }
-
-    async fn tellers(&self, due: &[Verification]) -> Result<HashMap<WorkspaceId, Teller>, StorageError> {
-        let mut tellers = HashMap::new();
-        for verification in due {
-            let workspace = verification.workspace_id;
-            if let Entry::Vacant(place) = tellers.entry(workspace) {
-                let keys = self.cx.storage.workspace_keys(workspace).await?;
-                place.insert(Teller::new(&self.cx, &keys));
-            }
-        }
-        Ok(tellers)
     }
 }
 

@@ -51,6 +51,11 @@ const TEXTS: [(&str, &str); 10] = [
     ),
 ];
 
+/// Whether there are texts in a language.
+pub(crate) fn is_known(locale: &str) -> bool {
+    TEXTS.iter().any(|(known, _)| *known == locale)
+}
+
 /// A text in a language, ready for a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Template {

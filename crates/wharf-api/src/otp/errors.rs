@@ -24,6 +24,7 @@ impl From<OtpError> for ApiError {
             OtpError::Expired(standing) => Self::OtpExpired(standing),
             OtpError::Exhausted(standing) => Self::OtpAttemptsExhausted(standing),
             OtpError::Cancelled(standing) => Self::OtpCancelled(standing),
+            OtpError::Idempotency(error) => error.into(),
             OtpError::Stopping => Self::NotReady("The server is stopping.".to_owned()),
             OtpError::Storage(error) => error.into(),
         }

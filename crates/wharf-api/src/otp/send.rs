@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use wharf_otp::SendCode;
+use wharf_otp::{SendCode, Sent};
+use wharf_session::Outcome;
 
 use super::body::{VerificationBody, client, is_address, is_locale, is_name, is_phone, phone};
 use crate::auth::{Allowed, Caller};
 use crate::error::ApiError;
 use crate::extract::Valid;
-use crate::idempotency::{Answer, Keep, Once};
+use crate::idempotency::{Answer, Once};
 use crate::rules;
 use crate::scope::SendCodes;
 use crate::state::ApiState;
@@ -107,10 +108,11 @@ pub(crate) async fn send_code(
 ) -> Result<Response, ApiError> {
     let Valid { body, raw } = request;
     let new = body.wanted(&caller)?;
-    let (verifications, workspace) = (state.verifications.clone(), caller.workspace());
-    let effect = async move {
-        let sent = verifications.send(workspace, new).await?;
-        Answer::json(StatusCode::ACCEPTED, &VerificationBody::sent(sent))
-    };
-    once.run(&state, &caller, &raw, Keep::Answer, effect).await
+    let idempotent = once.with_effect(caller.workspace(), &raw, |sent: &Sent| {
+        Answer::json(StatusCode::ACCEPTED, &VerificationBody::sent(sent.clone()))
+    });
+    match state.verifications.send(caller.workspace(), new, idempotent).await? {
+        Outcome::New(sent) => Ok(Answer::json(StatusCode::ACCEPTED, &VerificationBody::sent(sent))?.into_response()),
+        Outcome::Replayed(stored) => Ok(Answer::from_stored(&stored)?.replayed()),
+    }
 }

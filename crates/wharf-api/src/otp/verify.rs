@@ -1,27 +1,23 @@
 //! `POST /api/otp/verify`
 
-use std::time::Duration;
-
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use http::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wharf_otp::{CheckCode, Which};
+use wharf_otp::{CheckCode, VerificationView, Which};
+use wharf_session::Outcome;
 
-use super::body::{ApprovalBody, client, is_address, is_code, is_name, is_phone, phone};
+use super::body::{ApprovalBody, is_code, is_name, is_phone, phone};
 use crate::auth::{Allowed, Caller};
 use crate::error::ApiError;
 use crate::extract::Valid;
-use crate::idempotency::{Answer, Keep, Once};
+use crate::idempotency::{Answer, Once};
 use crate::scope::{Scope, VerifyCodes};
 use crate::state::ApiState;
 use crate::wire::VerificationIdText;
-
-/// How long an approval is repeated: long enough for a caller whose answer was lost, and no proof for later (OTP-11).
-const APPROVAL_REPEATED: Duration = Duration::from_secs(60);
 
 /// A code to be checked: by the id of its verification, or by its phone and purpose.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -43,15 +39,6 @@ pub(crate) struct VerifyOtp {
     #[garde(custom(is_code))]
     #[schema(value_type = String, min_length = 6, max_length = 10, pattern = "^[0-9]*$", example = "004217")]
     code: SecretString,
-    /// The address of the end user who typed the code.
-    #[garde(inner(custom(is_address)))]
-    #[schema(
-        min_length = 2,
-        max_length = 45,
-        pattern = "^[0-9A-Fa-f:.]*$",
-        example = "203.0.113.7"
-    )]
-    client_ip: Option<String>,
 }
 
 impl VerifyOtp {
@@ -65,8 +52,6 @@ impl VerifyOtp {
             which,
             code: self.code.expose_secret().to_owned(),
             allowed: caller.allowed_sessions(),
-            client: client(self.client_ip.as_deref()),
-            key: caller.key_id(),
         })
     }
 
@@ -108,14 +93,15 @@ pub(crate) async fn verify_code(
 ) -> Result<Response, ApiError> {
     let Valid { body, raw } = request;
     let check = body.wanted(&caller)?;
-    let (verifications, workspace) = (state.verifications.clone(), caller.workspace());
+    let (verifications, workspace) = (&state.verifications, caller.workspace());
     // What is stored to know a repeat by must not be a plain hash of the digits: there are too few of them.
     let keys = state.storage.workspace_keys(workspace).await?;
     let known_by = keys.blind("otp check", &String::from_utf8_lossy(&raw));
-    let effect = async move {
-        let approved = verifications.check(workspace, check).await?;
-        Answer::json(StatusCode::OK, &ApprovalBody::from(approved))
-    };
-    let keep = Keep::AnswerFor(APPROVAL_REPEATED);
-    once.run(&state, &caller, known_by.as_bytes(), keep, effect).await
+    let idempotent = once.with_effect(workspace, known_by.as_bytes(), |approved: &VerificationView| {
+        Answer::json(StatusCode::OK, &ApprovalBody::from(approved.clone()))
+    });
+    match verifications.check(workspace, check, idempotent).await? {
+        Outcome::New(approved) => Ok(Answer::json(StatusCode::OK, &ApprovalBody::from(approved))?.into_response()),
+        Outcome::Replayed(stored) => Ok(Answer::from_stored(&stored)?.replayed()),
+    }
 }

@@ -845,6 +845,38 @@ async fn lists_filter_by_phone_and_status_and_follow_the_cursor() {
     }
 }
 
+/// OTP-6: the wait is not over because the last one was taken back, or is out of attempts.
+#[tokio::test]
+async fn taking_a_verification_back_does_not_shorten_the_wait() {
+    let codes = Codes::new().await;
+    let body = json!({ "phone": PHONE });
+    let (sent, _) = codes.send_and_read(&body).await;
+    json_of(codes.cancel(&sent).await, 200).await;
+    codes.pass(10);
+    let refused = codes.ask(&body).await;
+    assert_eq!(retry_after(&refused), 20);
+    problem(refused, 429, "otp_resend_too_soon").await;
+    codes.pass(20);
+    let (sent, code) = codes.send_and_read(&body).await;
+    json_of(codes.check(&sent, &code).await, 200).await;
+    codes.send(&body).await;
+}
+
+/// Two spellings of a number may be two subscribers: what proves one says nothing of the other. They share their limits.
+#[tokio::test]
+async fn a_code_to_one_spelling_proves_nothing_of_the_other() {
+    let codes = Codes::with(|config| config.per_phone = Rate::hourly(2)).await;
+    let (with, code) = codes.send_to("+5531987654321").await;
+    let (without, other) = codes.send_to("+553187654321").await;
+    assert_ne!(with["id"], without["id"]);
+    assert_eq!((&with["resent"], &without["resent"]), (&json!(false), &json!(false)));
+    if code != other {
+        problem(codes.check(&with, &other).await, 422, "otp_incorrect").await;
+    }
+    let more = json!({"phone": "+553187654321", "purpose": "more"});
+    limited_by("otp_phone", codes.ask(&more).await).await;
+}
+
 /// Taking back twice is taking back; what ended otherwise says so.
 #[tokio::test]
 async fn only_what_is_pending_can_be_taken_back() {

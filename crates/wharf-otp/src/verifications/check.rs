@@ -1,17 +1,21 @@
 //! A code is tried, or a verification taken back.
 
-use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use wharf_model::{ApiKeyId, EventKind, Phone, SessionId, Timestamp, VerificationId, VerificationStatus, WorkspaceId};
+use wharf_model::{EventKind, Phone, SessionId, Timestamp, VerificationId, VerificationStatus, WorkspaceId};
+use wharf_session::{Idempotent, Outcome};
 use wharf_storage::verifications::{self as rows, CheckResult, Checked, Verification};
 use wharf_storage::{Blind, Queue, StorageError, Tx, WorkspaceKeys};
 
 use super::send::{phone_index, purpose};
 use super::{Teller, Verifications};
 use crate::error::{OtpError, Standing};
-use crate::telemetry;
 use crate::view::VerificationView;
+use crate::{once, telemetry};
+
+/// How long an approval is repeated: long enough for a caller whose answer was lost, and no proof for later (OTP-11).
+const APPROVAL_REPEATED: Duration = Duration::from_secs(60);
 
 /// Which verification.
 #[derive(Clone)]
@@ -36,10 +40,6 @@ pub struct CheckCode {
     pub code: String,
     /// The sessions whose verifications the caller may check; `None`: all.
     pub allowed: Option<Vec<SessionId>>,
-    /// The end user's address.
-    pub client: Option<IpAddr>,
-    /// The API key that asks.
-    pub key: Option<ApiKeyId>,
 }
 
 /// Logs are written with `Debug`: neither numbers of people nor digits may reach them.
@@ -114,11 +114,16 @@ impl Try {
 
 impl Verifications {
     /// Tries a code. The answer is an approval; everything else is an error, so that whoever looks at nothing else lets
-    /// nobody in (OTP-9).
+    /// nobody in (OTP-9). An approval is repeated for a minute to whoever brings its idempotency key again (OTP-11).
     ///
     /// # Errors
     /// [`OtpError::Incorrect`], which counts, or what the verification has come to.
-    pub async fn check(&self, workspace: WorkspaceId, check: CheckCode) -> Result<VerificationView, OtpError> {
+    pub async fn check(
+        &self,
+        workspace: WorkspaceId,
+        check: CheckCode,
+        idempotent: Option<Idempotent<VerificationView>>,
+    ) -> Result<Outcome<VerificationView>, OtpError> {
         let cx = &self.cx;
         let keys = cx.storage.workspace_keys(workspace).await.map_err(OtpError::Storage)?;
         let place = match check.which {
@@ -134,14 +139,32 @@ impl Verifications {
             keys: Arc::clone(&keys),
             teller: Teller::new(cx, &keys),
         };
-        let checked = cx.storage.write(Queue::Normal, move |tx| {
-            Box::pin(async move { work.carry_out(tx).await })
+        let once = once::once(idempotent, &keys, (now, APPROVAL_REPEATED));
+        let key = once.as_ref().map(|(key, _)| key.clone());
+        let written = cx.storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move {
+                let Some((key, render)) = once else {
+                    return work.carry_out(tx).await;
+                };
+                key.claim(tx).await?;
+                let checked = work.carry_out(tx).await?;
+                // A wrong code is counted, and answered anew each time.
+                match approved(&work.keys, checked.as_ref(), now)? {
+                    Some(view) => key.keep(tx, &once::rendered(render, &view)?).await?,
+                    None => key.give_back(tx).await?,
+                }
+                Ok(checked)
+            })
         });
-        let checked = checked.await.map_err(OtpError::Storage)?.ok_or(OtpError::NotFound)?;
+        let checked = match once::outcome(&keys, key.as_ref(), written.await)? {
+            Outcome::Replayed(answer) => return Ok(Outcome::Replayed(answer)),
+            Outcome::New(checked) => checked.ok_or(OtpError::NotFound)?,
+        };
         telemetry::checked(name_of(&checked, now));
         match checked {
             Checked::Compared(CheckResult::Approved, verification) => {
-                VerificationView::new(verification, &keys, now).map_err(OtpError::Storage)
+                let view = VerificationView::new(verification, &keys, now).map_err(OtpError::Storage)?;
+                Ok(Outcome::New(view))
             }
             Checked::Compared(CheckResult::Incorrect, verification) => {
                 Err(OtpError::Incorrect(Standing::of(&verification, now)))
@@ -198,6 +221,20 @@ impl Verifications {
             Box::pin(async move { rows::clear_failures(tx, workspace, phone).await })
         });
         cleared.await.map_err(OtpError::Storage)
+    }
+}
+
+/// The view of an approval.
+fn approved(
+    keys: &WorkspaceKeys,
+    checked: Option<&Checked>,
+    now: Timestamp,
+) -> Result<Option<VerificationView>, StorageError> {
+    match checked {
+        Some(Checked::Compared(CheckResult::Approved, verification)) => {
+            VerificationView::new(verification.clone(), keys, now).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 

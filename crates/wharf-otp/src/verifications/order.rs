@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_model::{ApiKeyId, EventKind, SessionId, Timestamp, VerificationId};
+use wharf_model::{ApiKeyId, EventKind, SessionId, Timestamp, VerificationId, VerificationStatus};
 use wharf_session::PreparedCode;
 use wharf_storage::messages::Wording;
 use wharf_storage::verifications::{
-    self as rows, Conversion, Counted, NewSend, NewVerification, Renewal, Send, Verification,
+    self as rows, Conversion, Counted, NewSend, NewVerification, Renewal, Verification,
 };
 use wharf_storage::{Blind, Sealed, StorageError, Tx, WorkspaceKeys};
 
-use super::Teller;
+use super::{Sent, Teller};
 use crate::config::{OtpConfig, Rate};
 use crate::error::{LimitPolicy, Standing};
+use crate::view::VerificationView;
 
 /// Approvals are looked at over this time.
 const GUARD_WINDOW: Duration = Duration::from_secs(60 * 60);
@@ -50,12 +51,16 @@ pub(super) struct Order {
     pub id: VerificationId,
     pub session: SessionId,
     pub allowed: Option<Vec<SessionId>>,
+    /// The phone as it is written, which a verification belongs to.
     pub phone: Blind,
+    /// The phone in whatever spelling, which limits count.
+    pub counted: Blind,
     pub prefix: Blind,
     pub client: Option<Blind>,
     pub key: Option<ApiKeyId>,
     pub sealed_phone: Sealed,
-    pub sealed_metadata: Option<Sealed>,
+    /// The caller's own JSON, as bytes.
+    pub metadata: Option<Vec<u8>>,
     pub purpose: String,
     pub wording: Wording,
     pub length: u8,
@@ -69,22 +74,16 @@ pub(super) struct Order {
     pub teller: Teller,
 }
 
-/// What the unit did.
-pub(super) struct Done {
-    pub verification: Verification,
-    pub sends: Vec<Send>,
-    pub resent: bool,
-}
-
 impl Order {
-    pub(super) async fn carry_out(&self, tx: &mut Tx) -> Result<Done, StorageError> {
+    pub(super) async fn carry_out(&self, tx: &mut Tx) -> Result<Sent, StorageError> {
         // The phone always: one verification of it and a purpose is pending at a time. The prefix for the guard.
-        let mut counted = vec![Counted::Phone(self.phone), Counted::Prefix(self.prefix)];
+        let mut counted = vec![Counted::Phone(self.counted), Counted::Prefix(self.prefix)];
         counted.extend(self.limits.iter().map(|limit| limit.counted));
         rows::lock(tx, &counted).await?;
         let pending = self.pending(tx).await?;
-        if let Some(pending) = &pending {
-            self.may_follow(pending)?;
+        match &pending {
+            Some(pending) => self.may_follow(pending)?,
+            None => self.may_begin(tx).await?,
         }
         self.keep_limits(tx).await?;
         self.guard(tx).await?;
@@ -96,11 +95,9 @@ impl Order {
         self.message.store(tx).await?;
         rows::insert_send(tx, &self.new_send(&verification)).await?;
         let sends = rows::sends(tx, verification.id).await?;
-        Ok(Done {
-            verification,
-            sends,
-            resent,
-        })
+        let mut view = VerificationView::new(verification, &self.keys, self.now)?;
+        view.sends = sends.into_iter().map(Into::into).collect();
+        Ok(Sent { view, resent })
     }
 
     /// The one that is pending. One whose time is over ends now, instead of when the sweep comes to it.
@@ -131,6 +128,19 @@ impl Order {
             return Err(StorageError::rejected(Refusal::TooSoon(standing)));
         }
         Ok(())
+    }
+
+    /// Nor is the wait over because the last one was taken back, or is out of attempts.
+    async fn may_begin(&self, tx: &mut Tx) -> Result<(), StorageError> {
+        let last = rows::latest(tx, self.keys.workspace(), self.phone, &self.purpose).await?;
+        let waits = |last: &Verification| last.status != VerificationStatus::Approved && last.next_send_at > self.now;
+        match last.filter(waits) {
+            Some(last) => Err(StorageError::rejected(Refusal::TooSoon(Standing {
+                next_send_in: last.next_send_at.since(self.now),
+                ..Standing::of(&last, self.now)
+            }))),
+            None => Ok(()),
+        }
     }
 
     async fn keep_limits(&self, tx: &mut Tx) -> Result<(), StorageError> {
@@ -178,7 +188,7 @@ impl Order {
             purpose: self.purpose.clone(),
             mac: rows::mac_of(&self.keys, self.id, self.phone, &self.purpose, &self.code),
             phone: self.sealed_phone.clone(),
-            metadata: self.sealed_metadata.clone(),
+            metadata: self.sealed_metadata(self.id)?,
             template: self.wording.template.clone(),
             locale: self.wording.locale.clone(),
             length: self.length,
@@ -208,6 +218,7 @@ impl Order {
             template: self.wording.template.clone(),
             locale: self.wording.locale.clone(),
             length: self.length,
+            metadata: self.sealed_metadata(pending.id)?,
             next_send_at: self.now + self.config.cooldown.saturating_mul(waits),
             expires_at: self.expires_at(),
             undelivered_at: self.now + self.config.undelivered_after,
@@ -215,6 +226,11 @@ impl Order {
             at: self.now,
         };
         rows::renew(tx, pending.id, &renewal).await
+    }
+
+    fn sealed_metadata(&self, id: VerificationId) -> Result<Option<Sealed>, StorageError> {
+        let seal = |metadata: &Vec<u8>| rows::seal_metadata(&self.keys, id, metadata);
+        self.metadata.as_ref().map(seal).transpose()
     }
 
     fn expires_at(&self) -> Timestamp {
@@ -233,7 +249,7 @@ impl Order {
             message_id: self.message.id(),
             n: verification.sends,
             at: self.now,
-            phone_index: self.phone,
+            phone_index: self.counted,
             prefix_index: self.prefix,
             client_index: self.client,
             key_id: self.key,

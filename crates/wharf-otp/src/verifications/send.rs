@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wharf_model::{ApiKeyId, Phone, SessionId, VerificationId, WorkspaceId};
-use wharf_session::{AcceptError, NewCode};
+use wharf_session::{AcceptError, Idempotent, NewCode, Outcome};
 use wharf_storage::verifications::{self as rows, Counted};
 use wharf_storage::{Blind, Queue, StorageError, WorkspaceKeys};
 
@@ -16,7 +16,10 @@ use crate::config::{OtpConfig, Rate};
 use crate::error::{LimitPolicy, OtpError};
 use crate::template::{self, Template};
 use crate::view::VerificationView;
-use crate::{code, telemetry};
+use crate::{code, once, telemetry};
+
+/// How long an answer is repeated.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a verification is for where the caller says nothing.
 const PURPOSE: &str = "verify";
@@ -139,9 +142,15 @@ fn invalid(field: &'static str, code: &'static str, detail: &str) -> OtpError {
     }
 }
 
-/// What stands in the index for a phone; the same for both spellings of a number that has two.
+/// What stands in the index of verifications for a phone. Of one spelling alone: the other one may be somebody else's, who
+/// must not be sent the code that proves this one.
 pub(super) fn phone_index(keys: &WorkspaceKeys, phone: &Phone) -> Blind {
-    keys.blind("phone", &one_spelling(phone))
+    keys.blind("phone", phone.digits())
+}
+
+/// What limits count for a phone; the same for both spellings of a number that has two.
+fn counted_index(keys: &WorkspaceKeys, phone: &Phone) -> Blind {
+    keys.blind("counted phone", &one_spelling(phone))
 }
 
 /// Neighbours of a phone have its number but for the last four digits (OTP-13).
@@ -168,11 +177,22 @@ impl Verifications {
     ///
     /// # Errors
     /// Why not; nothing is stored then.
-    pub async fn send(&self, workspace: WorkspaceId, new: SendCode) -> Result<Sent, OtpError> {
+    pub async fn send(
+        &self,
+        workspace: WorkspaceId,
+        new: SendCode,
+        idempotent: Option<Idempotent<Sent>>,
+    ) -> Result<Outcome<Sent>, OtpError> {
         let cx = &self.cx;
         let wanted = Wanted::read(&cx.config, &new)?;
-        let session = self.session(workspace, &new).await?;
         let keys = cx.storage.workspace_keys(workspace).await.map_err(OtpError::Storage)?;
+        let once = once::once(idempotent, &keys, (cx.clock.now(), KEPT));
+        let key = once.as_ref().map(|(key, _)| key.clone());
+        let session = match self.session(workspace, &new).await {
+            Ok(session) => session,
+            // What was sent before is told again, whether there is a session now or not.
+            Err(error) => return self.replayed(&keys, key).await?.ok_or(error),
+        };
         let code = code::generate(&*cx.random, wanted.length);
         let message = NewCode {
             session,
@@ -185,27 +205,49 @@ impl Verifications {
         let message = cx.sessions.prepare_code(workspace, message).await.map_err(refused)?;
         let order = Arc::new(self.order(&keys, &new, wanted, session, code, message)?);
         let work = Arc::clone(&order);
-        let done = cx.storage.write(Queue::Normal, move |tx| {
-            Box::pin(async move { work.carry_out(tx).await })
+        let written = cx.storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move {
+                let Some((key, render)) = once else {
+                    return work.carry_out(tx).await;
+                };
+                key.claim(tx).await?;
+                let sent = work.carry_out(tx).await?;
+                key.keep(tx, &once::rendered(render, &sent)?).await?;
+                Ok(sent)
+            })
         });
-        let done = match done.await.map_err(of_unit) {
-            Ok(done) => done,
+        match once::outcome(&keys, key.as_ref(), written.await).map_err(of_unit) {
+            Ok(outcome) => {
+                if let Outcome::New(sent) = &outcome {
+                    order.message.accepted();
+                    telemetry::sent(sent.resent);
+                    cx.earlier.notify_one();
+                }
+                Ok(outcome)
+            }
             Err(OtpError::Blocked { wait }) => {
                 let prefix = prefix_of(&new.phone);
                 cx.tell_blocked(&keys, (&prefix, order.prefix), &new, wait).await;
-                return Err(OtpError::Blocked { wait });
+                Err(OtpError::Blocked { wait })
             }
-            Err(error) => return Err(error),
-        };
-        order.message.accepted();
-        telemetry::sent(done.resent);
-        cx.earlier.notify_one();
-        let mut view = VerificationView::new(done.verification, &keys, order.now).map_err(OtpError::Storage)?;
-        view.sends = done.sends.into_iter().map(Into::into).collect();
-        Ok(Sent {
-            view,
-            resent: done.resent,
-        })
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The answer that is kept under a key, if there is one.
+    async fn replayed(&self, keys: &WorkspaceKeys, key: Option<once::Key>) -> Result<Option<Outcome<Sent>>, OtpError> {
+        let Some(key) = key else { return Ok(None) };
+        let claim = key.clone();
+        let looked = self.cx.storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move {
+                claim.claim(tx).await?;
+                claim.give_back(tx).await
+            })
+        });
+        match once::outcome(keys, Some(&key), looked.await)? {
+            Outcome::Replayed(answer) => Ok(Some(Outcome::Replayed(answer))),
+            Outcome::New(()) => Ok(None),
+        }
     }
 
     /// A named session, if it can send; never another one in its place. Without a name one of those that can.
@@ -256,25 +298,24 @@ impl Verifications {
     ) -> Result<Order, OtpError> {
         let cx = &self.cx;
         let id = VerificationId::generate(&*cx.clock, &*cx.random);
-        let metadata = new.metadata.as_ref();
-        let metadata = metadata.map(|json| rows::seal_metadata(keys, id, json.to_string().as_bytes()));
         let client = new.client.map(|client| keys.blind("client", &client.to_string()));
-        let (phone, prefix) = (phone_index(keys, &new.phone), prefix_index(keys, &new.phone));
+        let (counted, prefix) = (counted_index(keys, &new.phone), prefix_index(keys, &new.phone));
         Ok(Order {
             id,
             session,
             allowed: new.allowed.clone(),
-            phone,
+            phone: phone_index(keys, &new.phone),
+            counted,
             prefix,
             client,
             key: new.key,
             sealed_phone: rows::seal_phone(keys, id, &new.phone.to_string()).map_err(OtpError::Storage)?,
-            sealed_metadata: metadata.transpose().map_err(OtpError::Storage)?,
+            metadata: new.metadata.as_ref().map(|json| json.to_string().into_bytes()),
             purpose: wanted.purpose,
             wording: wanted.template.wording(),
             length: wanted.length,
             ttl: wanted.ttl,
-            limits: self.limits(phone, prefix, client, new.key, session),
+            limits: self.limits(counted, prefix, client, new.key, session),
             code,
             message,
             now: cx.clock.now(),
@@ -329,7 +370,10 @@ fn refused(error: AcceptError) -> OtpError {
 }
 
 /// Why the unit came to nothing.
-fn of_unit(error: StorageError) -> OtpError {
+fn of_unit(error: OtpError) -> OtpError {
+    let OtpError::Storage(error) = error else {
+        return error;
+    };
     match (error.rejection::<Refusal>(), &error) {
         (Some(Refusal::TooSoon(standing)), _) => OtpError::TooSoon(*standing),
         (Some(Refusal::NoSendsLeft(standing)), _) => OtpError::NoSendsLeft(*standing),

@@ -218,7 +218,8 @@ fn generator(reader: &mut Reader<'_>) -> GeneratorConfig {
 
 fn otp(reader: &mut Reader<'_>) -> OtpConfig {
     let (shortest, longest) = OtpConfig::TTLS.into_inner();
-    let mut most = |path| reader.number(path, 0..=1_000_000);
+    // Each send reads as many entries of an index as a limit allows.
+    let mut most = |path| reader.number(path, 0..=10_000);
     let [per_phone, per_prefix, per_client, per_key, per_session] = [
         "otp.per_phone_hourly",
         "otp.per_prefix_hourly",
@@ -228,7 +229,7 @@ fn otp(reader: &mut Reader<'_>) -> OtpConfig {
     ]
     .map(|path| Rate::hourly(most(path)));
     let per_phone_daily = Rate::daily(most("otp.per_phone_daily"));
-    OtpConfig {
+    let config = OtpConfig {
         length: reader.number("otp.default_length", OtpConfig::LENGTHS),
         ttl: reader.duration("otp.ttl", shortest..=longest),
         max_attempts: reader.number("otp.attempts", 1..=10),
@@ -247,7 +248,11 @@ fn otp(reader: &mut Reader<'_>) -> OtpConfig {
         guard_percent: reader.number("otp.guard_percent", 0..=100),
         max_failures: reader.number("otp.max_failures", 1..=1000),
         locale: reader.text("otp.locale").to_owned(),
+    };
+    for (setting, fault) in config.contradictions() {
+        reader.faults.add(&format!("otp.{setting}"), fault);
     }
+    config
 }
 
 /// A fault is noted.

@@ -154,6 +154,8 @@ impl Actor {
             }
             match self.open(&row, false) {
                 Ok(item) => self.outbox.recover([item]),
+                // Its code is void, so that it is not sent again. It may have arrived: an ack or a receipt tells.
+                Err(_) if row.body.is_none() => {}
                 Err(_) => self.fail_broken(&row).await?,
             }
         }
@@ -245,8 +247,10 @@ impl Actor {
             lane: item.lane,
             opens_chat: false,
         };
+        if !self.note_resent(&item).await? {
+            return Ok(true);
+        }
         self.outbox.pacer().record(self.cx.clock.now(), ask, &*self.cx.random);
-        self.note_resent(&item).await?;
         telemetry::resent();
         self.put_on_wire(item);
         Ok(true)
@@ -397,7 +401,10 @@ impl Actor {
                 self.expire_one(&item).await?;
                 continue;
             }
-            self.note_resent(&item).await?;
+            if !self.note_resent(&item).await? {
+                self.outbox.forget(&id);
+                continue;
+            }
             if let Some(client) = self.link.as_ref().map(|link| link.client().clone()) {
                 tracing::info!(session.id = %self.slot.session, message.id = %item.id, "No ack came; the message is sent again under the same id");
                 self.outbox.send_again(&id, &client);
@@ -406,7 +413,8 @@ impl Actor {
         Ok(())
     }
 
-    async fn note_resent(&self, item: &Item) -> Result<(), StorageError> {
+    /// `false`: it is not to be sent again.
+    async fn note_resent(&self, item: &Item) -> Result<bool, StorageError> {
         let (fence, id, now) = (self.journal.fence(), item.id, self.cx.clock.now());
         self.cx
             .storage

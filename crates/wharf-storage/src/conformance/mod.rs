@@ -168,6 +168,7 @@ macro_rules! conformance {
             a_hash_is_of_its_own_row_alone,
             a_new_code_takes_the_place_of_the_old_one,
             the_end_takes_the_digits_out_of_the_messages,
+            a_void_message_on_the_wire_holds_nothing_back,
             limits_count_what_was_sent,
             wrong_codes_of_a_phone_add_up,
             what_falls_due_is_found,

@@ -225,6 +225,7 @@ pub async fn a_new_code_takes_the_place_of_the_old_one(subject: &Subject) {
         template: "default".to_owned(),
         locale: "es".to_owned(),
         length: 6,
+        metadata: None,
         next_send_at: subject.now() + MINUTE,
         expires_at: subject.now() + MINUTE * 5,
         undelivered_at: subject.now() + MINUTE / 3,
@@ -281,6 +282,37 @@ pub async fn the_end_takes_the_digits_out_of_the_messages(subject: &Subject) {
     assert!(cancel().await.is_none());
     assert!(subject.message(sent.message).await.body.is_none());
     assert_eq!(subject.next(&session).await, [sent.message]);
+}
+
+/// A message that is on the wire when its code becomes void: it is not sent again, waits for nothing, and keeps nothing of its
+/// chat waiting.
+pub async fn a_void_message_on_the_wire_holds_nothing_back(subject: &Subject) {
+    let session = subject.session("s").await;
+    let sent = send(subject, &session, PURPOSE, "111111").await;
+    let next = subject.outbound(&session, Lane::Otp, "15551234567@s.whatsapp.net");
+    let next = subject.accept(vec![next]).await[0];
+    assert!(subject.send(&session, sent.message).await);
+    assert!(subject.next(&session).await.is_empty(), "one at a time in a chat");
+    let (workspace, now) = (subject.workspace, subject.now());
+    let cancelled = subject
+        .write(move |tx| Box::pin(verifications::cancel(tx, workspace, sent.id, now)))
+        .await;
+    assert!(cancelled.is_some());
+    assert_eq!(subject.next(&session).await, [next]);
+    let (fence, message) = (session.fence, sent.message);
+    let again = subject
+        .write(move |tx| Box::pin(async move { crate::messages::note_resent(tx, &fence, message, now).await }))
+        .await;
+    assert!(!again, "what it said is gone");
+    let (id, later) = (session.id, now + MINUTE * 60);
+    subject
+        .write(move |tx| {
+            Box::pin(async move { crate::messages::postpone(tx, id, message, later, "rate_limited", now).await })
+        })
+        .await;
+    assert_eq!(subject.next(&session).await, [sent.message, next]);
+    assert!(!subject.send(&session, sent.message).await);
+    assert!(subject.send(&session, next).await);
 }
 
 /// Each kind for itself, within its window.

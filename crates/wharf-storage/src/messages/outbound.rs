@@ -115,7 +115,8 @@ const NEXT: &str = concat!(
       where session_id = $1 and lane = $2 and status = 'queued' and due_at <= $3
         and (expires_at is null or expires_at > $3)
         and not exists (select 1 from messages f
-            where f.session_id = m.session_id and f.chat_index = m.chat_index and f.status = 'sending')
+            where f.session_id = m.session_id and f.chat_index = m.chat_index and f.status = 'sending'
+              and f.body is not null)
         and not exists (select 1 from messages w
             where w.session_id = m.session_id and w.lane = m.lane and w.chat_index = m.chat_index and w.seq < m.seq
               and w.status = 'queued' and w.retry_at is not null)
@@ -196,7 +197,7 @@ pub async fn mark_sending(tx: &mut Tx, fence: &Fence, id: MessageId, now: Timest
              where id = $1 and session_id = $2 and status = 'queued' and body is not null
                  and (expires_at is null or expires_at > $3)
                  and not exists (select 1 from messages f where f.session_id = $2
-                     and f.chat_index = messages.chat_index and f.status = 'sending')",
+                     and f.chat_index = messages.chat_index and f.status = 'sending' and f.body is not null)",
             params![&id, &fence.session, now],
         )
         .await?;
@@ -220,22 +221,25 @@ pub async fn in_flight(tx: &mut ReadTx, session: SessionId) -> Result<Vec<Messag
     read_all(tx.query(sql, params![&session]).await?)
 }
 
-/// Counts another handing over of a message that is in flight.
+/// Counts another handing over of a message that is in flight. `false`: it is not any more, or what it said was taken out of
+/// it, and it must not be handed over.
 ///
 /// # Errors
 /// [`StorageError::StaleEpoch`] when the session has another owner.
-pub async fn note_resent(tx: &mut Tx, fence: &Fence, id: MessageId, now: Timestamp) -> Result<(), StorageError> {
+pub async fn note_resent(tx: &mut Tx, fence: &Fence, id: MessageId, now: Timestamp) -> Result<bool, StorageError> {
     check_epoch(tx, fence).await?;
-    tx.execute(
-        "update messages set attempts = attempts + 1, updated_at = $3
-         where id = $1 and session_id = $2 and status = 'sending'",
-        params![&id, &fence.session, now],
-    )
-    .await?;
-    Ok(())
+    let changed = tx
+        .execute(
+            "update messages set attempts = attempts + 1, updated_at = $3
+             where id = $1 and session_id = $2 and status = 'sending' and body is not null",
+            params![&id, &fence.session, now],
+        )
+        .await?;
+    Ok(changed == 1)
 }
 
-/// Puts a message back until `retry_at`, with the code of what it waits for. `false` when it is neither queued nor in
+/// Puts a message back until `retry_at`, with the code of what it waits for. One whose body was taken out of it does not wait:
+/// it only comes to its end, and must not hold back what was accepted after it. `false` when it is neither queued nor in
 /// flight any more.
 ///
 /// # Errors
@@ -251,7 +255,9 @@ pub async fn postpone(
     tx.lock(Lock::Messages(session)).await?;
     let changed = tx
         .execute(
-            "update messages set status = 'queued', due_at = $3, retry_at = $3, code = $4, updated_at = $5
+            "update messages set status = 'queued', code = $4, updated_at = $5,
+                 due_at = case when body is null then $5 else cast($3 as bigint) end,
+                 retry_at = case when body is null then null else cast($3 as bigint) end
              where id = $1 and session_id = $2 and status in ('queued', 'sending')",
             params![&id, &session, retry_at, code, now],
         )

@@ -65,6 +65,8 @@ pub struct Renewal {
     pub locale: String,
     /// Digits of the code.
     pub length: u8,
+    /// From [`super::seal_metadata`]; `None`: it stays as it is.
+    pub metadata: Option<Sealed>,
     /// When the next one may be asked for.
     pub next_send_at: Timestamp,
     /// Until when the new code can be checked.
@@ -195,7 +197,7 @@ pub async fn active(
 }
 
 /// Gives a pending verification a new code, and takes the digits of the one before out of its messages: whichever of them
-/// has not left never will.
+/// waits to be sent, or to be sent again, will not be.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when it is not pending.
@@ -203,7 +205,8 @@ pub async fn renew(tx: &mut Tx, id: VerificationId, renewal: &Renewal) -> Result
     forget_digits(tx, id, renewal.at).await?;
     let sql = concat!(
         "update verifications set session_id = $2, mac = $3, template = $4, locale = $5, length = $6, sends = sends + 1,
-             next_send_at = $7, expires_at = $8, undelivered_at = $9, keep_until = $10, due_at = $11
+             next_send_at = $7, expires_at = $8, undelivered_at = $9, keep_until = $10, due_at = $11,
+             metadata = coalesce($12, metadata)
          where id = $1 and status = 'pending' returning ",
         columns!()
     );
@@ -221,7 +224,8 @@ pub async fn renew(tx: &mut Tx, id: VerificationId, renewal: &Renewal) -> Result
                 renewal.expires_at,
                 renewal.undelivered_at,
                 renewal.keep_until,
-                renewal.undelivered_at.min(renewal.expires_at)
+                renewal.undelivered_at.min(renewal.expires_at),
+                &renewal.metadata
             ],
         )
         .await?;

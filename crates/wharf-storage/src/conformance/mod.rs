@@ -166,6 +166,7 @@ macro_rules! conformance {
             only_the_allowed_number_of_codes_is_compared,
             one_of_many_right_codes_is_approved,
             a_hash_is_of_its_own_row_alone,
+            a_hash_is_of_no_later_verification,
             a_new_code_takes_the_place_of_the_old_one,
             the_end_takes_the_digits_out_of_the_messages,
             a_void_message_on_the_wire_holds_nothing_back,

@@ -207,6 +207,36 @@ pub async fn a_hash_is_of_its_own_row_alone(subject: &Subject) {
     }
 }
 
+/// Nor does it prove anything in a later verification of the same phone and purpose.
+pub async fn a_hash_is_of_no_later_verification(subject: &Subject) {
+    let session = subject.session("s").await;
+    let first = send(subject, &session, PURPOSE, "111111").await;
+    let (workspace, now) = (subject.workspace, subject.now());
+    let old = subject
+        .write(move |tx| {
+            Box::pin(async move {
+                let row = tx
+                    .first("select mac from verifications where id = $1", params![&first.id])
+                    .await?;
+                let mac = row.unwrap().take::<Vec<u8>>()?;
+                verifications::cancel(tx, workspace, first.id, now).await?;
+                Ok(mac)
+            })
+        })
+        .await;
+    let second = send(subject, &session, PURPOSE, "222222").await;
+    subject
+        .write(move |tx| {
+            Box::pin(async move {
+                let sql = "update verifications set mac = $2 where id = $1";
+                tx.execute(sql, params![&second.id, &old]).await.map(drop)
+            })
+        })
+        .await;
+    let (result, _) = compared(check(subject, second.id, "111111").await).unwrap();
+    assert_eq!(result, CheckResult::Incorrect);
+}
+
 /// A new code takes the place of the one before; what was tried stays tried, and what has not left never leaves.
 pub async fn a_new_code_takes_the_place_of_the_old_one(subject: &Subject) {
     let session = subject.session("s").await;

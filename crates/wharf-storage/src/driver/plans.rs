@@ -112,6 +112,7 @@ async fn run_cases(url: fn() -> Option<String>) {
         vault::a_string_that_is_over_is_cleared_away,
         verifications::a_code_is_used_once,
         verifications::a_hash_is_of_its_own_row_alone,
+        verifications::a_hash_is_of_no_later_verification,
         verifications::a_new_code_takes_the_place_of_the_old_one,
         verifications::the_end_takes_the_digits_out_of_the_messages,
         verifications::a_void_message_on_the_wire_holds_nothing_back,

@@ -88,6 +88,19 @@ impl Binaries {
             sandbox: folder.join("wharf-sandbox"),
         })
     }
+
+    /// Builds the program that looks for differences in the time of checks, beside the binaries of a release.
+    fn build_timing(&self) -> Result<PathBuf> {
+        shell(Command::new(env!("CARGO")).args([
+            "build",
+            "--release",
+            "--package",
+            "wharf-otp",
+            "--example",
+            "timing",
+        ]))?;
+        Ok(self.wharf.with_file_name("examples").join("timing"))
+    }
 }
 
 /// Kills Wharf `kills` times in the middle of its work, on each database, and checks what is left.
@@ -124,7 +137,9 @@ pub fn generator(attempts: u32, profile: &str) -> Result<()> {
 /// Measures, and writes `docs/benchmarks.md`.
 pub fn bench(arguments: &[String]) -> Result<()> {
     let binaries = prepare("release")?;
-    shell(program("wharf-bench", "bench", &binaries).args(arguments))
+    let timing = binaries.build_timing()?;
+    let mut command = program("wharf-bench", "bench", &binaries);
+    shell(command.arg("--timing").arg(timing).args(arguments))
 }
 
 fn prepare(profile: &str) -> Result<Binaries> {

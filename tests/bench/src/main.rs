@@ -1,6 +1,6 @@
 //! `make bench`: what Wharf needs and does, beside the least that a gateway on Baileys is.
 //!
-//! Owns the measurements (a) to (e), the load and the page `docs/benchmarks.md`. Everything that is measured runs in a
+//! Owns the measurements (a) to (f), the load and the page `docs/benchmarks.md`. Everything that is measured runs in a
 //! process of its own. Never states a number that it did not measure in the same run.
 
 mod commits;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
-use measure::{Bench, accept, idle, linking, restart, send, tell};
+use measure::{Bench, accept, idle, linking, otp, restart, send, tell};
 use plan::Plan;
 use report::{Report, Section};
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,6 +40,9 @@ struct Arguments {
     /// The folder of the Baileys programs, with `npm ci` done in it.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../baileys"))]
     baileys: PathBuf,
+    /// The example `timing` of wharf-otp, built optimised; without it one row is missing.
+    #[arg(long)]
+    timing: Option<PathBuf>,
     /// Which measurements; without it all.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Measurement>,
@@ -63,6 +66,8 @@ enum Measurement {
     D,
     /// Restart.
     E,
+    /// One-time passwords.
+    F,
 }
 
 fn main() -> Result<()> {
@@ -128,6 +133,7 @@ fn bench(arguments: &Arguments, folder: &Path) -> Result<Bench> {
         wharf: existing(&arguments.wharf)?,
         sandbox: existing(&arguments.sandbox)?,
         baileys: existing(&arguments.baileys)?,
+        timing: arguments.timing.as_deref().map(existing).transpose()?,
         folder: folder.to_owned(),
         plan: if arguments.quick { Plan::quick() } else { Plan::full() },
     })
@@ -140,5 +146,6 @@ async fn section(bench: &Bench, measurement: Measurement) -> Result<Section> {
         Measurement::C => accept::measure(bench).await,
         Measurement::D => send::measure(bench).await,
         Measurement::E => restart::measure(bench).await,
+        Measurement::F => otp::measure(bench).await,
     }
 }

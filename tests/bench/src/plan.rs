@@ -15,12 +15,16 @@ pub struct Plan {
     pub idle_for: Duration,
     /// (b) How many links are timed.
     pub links: usize,
-    /// (c), (d) How long each load lasts.
+    /// (c), (d), (f) How long each load lasts.
     pub load_for: Duration,
     /// (d) Sessions that send at the same time.
     pub many: usize,
     /// (e) Linked sessions at the restart.
     pub restart: usize,
+    /// (f) Verifications that are approved, and as many that get wrong codes only.
+    pub verifications: usize,
+    /// (f) Messages of a campaign.
+    pub campaign: usize,
 }
 
 impl Plan {
@@ -35,6 +39,8 @@ impl Plan {
             load_for: Duration::from_secs(10),
             many: 100,
             restart: 500,
+            verifications: 4000,
+            campaign: 100_000,
         }
     }
 
@@ -49,6 +55,9 @@ impl Plan {
             load_for: Duration::from_secs(3),
             many: 20,
             restart: 30,
+            verifications: 200,
+            // Fewer would be sent before the codes are.
+            campaign: 20_000,
         }
     }
 }

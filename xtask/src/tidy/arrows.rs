@@ -50,7 +50,10 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("wharf-sandbox", &[]),
     ("wharf-testkit", &[]),
     ("wharf-proof", &["wharf-testkit"]),
-    ("wharf-bench", &["wharf-testkit"]),
+    (
+        "wharf-bench",
+        &["wharf-model", "wharf-storage", "wharf-session", "wharf-testkit"],
+    ),
     ("wharf-fuzz", &["wharf-sandbox", "wharf-vault"]),
     ("wharf-interop-engine", &[]),
     ("xtask", &[]),

@@ -1,4 +1,4 @@
-//! Wharf, with its pacing opened and its rate limits off: what is measured is the machinery.
+//! Wharf, with its pacing opened, unless the pacing is what is looked at, and its rate limits off: what is measured is the machinery.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,26 +23,32 @@ pub struct Wharf {
 }
 
 impl Wharf {
-    /// Starts it on an empty folder; `chat_url` is the sandbox's or that of something in front of it.
+    /// Starts it on an empty folder, its pacing opened; `chat_url` is the sandbox's or that of something in front of it.
     pub async fn start(binary: &Path, folder: &Path, chat_url: &str, database: Option<String>) -> Result<Self> {
+        let mut options = Self::options(binary, folder, chat_url).set("WHARF_PACING__UNSAFE_OPEN", "true");
+        if database.is_some() {
+            // With a database of its own there is no folder that a key could be made in.
+            options = options.set("WHARF_STORAGE__MASTER_KEY", &"5a".repeat(32));
+        }
+        options.database_url = database;
+        Self::start_with(options).await
+    }
+
+    /// What it is started with, its pacing as it is by default.
+    pub fn options(binary: &Path, folder: &Path, chat_url: &str) -> WharfOptions {
         let mut options = WharfOptions::new(binary, folder)
-            .set("WHARF_PACING__UNSAFE_OPEN", "true")
             // As many as the largest load has callers: its numbers are to show the gateway, not this limit.
             .set("WHARF_SESSION__IN_FLIGHT", "64")
             .set("WHARF_API__RATE_PER_KEY", "0")
             .set("WHARF_API__RATE_PER_ADDRESS", "0")
             .set("WHARF_LOG__FILTER", "error");
         options.chat_url = Some(chat_url.to_owned());
-        if database.is_some() {
-            // With a database of its own there is no folder that a key could be made in.
-            options = options.set("WHARF_STORAGE__MASTER_KEY", &"5a".repeat(32));
-        }
-        options.database_url = database;
         options.patience = PATIENCE;
-        Self::start_with(options).await
+        options
     }
 
-    async fn start_with(mut options: WharfOptions) -> Result<Self> {
+    /// Starts it with these.
+    pub async fn start_with(mut options: WharfOptions) -> Result<Self> {
         let process = Process::start(&options).await?;
         options.api_key = Some(process.api_key.clone());
         Ok(Self { process, options })

@@ -103,7 +103,8 @@ pub async fn send_for(callers: &mut [Caller], time: Duration) -> Result<Sent> {
     })
 }
 
-fn unix_millis() -> Result<f64> {
+/// Milliseconds since 1970.
+pub fn unix_millis() -> Result<f64> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     Ok(since.as_secs_f64() * 1000.0)
 }

@@ -8,10 +8,24 @@ const READ: usize = 8 * 1024;
 
 /// An answer. Its body lives until the next call.
 pub struct Answer<'a> {
+    status: u16,
     body: &'a [u8],
 }
 
 impl Answer<'_> {
+    /// An error unless it has this status.
+    pub fn require(&self, status: u16) -> Result<()> {
+        if self.status == status {
+            return Ok(());
+        }
+        Err(self.unwanted())
+    }
+
+    fn unwanted(&self) -> anyhow::Error {
+        let body = String::from_utf8_lossy(self.body);
+        anyhow!("answered with {}: {body}", self.status)
+    }
+
     /// The text of a field of the body, found without reading the whole as JSON.
     pub fn field(&self, name: &str) -> Result<&str> {
         field(self.body, name).with_context(|| format!("no `{name}` in {}", String::from_utf8_lossy(self.body)))
@@ -45,13 +59,19 @@ impl Connection {
 
     /// Sends a request and waits for its answer; anything but success is an error.
     pub async fn call(&mut self, request: &[u8]) -> Result<Answer<'_>> {
+        let answer = self.ask(request).await?;
+        if !(200..300).contains(&answer.status) {
+            return Err(answer.unwanted());
+        }
+        Ok(answer)
+    }
+
+    /// Sends a request and waits for its answer, whatever its status.
+    pub async fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         self.stream.write_all(request).await?;
         let (status, start, end) = self.answer().await?;
         let body = &self.buffer[start..end];
-        if !(200..300).contains(&status) {
-            bail!("answered with {status}: {}", String::from_utf8_lossy(body));
-        }
-        Ok(Answer { body })
+        Ok(Answer { status, body })
     }
 
     /// Sends a request whose answer never ends, and gives the connection to whoever reads it.

@@ -5,4 +5,5 @@ pub mod acks;
 pub mod caller;
 pub mod connection;
 pub mod request;
+pub mod rush;
 pub mod spread;

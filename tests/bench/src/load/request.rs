@@ -3,11 +3,16 @@
 /// Digits of an idempotency key; every key is as long as every other, so that it can be written over.
 const DIGITS: usize = 16;
 
-/// The bytes of a request, and where its idempotency key stands.
+/// What stands in a body where [`Request::fill`] puts a number: as wide as every number that it puts there.
+pub const NUMBER: &str = "#######";
+const WIDTH: usize = NUMBER.len();
+
+/// The bytes of a request, and where its idempotency key and the number in its body stand.
 #[derive(Clone)]
 pub struct Request {
     bytes: Vec<u8>,
     key: Option<usize>,
+    place: Option<usize>,
 }
 
 impl Request {
@@ -20,10 +25,7 @@ impl Request {
     pub fn post_once(address: &str, path: &str, authorization: Option<&str>, body: &str) -> Self {
         let header = format!("idempotency-key: {:0DIGITS$}\r\n", 0);
         let mut request = Self::build(address, path, authorization, &header, body);
-        let start = request
-            .bytes
-            .windows(header.len())
-            .position(|part| part == header.as_bytes());
+        let start = position(&request.bytes, &header);
         request.key = start.map(|start| start + header.len() - 2 - DIGITS);
         request
     }
@@ -35,8 +37,10 @@ impl Request {
              {more}content-length: {}\r\n\r\n{body}",
             body.len()
         );
+        let bytes = text.into_bytes();
         Self {
-            bytes: text.into_bytes(),
+            place: position(&bytes, NUMBER),
+            bytes,
             key: None,
         }
     }
@@ -49,9 +53,21 @@ impl Request {
         }
     }
 
+    /// Puts a number, of seven digits at most, where [`NUMBER`] stood in the body.
+    pub fn fill(&mut self, number: u64) {
+        if let Some(at) = self.place {
+            let digits = format!("{number:0WIDTH$}");
+            self.bytes[at..at + WIDTH].copy_from_slice(&digits.as_bytes()[..WIDTH]);
+        }
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+fn position(bytes: &[u8], text: &str) -> Option<usize> {
+    bytes.windows(text.len()).position(|part| part == text.as_bytes())
 }
 
 #[cfg(test)]
@@ -66,5 +82,17 @@ mod tests {
         let after = String::from_utf8(request.bytes().to_vec()).unwrap();
         assert_eq!(after, before.replace("key: 0000000000000000", "key: 0000000000000042"));
         assert!(after.ends_with("content-length: 2\r\n\r\n{}"));
+    }
+
+    #[test]
+    fn a_number_fills_its_place_in_the_body_and_nothing_else() {
+        let mut request = Request::post_once("h:1", "/p", None, &format!("{{\"to\":\"+1{NUMBER}\"}}"));
+        let before = String::from_utf8(request.bytes().to_vec()).unwrap();
+        // A second number takes the place of the first.
+        for (number, digits) in [(1_234_567, "1234567"), (42, "0000042")] {
+            request.fill(number);
+            let after = String::from_utf8(request.bytes().to_vec()).unwrap();
+            assert_eq!(after, before.replace(NUMBER, digits));
+        }
     }
 }

@@ -1,8 +1,9 @@
-//! The five measurements, (a) to (e).
+//! The six measurements, (a) to (f).
 
 pub mod accept;
 pub mod idle;
 pub mod linking;
+pub mod otp;
 pub mod restart;
 pub mod send;
 
@@ -21,6 +22,8 @@ pub struct Bench {
     pub wharf: PathBuf,
     pub sandbox: PathBuf,
     pub baileys: PathBuf,
+    /// The program that compares the times of checks; without it they are not compared.
+    pub timing: Option<PathBuf>,
     /// Where data goes; removed at the end.
     pub folder: PathBuf,
     pub plan: Plan,

@@ -11,6 +11,8 @@ pub enum Unit {
     PerSecond,
     /// Of one core.
     Percent,
+    /// Of nothing: a statistic.
+    Plain,
 }
 
 impl Unit {
@@ -23,6 +25,7 @@ impl Unit {
             Self::PerSecond if value < 100.0 => format!("{value:.1} /s"),
             Self::PerSecond => format!("{} /s", thousands(value)),
             Self::Percent => format!("{value:.1} %"),
+            Self::Plain => format!("{value:.2}"),
         }
     }
 }
@@ -138,6 +141,7 @@ mod tests {
         assert_eq!(shown(Unit::Seconds, 0.0123), "12.3 ms");
         assert_eq!(shown(Unit::Seconds, 17.5), "17.50 s");
         assert_eq!(shown(Unit::PerSecond, 46.14), "46.1 /s");
+        assert_eq!(shown(Unit::Plain, 0.514), "0.51");
         assert_eq!(shown(Unit::PerSecond, 1_234_567.0), "1,234,567 /s");
         assert_eq!(
             Figure::pair(Unit::Seconds, 0.001, 0.0025).to_string(),

@@ -30,6 +30,16 @@ impl Row {
         }
     }
 
+    /// A line without a number.
+    pub fn note(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            wharf: None,
+            baileys: None,
+            target: None,
+        }
+    }
+
     #[must_use]
     pub fn beside(mut self, baileys: Option<Figure>) -> Self {
         self.baileys = baileys;
@@ -82,7 +92,7 @@ impl Use {
     }
 }
 
-/// One of (a) to (e).
+/// One of (a) to (f).
 #[derive(Clone, Debug)]
 pub struct Section {
     pub title: &'static str,

@@ -30,5 +30,5 @@ pub use network::Network;
 pub use pacing::{PacingError, PacingPolicy};
 pub use proxy::{Proxy, ProxyCredentials, ProxyError, ProxyKind};
 pub use session::{Effect, Input, PendingStep, SessionState, SessionStatus};
-pub use time::Timestamp;
+pub use time::{Day, DayError, Timestamp};
 pub use verification::VerificationStatus;

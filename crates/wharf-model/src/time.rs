@@ -1,10 +1,14 @@
-//! Points in time as everything stores and shows them: whole milliseconds since the Unix epoch, UTC.
+//! Points in time as everything stores and shows them: whole milliseconds since the Unix epoch, UTC; and days of it.
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
+
+/// How many seconds a day has: UTC as computers count it has no others.
+const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Shown as RFC 3339 with three decimals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,9 +85,98 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
+/// A day in UTC, from midnight to midnight. Shown as `2026-01-15`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(i64);
+
+/// A text that is not a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a day: expected year, month and day, such as 2026-01-15")]
+pub struct DayError;
+
+impl Day {
+    /// The day that a moment is in.
+    pub const fn of(at: Timestamp) -> Self {
+        Self(at.as_secs().div_euclid(SECONDS_OF_A_DAY))
+    }
+
+    /// From its number: the days since 1970-01-01.
+    pub const fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// The days since 1970-01-01.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+
+    /// So many days before.
+    #[must_use]
+    pub const fn before(self, days: u32) -> Self {
+        Self(self.0.saturating_sub(days as i64))
+    }
+
+    /// How many days there are from this one to `last`, both included; 0 when `last` is before it.
+    pub fn days_to(self, last: Self) -> u64 {
+        u64::try_from(last.0.saturating_sub(self.0).saturating_add(1)).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match DateTime::from_timestamp(self.0.saturating_mul(SECONDS_OF_A_DAY), 0) {
+            Some(midnight) => write!(f, "{}", midnight.date_naive()),
+            None => write!(f, "day {}", self.0),
+        }
+    }
+}
+
+impl FromStr for Day {
+    type Err = DayError;
+
+    fn from_str(text: &str) -> Result<Self, DayError> {
+        // Chrono takes signs, blanks and years of any length, too.
+        let is_plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| DayError)?;
+        if !is_plain {
+            return Err(DayError);
+        }
+        let midnight = date.and_time(NaiveTime::MIN).and_utc();
+        Ok(Self(midnight.timestamp().div_euclid(SECONDS_OF_A_DAY)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_reads_back_as_itself() {
+        for text in ["1970-01-01", "2000-02-29", "2026-12-31", "1969-12-31"] {
+            assert_eq!(text.parse::<Day>().unwrap().to_string(), text);
+        }
+        assert_eq!("1970-01-02".parse::<Day>().unwrap().number(), 1);
+        for text in [
+            "",
+            "2026-1-1",
+            "2026-02-30",
+            "26-01-01",
+            "+026-01-01",
+            "2026-01-01 ",
+            "tomorrow",
+        ] {
+            assert_eq!(text.parse::<Day>(), Err(DayError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_goes_from_midnight_to_midnight() {
+        let first = Day::of(Timestamp::from_millis(0));
+        assert_eq!(first, Day::of(Timestamp::from_secs(SECONDS_OF_A_DAY - 1)));
+        assert_eq!(first, Day::of(Timestamp::from_secs(SECONDS_OF_A_DAY)).before(1));
+        assert_eq!(Day::of(Timestamp::from_millis(-1)).number(), -1);
+        assert_eq!((first.days_to(first), first.days_to(first.before(1))), (1, 0));
+    }
 
     #[test]
     fn shows_rfc_3339_with_milliseconds() {

@@ -185,6 +185,7 @@ fn pending(keys: &WorkspaceKeys, session: SessionId, purpose: String) -> Result<
         undelivered_at: now + DAY,
         keep_until: now + DAY,
         created_at: now,
+        country: None,
     })
 }
 

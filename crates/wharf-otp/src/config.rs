@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::country::Countries;
 use crate::template;
 
 /// At most `most` sends in `window`; 0 means no limit.
@@ -60,6 +61,8 @@ pub struct OtpConfig {
     pub per_key: Rate,
     /// Sends through one session.
     pub per_session: Rate,
+    /// Where codes may go.
+    pub countries: Countries,
     /// After so many codes to neighbouring phones in an hour their approvals are looked at; 0: never (OTP-14).
     pub guard_after: u32,
     /// Where fewer of them than this, in percent, were approved, no further one is sent.
@@ -124,6 +127,7 @@ impl Default for OtpConfig {
             per_client: Rate::hourly(10),
             per_key: Rate::hourly(0),
             per_session: Rate::hourly(0),
+            countries: Countries::default(),
             guard_after: 20,
             guard_percent: 10,
             max_failures: 100,

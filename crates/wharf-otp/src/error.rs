@@ -5,6 +5,8 @@ use std::time::Duration;
 use wharf_model::{VerificationId, VerificationStatus};
 use wharf_storage::StorageError;
 
+use crate::country::{self, Country};
+
 /// Where a verification stands, beside an error about it: what a client needs to go on without constants of its own
 /// (OTP-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +81,9 @@ pub enum OtpError {
         /// One sentence.
         detail: String,
     },
+    /// Codes may not go to the phone's country, or nobody knows which it is.
+    #[error("codes are not sent to {}", country::named(.0.as_ref()))]
+    CountryNotAllowed(Option<Country>),
     /// The next message may be asked for later.
     #[error("the next code may be asked for in {} s", .0.next_send_in.as_secs())]
     TooSoon(Standing),

@@ -86,7 +86,9 @@ impl CodeFollower for Deliveries {
         keys: &SessionKeys,
         step: &CodeStep<'_>,
     ) -> Result<Option<Event>, StorageError> {
-        let Some(followed) = verifications::note_status(tx, step.message, step.to, step.code).await? else {
+        // When it is heard, by the clock that the message was accepted by: receipts count whole seconds of another one.
+        let now = self.clock.now();
+        let Some(followed) = verifications::note_status(tx, step.message, step.to, step.code, now).await? else {
             return Ok(None);
         };
         match step.to {

@@ -10,12 +10,14 @@
 
 mod code;
 mod config;
+mod country;
 mod error;
 mod events;
 mod follow;
 mod once;
 mod pool;
 mod proof;
+mod stats;
 mod sweep;
 mod telemetry;
 mod template;
@@ -23,8 +25,10 @@ mod verifications;
 mod view;
 
 pub use config::{OtpConfig, Rate};
+pub use country::{Countries, Country, CountryError};
 pub use error::{LimitPolicy, OtpError, Standing};
 pub use follow::Deliveries;
+pub use stats::{LatencyView, Quantiles, StatsQuery, StatsView};
 pub use verifications::{
     Awaited, CheckCode, Found, OtpDeps, ReceiveCode, SendCode, Sent, VerificationQuery, Verifications, Which,
 };

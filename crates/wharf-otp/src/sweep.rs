@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
-use wharf_model::{EventKind, MessageStatus, Timestamp, VerificationStatus};
+use wharf_model::{Day, EventKind, MessageStatus, Timestamp, VerificationStatus};
 use wharf_storage::receptions::{self, Reception};
 use wharf_storage::verifications::{self as rows, Verification};
 use wharf_storage::{Queue, StorageError, Tx};
@@ -16,6 +16,9 @@ use crate::verifications::{ReceptionTeller, Teller, Verifications};
 
 /// How many verifications one round takes.
 const AT_ONCE: u32 = 100;
+
+/// How many days the statistics go back.
+const DAYS_COUNTED: u32 = 400;
 
 /// It looks this often at least: the clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -68,10 +71,13 @@ impl Verifications {
             // Each in a unit of its own, which commit together: none waits for another one's rows.
             let open = due.into_iter().filter(|due| !due.status.is_final());
             let ended = join_all(open.map(|due| self.end(due, now))).await;
-            let deleted = self
-                .cx
-                .storage
-                .write(Queue::Normal, move |tx| Box::pin(rows::delete_due(tx, now, AT_ONCE)));
+            let deleted = self.cx.storage.write(Queue::Normal, move |tx| {
+                Box::pin(async move {
+                    rows::delete_due(tx, now, AT_ONCE).await?;
+                    // A day at a time: no more than one is added in a day.
+                    rows::delete_oldest_day(tx, Day::of(now).before(DAYS_COUNTED)).await
+                })
+            });
             deleted.await?;
             ended.into_iter().collect::<Result<(), _>>()?;
             swept += count;
@@ -156,7 +162,7 @@ impl Verifications {
 }
 
 async fn expire(tx: &mut Tx, teller: &Teller, due: &Verification, now: Timestamp) -> Result<(), StorageError> {
-    match rows::expire(tx, due.id, now).await? {
+    match rows::expire(tx, due.workspace_id, due.id, now).await? {
         Some(expired) => teller.tell(tx, &expired, EventKind::OtpExpired, None, now).await,
         None => Ok(()),
     }
@@ -164,10 +170,10 @@ async fn expire(tx: &mut Tx, teller: &Teller, due: &Verification, now: Timestamp
 
 /// Tells that nothing was heard of the last message's delivery, if that is so. One that failed was told before.
 async fn is_unheard(tx: &mut Tx, teller: &Teller, due: &Verification, now: Timestamp) -> Result<bool, StorageError> {
-    let Some(verification) = rows::note_undelivered(tx, due.id, now).await? else {
+    let Some(verification) = rows::note_undelivered(tx, due.workspace_id, due.id, now).await? else {
         return Ok(false);
     };
-    let last = rows::sends(tx, verification.id).await?.pop();
+    let last = rows::sends(tx, verification.workspace_id, verification.id).await?.pop();
     let waits = |status| {
         matches!(
             status,

@@ -16,7 +16,8 @@ pub(crate) fn limited(policy: LimitPolicy) {
     counter!("wharf_otp_limited_total", "policy" => policy.as_str()).increment(1);
 }
 
-/// A send was refused because hardly any code to neighbouring phones was used, or because the phone is locked.
+/// A send was refused because hardly any code to neighbouring phones was used, because the phone is locked, or because codes
+/// do not go to its country.
 pub(crate) fn blocked(reason: &'static str) {
     counter!("wharf_otp_blocked_total", "reason" => reason).increment(1);
 }

@@ -63,6 +63,18 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0007_receptions.sql"),
         postgres: include_str!("../migrations/postgres/0007_receptions.sql"),
     },
+    Migration {
+        version: 8,
+        name: "verifications_by_workspace",
+        sqlite: include_str!("../migrations/sqlite/0008_verifications_by_workspace.sql"),
+        postgres: include_str!("../migrations/postgres/0008_verifications_by_workspace.sql"),
+    },
+    Migration {
+        version: 9,
+        name: "verification_stats",
+        sqlite: include_str!("../migrations/sqlite/0009_verification_stats.sql"),
+        postgres: include_str!("../migrations/postgres/0009_verification_stats.sql"),
+    },
 ];
 
 const APPLIED: &str = "
@@ -169,8 +181,39 @@ pub(crate) mod tests {
         )
     }
 
-    fn rows(connection: &SqliteConnection) -> Vec<(String, String, i64)> {
-        let rows = connection.query(ROWS, &[]).unwrap().into_iter();
+    /// A verification with a message and a check, as version 7 has them.
+    pub(crate) fn seed_code(id: fn(u8) -> String) -> String {
+        let (workspace, session, verification, message) = (id(1), id(2), id(4), id(5));
+        format!(
+            "insert into verifications (id, workspace_id, session_id, phone_index, purpose, status, mac, phone, template,
+                 locale, length, max_attempts, sends, max_sends, next_send_at, expires_at, keep_until, due_at, created_at)
+             values ({verification}, {workspace}, {session}, {message}, 'login', 'pending', {message}, {message},
+                 'default', 'en', 6, 5, 1, 5, 1, 2, 3, 2, 1);
+             insert into verification_sends (verification_id, workspace_id, session_id, message_id, n, at, phone_index,
+                 prefix_index, status)
+             values ({verification}, {workspace}, {session}, {message}, 1, 1, {message}, {message}, 'sent');
+             insert into verification_checks (verification_id, at, result) values ({verification}, 2, 'incorrect')"
+        )
+    }
+
+    /// What stands in its rows, found by their keys of today.
+    pub(crate) fn codes(id: fn(u8) -> String) -> String {
+        let workspace = id(1);
+        format!(
+            "select v.purpose, c.result, s.n from verifications v
+             join verification_sends s on s.workspace_id = v.workspace_id and s.verification_id = v.id
+             join verification_checks c on c.workspace_id = v.workspace_id and c.verification_id = v.id
+             where v.workspace_id = {workspace} and v.id = {}",
+            id(4)
+        )
+    }
+
+    fn in_hex(id: u8) -> String {
+        format!("x'{id:032x}'")
+    }
+
+    fn rows(connection: &SqliteConnection, sql: &str) -> Vec<(String, String, i64)> {
+        let rows = connection.query(sql, &[]).unwrap().into_iter();
         rows.map(|mut row| (row.take().unwrap(), row.take().unwrap(), row.take().unwrap()))
             .collect()
     }
@@ -183,12 +226,32 @@ pub(crate) mod tests {
         let connection = SqliteConnection::draft(&file).unwrap();
         let now = Timestamp::from_millis(7);
         apply(&connection, &MIGRATIONS[..1], now).unwrap();
-        connection.batch(&seed(|id| format!("x'{id:032x}'"))).unwrap();
-        let before = rows(&connection);
+        connection.batch(&seed(in_hex)).unwrap();
+        let before = rows(&connection, ROWS);
         assert_eq!(before.len(), 2);
         apply(&connection, MIGRATIONS, now).unwrap();
-        assert_eq!(rows(&connection), before);
+        assert_eq!(rows(&connection, ROWS), before);
         check(&connection, MIGRATIONS).unwrap();
         apply(&connection, MIGRATIONS, now).unwrap();
+    }
+
+    #[test]
+    fn codes_of_version_7_are_kept_and_go_with_their_verification() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("old.db");
+        std::fs::write(&file, b"").unwrap();
+        let connection = SqliteConnection::draft(&file).unwrap();
+        let now = Timestamp::from_millis(7);
+        apply(&connection, &MIGRATIONS[..7], now).unwrap();
+        connection.batch(&seed(in_hex)).unwrap();
+        connection.batch(&seed_code(in_hex)).unwrap();
+        apply(&connection, MIGRATIONS, now).unwrap();
+        let kept = [("login".to_owned(), "incorrect".to_owned(), 1)];
+        assert_eq!(rows(&connection, &codes(in_hex)), kept);
+        connection.batch("delete from verifications").unwrap();
+        for table in ["verification_sends", "verification_checks"] {
+            let left = connection.query(&format!("select count(*) from {table}"), &[]).unwrap();
+            assert_eq!(left.into_iter().next().unwrap().take::<i64>().unwrap(), 0, "{table}");
+        }
     }
 }

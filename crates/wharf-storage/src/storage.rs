@@ -122,6 +122,7 @@ impl Storage {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, StorageError>> + Send + 'static,
     {
+        let work = counted(work);
         match &self.inner.dialect {
             Dialect::Sqlite(sqlite) => submit(&sqlite.writes, queue, work, Until::Durable).await,
             Dialect::Postgres(postgres) => postgres.write(queue, work, Until::Durable).await,
@@ -139,6 +140,7 @@ impl Storage {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, StorageError>> + Send + 'static,
     {
+        let work = counted(work);
         match &self.inner.dialect {
             Dialect::Sqlite(sqlite) => submit(&sqlite.writes, queue, work, Until::Applied).await,
             Dialect::Postgres(postgres) => postgres.write(queue, work, Until::Applied).await,
@@ -303,6 +305,21 @@ impl std::fmt::Debug for Inner {
         f.debug_struct("Storage")
             .field("dir", &self.config.dir)
             .finish_non_exhaustive()
+    }
+}
+
+/// The unit with what belongs to its end: the numbers that it counted are written last.
+fn counted<T, F>(work: F) -> impl for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, StorageError>> + Send + 'static
+where
+    T: Send + 'static,
+    F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, StorageError>> + Send + 'static,
+{
+    move |tx| {
+        Box::pin(async move {
+            let done = work(tx).await?;
+            tx.write_tallies().await?;
+            Ok(done)
+        })
     }
 }
 

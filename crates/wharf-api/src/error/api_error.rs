@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use wharf_model::{CloseReason, MessageStatus, SessionId};
-use wharf_otp::{LimitPolicy, Standing};
+use wharf_otp::{Country, LimitPolicy, Standing};
 
 use super::{ErrorCode, FieldProblem};
 use crate::scope::Scope;
@@ -135,6 +135,9 @@ pub enum ApiError {
     /// Nobody can send the code.
     #[error("The session is not connected, or none is that could send the code.")]
     SessionUnavailable,
+    /// Codes may not go to the phone's country.
+    #[error("No codes are sent to {}.", country_name(.0.as_ref()))]
+    OtpCountryNotAllowed(Option<Country>),
     /// Too many wrong codes came for the phone.
     #[error("Too many wrong codes came in a row for this phone; it gets none until somebody unlocks it.")]
     OtpLocked,
@@ -257,6 +260,10 @@ fn in_use(by: Option<&SessionId>) -> String {
     format!("These credentials are in use by {by}.")
 }
 
+fn country_name(country: Option<&Country>) -> &str {
+    country.map_or("phones whose country is not known", Country::as_str)
+}
+
 fn count(problems: &[FieldProblem], what: &str) -> String {
     match problems {
         [one] => format!("1 {what} is invalid: {}", one.detail),
@@ -314,6 +321,7 @@ impl ApiError {
             Self::CredentialsInUse(_) => ErrorCode::CredentialsInUse,
             Self::MessageNotCancellable(_) => ErrorCode::MessageNotCancellable,
             Self::SessionUnavailable => ErrorCode::SessionUnavailable,
+            Self::OtpCountryNotAllowed(_) => ErrorCode::OtpCountryNotAllowed,
             Self::OtpAlreadyUsed(_) => ErrorCode::OtpAlreadyUsed,
             Self::OtpExpired(_) => ErrorCode::OtpExpired,
             Self::OtpAttemptsExhausted(_) => ErrorCode::OtpAttemptsExhausted,

@@ -73,6 +73,8 @@ codes! {
         "The key is limited to named sessions and cannot do this.";
     CrossSiteRefused => "cross_site_refused", FORBIDDEN, "Cross-site request refused",
         "A signed-in page may send changes to its own origin only.";
+    OtpCountryNotAllowed => "otp_country_not_allowed", FORBIDDEN, "Country not allowed",
+        "The phone is of a country that no session of the workspace is of, and the configuration does not name it either.";
     RouteNotFound => "route_not_found", NOT_FOUND, "No such route",
         "Nothing lives at this path.";
     SessionNotFound => "session_not_found", NOT_FOUND, "No such session",

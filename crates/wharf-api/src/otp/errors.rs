@@ -11,6 +11,7 @@ impl From<OtpError> for ApiError {
             OtpError::NoSession => Self::SessionNotFound,
             OtpError::SessionUnavailable => Self::SessionUnavailable,
             OtpError::Invalid { field, code, detail } => Self::invalid_field(&format!("/{field}"), code, detail),
+            OtpError::CountryNotAllowed(country) => Self::OtpCountryNotAllowed(country),
             OtpError::TooSoon(standing) => Self::OtpResendTooSoon(standing),
             OtpError::NoSendsLeft(standing) => Self::OtpMaxSendsReached(standing),
             OtpError::Limited { policy, wait } => Self::OtpRateLimited {

@@ -58,7 +58,8 @@ impl ListVerifications {
     }
 }
 
-fn parsed<T: std::str::FromStr>(pointer: &str, text: Option<&str>) -> Result<Option<T>, ApiError>
+/// What a query names, if it names something.
+pub(super) fn parsed<T: std::str::FromStr>(pointer: &str, text: Option<&str>) -> Result<Option<T>, ApiError>
 where
     T::Err: std::fmt::Display,
 {

@@ -9,6 +9,7 @@ mod get;
 mod list;
 mod receive;
 mod send;
+mod stats;
 mod unlock;
 mod verify;
 
@@ -24,6 +25,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(receive::receive_code))
         .routes(routes!(verify::verify_code))
         .routes(routes!(unlock::unlock_phone))
+        .routes(routes!(stats::get_otp_stats))
         .routes(routes!(get::get_verification))
         .routes(routes!(cancel::cancel_verification))
 }

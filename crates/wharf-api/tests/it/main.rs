@@ -18,5 +18,6 @@ mod messages;
 mod operations;
 mod otp;
 mod otp_receive;
+mod otp_stats;
 mod script;
 mod sessions;

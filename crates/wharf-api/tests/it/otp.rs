@@ -9,7 +9,7 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use wharf_api::Scope;
 use wharf_model::{Clock as _, Content};
-use wharf_otp::{OtpConfig, Rate};
+use wharf_otp::{Countries, OtpConfig, Rate};
 use wharf_session::port::{ClientEvent, OutboundMessage, ReceiptKind};
 
 use crate::app::{App, json_of, problem, text};
@@ -21,48 +21,48 @@ const UNKNOWN: &str = "otp_06bkrxzq3sx4h7e0p9c2d5t8vw";
 const DAY: u64 = 24 * 60 * 60;
 
 /// A server with one session that is ready to send, and a clock that only the test moves.
-struct Codes {
-    app: App,
-    session: String,
+pub struct Codes {
+    pub app: App,
+    pub session: String,
     client: Arc<ScriptedClient>,
 }
 
 impl Codes {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    async fn with(configure: impl FnOnce(&mut OtpConfig)) -> Self {
+    pub async fn with(configure: impl FnOnce(&mut OtpConfig)) -> Self {
         let app = App::with_codes(configure).await;
         let (session, client) = app.ready().await;
         app.clock.stop();
         Self { app, session, client }
     }
 
-    fn pass(&self, seconds: u64) {
+    pub fn pass(&self, seconds: u64) {
         self.app.clock.advance(Duration::from_secs(seconds));
     }
 
-    async fn sweep(&self) {
+    pub async fn sweep(&self) {
         self.app.verifications.sweep_now().await.unwrap();
     }
 
-    async fn ask(&self, body: &Value) -> Response {
+    pub async fn ask(&self, body: &Value) -> Response {
         self.app.post("/api/otp/send", body).send().await.unwrap()
     }
 
-    async fn send(&self, body: &Value) -> Value {
+    pub async fn send(&self, body: &Value) -> Value {
         json_of(self.ask(body).await, 202).await
     }
 
     /// Sends a code and reads it on the phone.
-    async fn send_and_read(&self, body: &Value) -> (Value, String) {
+    pub async fn send_and_read(&self, body: &Value) -> (Value, String) {
         let sent = self.send(body).await;
         let code = self.read(&sent).await;
         (sent, code)
     }
 
-    async fn send_to(&self, phone: &str) -> (Value, String) {
+    pub async fn send_to(&self, phone: &str) -> (Value, String) {
         self.send_and_read(&json!({ "phone": phone })).await
     }
 
@@ -70,11 +70,11 @@ impl Codes {
         self.app.post("/api/otp/verify", body).send().await.unwrap()
     }
 
-    async fn check(&self, sent: &Value, code: &str) -> Response {
+    pub async fn check(&self, sent: &Value, code: &str) -> Response {
         self.try_code(&json!({"id": sent["id"], "code": code})).await
     }
 
-    async fn cancel(&self, sent: &Value) -> Response {
+    pub async fn cancel(&self, sent: &Value) -> Response {
         let path = format!("{}/cancel", path_of(sent));
         self.app.request(Method::POST, &path).send().await.unwrap()
     }
@@ -108,7 +108,7 @@ impl Codes {
     }
 
     /// The phone says that it has the last message.
-    async fn deliver(&self, sent: &Value) {
+    pub async fn deliver(&self, sent: &Value) {
         let message = self.message(sent).await;
         self.client.emit(ClientEvent::Receipt {
             chat: message.to,
@@ -120,7 +120,7 @@ impl Codes {
     }
 
     /// Waits until the last message has come so far.
-    async fn until_attempt(&self, sent: &Value, status: &str) -> Value {
+    pub async fn until_attempt(&self, sent: &Value, status: &str) -> Value {
         let mut changes = self.app.storage.changes();
         let waiting = async {
             loop {
@@ -172,7 +172,7 @@ impl Codes {
         request.json(body).send().await.unwrap()
     }
 
-    async fn get_as(&self, key: &str, path: &str) -> Response {
+    pub async fn get_as(&self, key: &str, path: &str) -> Response {
         let request = self.app.anonymous(Method::GET, path).bearer_auth(key);
         request.send().await.unwrap()
     }
@@ -194,12 +194,12 @@ fn path_of(sent: &Value) -> String {
 }
 
 /// Phones of one country that are no neighbours.
-fn phone(number: u32) -> String {
+pub fn phone(number: u32) -> String {
     format!("+1555{number:03}0000")
 }
 
 /// Another code of the same length.
-fn wrong(code: &str) -> String {
+pub fn wrong(code: &str) -> String {
     let (first, rest) = code.split_at(1);
     let other = if first == "0" { "1" } else { "0" };
     format!("{other}{rest}")
@@ -865,7 +865,11 @@ async fn taking_a_verification_back_does_not_shorten_the_wait() {
 /// Two spellings of a number may be two subscribers: what proves one says nothing of the other. They share their limits.
 #[tokio::test]
 async fn a_code_to_one_spelling_proves_nothing_of_the_other() {
-    let codes = Codes::with(|config| config.per_phone = Rate::hourly(2)).await;
+    let codes = Codes::with(|config| {
+        config.per_phone = Rate::hourly(2);
+        config.countries = Countries::All;
+    })
+    .await;
     let (with, code) = codes.send_to("+5531987654321").await;
     let (without, other) = codes.send_to("+553187654321").await;
     assert_ne!(with["id"], without["id"]);

@@ -3,6 +3,7 @@
 
 mod block;
 mod check;
+mod countries;
 mod order;
 mod read;
 mod receive;
@@ -28,6 +29,7 @@ pub(crate) use send::one_spelling;
 pub use send::{SendCode, Sent};
 
 use crate::config::OtpConfig;
+use crate::country::OwnCountries;
 use crate::events::{self, Facts};
 use crate::follow::Deliveries;
 use crate::telemetry;
@@ -66,6 +68,7 @@ pub(crate) struct Cx {
     pub(crate) random: Arc<dyn Random>,
     /// The refusals that were told of.
     blocked: block::Told,
+    pub(crate) own_countries: OwnCountries,
     /// Something may fall due earlier than what the sweep sleeps for.
     pub(crate) earlier: Notify,
 }
@@ -90,6 +93,7 @@ impl Verifications {
                 clock,
                 random,
                 blocked: block::Told::default(),
+                own_countries: OwnCountries::default(),
                 earlier: Notify::new(),
             }),
         }

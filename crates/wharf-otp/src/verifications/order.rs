@@ -13,6 +13,7 @@ use wharf_storage::{Blind, Sealed, StorageError, Tx, WorkspaceKeys};
 
 use super::{Sent, Teller};
 use crate::config::{OtpConfig, Rate};
+use crate::country::Country;
 use crate::error::{LimitPolicy, Standing};
 use crate::view::VerificationView;
 
@@ -57,6 +58,7 @@ pub(super) struct Order {
     pub counted: Blind,
     pub prefix: Blind,
     pub client: Option<Blind>,
+    pub country: Option<Country>,
     pub key: Option<ApiKeyId>,
     pub sealed_phone: Sealed,
     /// The caller's own JSON, as bytes.
@@ -94,7 +96,7 @@ impl Order {
         };
         self.message.store(tx).await?;
         rows::insert_send(tx, &self.new_send(&verification)).await?;
-        let sends = rows::sends(tx, verification.id).await?;
+        let sends = rows::sends(tx, verification.workspace_id, verification.id).await?;
         let mut view = VerificationView::new(verification, &self.keys, self.now)?;
         view.sends = sends.into_iter().map(Into::into).collect();
         Ok(Sent { view, resent })
@@ -106,7 +108,7 @@ impl Order {
         let Some(over) = found.as_ref().filter(|found| found.expires_at <= self.now) else {
             return Ok(found);
         };
-        if let Some(expired) = rows::expire(tx, over.id, self.now).await? {
+        if let Some(expired) = rows::expire(tx, over.workspace_id, over.id, self.now).await? {
             self.teller
                 .tell(tx, &expired, EventKind::OtpExpired, None, self.now)
                 .await?;
@@ -199,6 +201,7 @@ impl Order {
             undelivered_at: self.now + self.config.undelivered_after,
             keep_until: self.keep_until(),
             created_at: self.now,
+            country: self.country.map(|country| country.to_string()),
         };
         rows::insert(tx, &new).await?;
         let stored = rows::get(tx, self.keys.workspace(), self.id).await?;
@@ -225,7 +228,7 @@ impl Order {
             keep_until: self.keep_until(),
             at: self.now,
         };
-        rows::renew(tx, pending.id, &renewal).await
+        rows::renew(tx, pending.workspace_id, pending.id, &renewal).await
     }
 
     fn sealed_metadata(&self, id: VerificationId) -> Result<Option<Sealed>, StorageError> {

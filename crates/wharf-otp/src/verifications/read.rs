@@ -38,7 +38,8 @@ impl Verifications {
                 let Some(row) = rows::get(tx, workspace, id).await? else {
                     return Ok(None);
                 };
-                let (sends, checks) = (rows::sends(tx, id).await?, rows::checks(tx, id).await?);
+                let sends = rows::sends(tx, workspace, id).await?;
+                let checks = rows::checks(tx, workspace, id).await?;
                 Ok(Some((row, sends, checks)))
             })
         });

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wharf_model::{ApiKeyId, Phone, SessionId, VerificationId, WorkspaceId};
-use wharf_session::{AcceptError, Idempotent, NewCode, Outcome};
+use wharf_session::{AcceptError, Idempotent, NewCode, Outcome, PreparedCode};
 use wharf_storage::verifications::{self as rows, Counted};
 use wharf_storage::{Blind, Queue, StorageError, WorkspaceKeys};
 
 use super::order::{Limit, Order, Refusal};
 use super::{Teller, Verifications};
 use crate::config::{OtpConfig, Rate};
+use crate::country::Country;
 use crate::error::{LimitPolicy, OtpError};
+use crate::once::{self, Once};
 use crate::template::{self, Template};
 use crate::view::VerificationView;
-use crate::{code, once, telemetry};
+use crate::{code, telemetry};
 
 /// How long an answer is repeated.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -73,6 +75,12 @@ pub struct Sent {
     pub view: VerificationView,
     /// The verification was there already: it has a new code now.
     pub resent: bool,
+}
+
+/// How a code goes.
+struct Way {
+    session: SessionId,
+    country: Option<Country>,
 }
 
 /// The request with its defaults, within bounds.
@@ -188,35 +196,14 @@ impl Verifications {
         let keys = cx.storage.workspace_keys(workspace).await.map_err(OtpError::Storage)?;
         let once = once::once(idempotent, &keys, (cx.clock.now(), KEPT));
         let key = once.as_ref().map(|(key, _)| key.clone());
-        let session = match self.session(workspace, &new).await {
-            Ok(session) => session,
-            // What was sent before is told again, whether there is a session now or not.
+        let way = match self.way(workspace, &new).await {
+            Ok(way) => way,
+            // What was sent before is told again, whether it could be sent now or not.
             Err(error) => return self.replayed(&keys, key).await?.ok_or(error),
         };
-        let code = code::generate(&*cx.random, wanted.length);
-        let message = NewCode {
-            session,
-            phone: new.phone.clone(),
-            text: wanted.template.render(&code, wanted.ttl),
-            wording: wanted.template.wording(),
-            expires_in: wanted.ttl,
-            metadata: new.metadata.clone(),
-        };
-        let message = cx.sessions.prepare_code(workspace, message).await.map_err(refused)?;
-        let order = Arc::new(self.order(&keys, &new, wanted, session, code, message)?);
-        let work = Arc::clone(&order);
-        let written = cx.storage.write(Queue::Normal, move |tx| {
-            Box::pin(async move {
-                let Some((key, render)) = once else {
-                    return work.carry_out(tx).await;
-                };
-                key.claim(tx).await?;
-                let sent = work.carry_out(tx).await?;
-                key.keep(tx, &once::rendered(render, &sent)?).await?;
-                Ok(sent)
-            })
-        });
-        match once::outcome(&keys, key.as_ref(), written.await).map_err(of_unit) {
+        let order = Arc::new(self.order(&keys, &new, wanted, way).await?);
+        let written = self.carry_out(Arc::clone(&order), once).await;
+        match once::outcome(&keys, key.as_ref(), written).map_err(of_unit) {
             Ok(outcome) => {
                 if let Outcome::New(sent) = &outcome {
                     order.message.accepted();
@@ -234,6 +221,22 @@ impl Verifications {
         }
     }
 
+    /// Claim, effect and stored answer are one unit of work.
+    async fn carry_out(&self, order: Arc<Order>, once: Once<Sent>) -> Result<Sent, StorageError> {
+        let written = self.cx.storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move {
+                let Some((key, render)) = once else {
+                    return order.carry_out(tx).await;
+                };
+                key.claim(tx).await?;
+                let sent = order.carry_out(tx).await?;
+                key.keep(tx, &once::rendered(render, &sent)?).await?;
+                Ok(sent)
+            })
+        });
+        written.await
+    }
+
     /// The answer that is kept under a key, if there is one.
     async fn replayed(&self, keys: &WorkspaceKeys, key: Option<once::Key>) -> Result<Option<Outcome<Sent>>, OtpError> {
         let Some(key) = key else { return Ok(None) };
@@ -248,6 +251,13 @@ impl Verifications {
             Outcome::Replayed(answer) => Ok(Some(Outcome::Replayed(answer))),
             Outcome::New(()) => Ok(None),
         }
+    }
+
+    /// Whether and how a code can reach the phone.
+    async fn way(&self, workspace: WorkspaceId, new: &SendCode) -> Result<Way, OtpError> {
+        let session = self.session(workspace, new).await?;
+        let country = self.allowed_country(workspace, &new.phone).await?;
+        Ok(Way { session, country })
     }
 
     /// A named session, if it can send; never another one in its place. Without a name one of those that can.
@@ -287,16 +297,16 @@ impl Verifications {
         connected
     }
 
-    fn order(
+    async fn order(
         &self,
         keys: &Arc<WorkspaceKeys>,
         new: &SendCode,
         wanted: Wanted,
-        session: SessionId,
-        code: String,
-        message: wharf_session::PreparedCode,
+        Way { session, country }: Way,
     ) -> Result<Order, OtpError> {
         let cx = &self.cx;
+        let code = code::generate(&*cx.random, wanted.length);
+        let message = self.message(keys.workspace(), new, (&wanted, session, &code)).await?;
         let id = VerificationId::generate(&*cx.clock, &*cx.random);
         let client = new.client.map(|client| keys.blind("client", &client.to_string()));
         let (counted, prefix) = (counted_index(keys, &new.phone), prefix_index(keys, &new.phone));
@@ -308,6 +318,7 @@ impl Verifications {
             counted,
             prefix,
             client,
+            country,
             key: new.key,
             sealed_phone: rows::seal_phone(keys, id, &new.phone.to_string()).map_err(OtpError::Storage)?,
             metadata: new.metadata.as_ref().map(|json| json.to_string().into_bytes()),
@@ -323,6 +334,23 @@ impl Verifications {
             keys: Arc::clone(keys),
             teller: Teller::new(cx, keys),
         })
+    }
+
+    async fn message(
+        &self,
+        workspace: WorkspaceId,
+        new: &SendCode,
+        (wanted, session, code): (&Wanted, SessionId, &str),
+    ) -> Result<PreparedCode, OtpError> {
+        let message = NewCode {
+            session,
+            phone: new.phone.clone(),
+            text: wanted.template.render(code, wanted.ttl),
+            wording: wanted.template.wording(),
+            expires_in: wanted.ttl,
+            metadata: new.metadata.clone(),
+        };
+        self.cx.sessions.prepare_code(workspace, message).await.map_err(refused)
     }
 
     /// The limits that are on, and what they count.

@@ -244,6 +244,9 @@ fn otp(reader: &mut Reader<'_>) -> OtpConfig {
         per_client,
         per_key,
         per_session,
+        countries: reader
+            .parsed("otp.countries", "codes of countries between commas, such as DE, or *")
+            .unwrap_or_default(),
         guard_after: reader.number("otp.guard_after", 0..=10_000),
         guard_percent: reader.number("otp.guard_percent", 0..=100),
         max_failures: reader.number("otp.max_failures", 1..=1000),

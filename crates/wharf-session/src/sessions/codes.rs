@@ -5,12 +5,15 @@ use std::time::Duration;
 use serde_json::Value;
 use wharf_model::{Content, Lane, MessageId, Phone, Recipient, SessionId, SessionState, WorkspaceId};
 use wharf_storage::messages::Wording;
-use wharf_storage::sessions::SessionProfile;
-use wharf_storage::{StorageError, Tx, messages, sessions};
+use wharf_storage::sessions::{Session, SessionProfile};
+use wharf_storage::{PageRequest, SealError, StorageError, Tx, messages, sessions};
 
 use super::prepare::{self, PreparedMessage};
 use super::{AcceptError, NewMessage, Sessions};
 use crate::telemetry;
+
+/// How many sessions are read at a time.
+const AT_ONCE: u32 = 500;
 
 /// A message with a code.
 #[derive(Clone)]
@@ -134,5 +137,43 @@ impl Sessions {
         self.storage()
             .glance(move |tx| Box::pin(sessions::exists(tx, workspace, session)))
             .await
+    }
+
+    /// The phones of the accounts that the workspace's sessions are linked to. Opens the profile of every session: whoever
+    /// asks often keeps the answer.
+    ///
+    /// # Errors
+    /// Storage failed.
+    pub async fn linked_phones(&self, workspace: WorkspaceId) -> Result<Vec<Phone>, StorageError> {
+        let mut phones = Vec::new();
+        let mut page = PageRequest::first(AT_ONCE);
+        loop {
+            let wanted = page.clone();
+            let found = self
+                .storage()
+                .read(move |tx| Box::pin(async move { sessions::list(tx, workspace, &wanted).await }))
+                .await?;
+            for row in &found.rows {
+                phones.extend(self.linked_phone(row).await?);
+            }
+            if found.next.is_none() {
+                return Ok(phones);
+            }
+            page.after = found.next;
+        }
+    }
+
+    async fn linked_phone(&self, row: &Session) -> Result<Option<Phone>, StorageError> {
+        let linked = row.fingerprint.is_some() && row.unlinked_at.is_none();
+        let Some(sealed) = row.profile.as_ref().filter(|_| linked) else {
+            return Ok(None);
+        };
+        let keys = match self.storage().session_keys(row.id).await {
+            // Deleted since the page was read.
+            Err(StorageError::Seal(SealError::Shredded)) => return Ok(None),
+            keys => keys?,
+        };
+        let profile = SessionProfile::open(&keys, sealed)?;
+        Ok(profile.phone_number.and_then(|number| number.parse().ok()))
     }
 }

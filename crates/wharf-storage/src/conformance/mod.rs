@@ -175,6 +175,8 @@ macro_rules! conformance {
             what_falls_due_is_found,
             a_message_tells_its_verification,
             another_workspace_has_no_part_in_it,
+            what_happens_is_counted,
+            numbers_go_with_their_units_and_their_days,
         ]);
         $crate::conformance!(@module $fresh, receptions, [
             a_text_is_used_once,

@@ -3,23 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_model::{Lane, MessageId, MessageStatus, SystemEdges, VerificationId, VerificationStatus};
+use wharf_model::{Day, Lane, MessageId, MessageStatus, SystemEdges, VerificationId, VerificationStatus, WorkspaceId};
 
 use super::Subject;
 use super::subject::Linked;
 use crate::driver::value::params;
 use crate::verifications::{
-    self, CheckResult, Checked, Conversion, Counted, NewSend, NewVerification, Renewal, Verification,
-    VerificationFilter,
+    self, Cell, CheckResult, Checked, Conversion, Counted, Counter, Counts, NewSend, NewVerification, Renewal,
+    Verification, VerificationFilter, Wait, Waited,
 };
 use crate::{Blind, PageRequest, Queue, WorkspaceKeys};
 
 const PHONE: &str = "+15551234567";
 const PURPOSE: &str = "login";
+const COUNTRY: &str = "US";
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A verification that waits for its code, and its message.
 struct Sent {
+    workspace: WorkspaceId,
     id: VerificationId,
     message: MessageId,
 }
@@ -47,6 +49,7 @@ async fn send(subject: &Subject, session: &Linked, purpose: &str, code: &str) ->
     let keys = subject.workspace_keys().await;
     let message = subject.outbound(session, Lane::Otp, "15551234567@s.whatsapp.net");
     let sent = Sent {
+        workspace: subject.workspace,
         id: VerificationId::generate(&SystemEdges, &SystemEdges),
         message: subject.accept(vec![message]).await[0],
     };
@@ -70,6 +73,7 @@ async fn send(subject: &Subject, session: &Linked, purpose: &str, code: &str) ->
         undelivered_at: subject.now() + MINUTE / 3,
         keep_until: subject.now() + MINUTE * 60,
         created_at: subject.now(),
+        country: Some(COUNTRY.to_owned()),
     };
     let first = send_of(subject, session, &keys, &sent, 1);
     subject
@@ -119,7 +123,7 @@ pub async fn a_code_is_used_once(subject: &Subject) {
     let again = check(subject, sent.id, "004217").await;
     assert!(matches!(again, Some(Checked::Over(over)) if over.status == VerificationStatus::Approved));
     let tried = subject
-        .read(move |tx| Box::pin(verifications::checks(tx, sent.id)))
+        .read(move |tx| Box::pin(verifications::checks(tx, sent.workspace, sent.id)))
         .await;
     let results: Vec<_> = tried.into_iter().map(|check| check.result).collect();
     assert_eq!(results, [CheckResult::Incorrect, CheckResult::Approved]);
@@ -183,14 +187,17 @@ pub async fn a_hash_is_of_its_own_row_alone(subject: &Subject) {
                 let mut macs = Vec::new();
                 for id in [one.id, two.id] {
                     let mut row = tx
-                        .first("select mac from verifications where id = $1", params![&id])
+                        .first(
+                            "select mac from verifications where workspace_id = $1 and id = $2",
+                            params![&one.workspace, &id],
+                        )
                         .await?
                         .unwrap();
                     macs.push(row.take::<Vec<u8>>()?);
                 }
                 for (id, mac) in [(one.id, &macs[1]), (two.id, &macs[0])] {
-                    tx.execute("update verifications set mac = $2 where id = $1", params![&id, mac])
-                        .await?;
+                    let sql = "update verifications set mac = $3 where workspace_id = $1 and id = $2";
+                    tx.execute(sql, params![&one.workspace, &id, mac]).await?;
                 }
                 Ok(())
             })
@@ -216,7 +223,10 @@ pub async fn a_hash_is_of_no_later_verification(subject: &Subject) {
         .write(move |tx| {
             Box::pin(async move {
                 let row = tx
-                    .first("select mac from verifications where id = $1", params![&first.id])
+                    .first(
+                        "select mac from verifications where workspace_id = $1 and id = $2",
+                        params![&workspace, &first.id],
+                    )
                     .await?;
                 let mac = row.unwrap().take::<Vec<u8>>()?;
                 verifications::cancel(tx, workspace, first.id, now).await?;
@@ -228,8 +238,8 @@ pub async fn a_hash_is_of_no_later_verification(subject: &Subject) {
     subject
         .write(move |tx| {
             Box::pin(async move {
-                let sql = "update verifications set mac = $2 where id = $1";
-                tx.execute(sql, params![&second.id, &old]).await.map(drop)
+                let sql = "update verifications set mac = $3 where workspace_id = $1 and id = $2";
+                tx.execute(sql, params![&workspace, &second.id, &old]).await.map(drop)
             })
         })
         .await;
@@ -246,6 +256,7 @@ pub async fn a_new_code_takes_the_place_of_the_old_one(subject: &Subject) {
     subject.clock.advance(MINUTE);
     let second = subject.outbound(&session, Lane::Otp, "15551234567@s.whatsapp.net");
     let renewed = Sent {
+        workspace: subject.workspace,
         id: sent.id,
         message: subject.accept(vec![second]).await[0],
     };
@@ -268,7 +279,7 @@ pub async fn a_new_code_takes_the_place_of_the_old_one(subject: &Subject) {
         .write(move |tx| {
             Box::pin(async move {
                 let active = verifications::active(tx, workspace, phone, PURPOSE).await?.unwrap();
-                let found = verifications::renew(tx, active.id, &renewal).await?;
+                let found = verifications::renew(tx, active.workspace_id, active.id, &renewal).await?;
                 verifications::insert_send(tx, &new_send).await?;
                 Ok(found)
             })
@@ -286,7 +297,7 @@ pub async fn a_new_code_takes_the_place_of_the_old_one(subject: &Subject) {
     let (result, _) = compared(check(subject, sent.id, "222222").await).unwrap();
     assert_eq!(result, CheckResult::Approved);
     let sends = subject
-        .read(move |tx| Box::pin(verifications::sends(tx, sent.id)))
+        .read(move |tx| Box::pin(verifications::sends(tx, sent.workspace, sent.id)))
         .await;
     assert_eq!(sends.iter().map(|send| send.n).collect::<Vec<_>>(), [1, 2]);
 }
@@ -436,7 +447,7 @@ pub async fn what_falls_due_is_found(subject: &Subject) {
     let now = subject.now();
     let note = async || {
         subject
-            .write(move |tx| Box::pin(verifications::note_undelivered(tx, sent.id, now)))
+            .write(move |tx| Box::pin(verifications::note_undelivered(tx, sent.workspace, sent.id, now)))
             .await
     };
     assert!(note().await.is_some());
@@ -448,7 +459,7 @@ pub async fn what_falls_due_is_found(subject: &Subject) {
     let over = check(subject, sent.id, "111111").await;
     assert!(matches!(over, Some(Checked::Over(_))), "the right code, too late");
     let expired = subject
-        .write(move |tx| Box::pin(verifications::expire(tx, sent.id, now)))
+        .write(move |tx| Box::pin(verifications::expire(tx, sent.workspace, sent.id, now)))
         .await
         .unwrap();
     assert_eq!((expired.status, expired.attempts), (VerificationStatus::Expired, 0));
@@ -468,6 +479,7 @@ pub async fn what_falls_due_is_found(subject: &Subject) {
 pub async fn a_message_tells_its_verification(subject: &Subject) {
     let session = subject.session("s").await;
     let sent = send(subject, &session, PURPOSE, "111111").await;
+    let now = subject.now();
     let followed = subject
         .write(move |tx| {
             Box::pin(verifications::note_status(
@@ -475,18 +487,19 @@ pub async fn a_message_tells_its_verification(subject: &Subject) {
                 sent.message,
                 MessageStatus::Delivered,
                 None,
+                now,
             ))
         })
         .await
         .unwrap();
     assert_eq!((followed.id, followed.is_last), (sent.id, true));
     let sends = subject
-        .read(move |tx| Box::pin(verifications::sends(tx, sent.id)))
+        .read(move |tx| Box::pin(verifications::sends(tx, sent.workspace, sent.id)))
         .await;
     assert_eq!(sends[0].status, MessageStatus::Delivered);
     let other = MessageId::generate(&SystemEdges, &SystemEdges);
     let none = subject
-        .write(move |tx| Box::pin(verifications::note_status(tx, other, MessageStatus::Sent, None)))
+        .write(move |tx| Box::pin(verifications::note_status(tx, other, MessageStatus::Sent, None, now)))
         .await;
     assert_eq!(none, None);
 }
@@ -533,4 +546,121 @@ pub async fn another_workspace_has_no_part_in_it(subject: &Subject) {
     let found = get(subject, sent.id).await.unwrap();
     let open = found.open(&own_keys).unwrap();
     assert_eq!((open.phone.as_str(), found.attempts), (PHONE, 0));
+}
+
+async fn stats(subject: &Subject, workspace: WorkspaceId, (from, to): (Day, Day)) -> Vec<(Cell, Counts)> {
+    subject
+        .read(move |tx| Box::pin(verifications::stats(tx, workspace, from, to)))
+        .await
+}
+
+async fn step(subject: &Subject, message: MessageId, status: MessageStatus) {
+    let now = subject.now();
+    subject
+        .write(move |tx| Box::pin(verifications::note_status(tx, message, status, None, now)))
+        .await;
+}
+
+fn counts(counters: &[(Counter, usize)]) -> Counts {
+    let mut counts = Counts::default();
+    for (counter, number) in counters {
+        (0..*number).for_each(|_| counts.count(*counter));
+    }
+    counts
+}
+
+/// Each change once, in the unit that makes it, on the day on which the verification was made.
+pub async fn what_happens_is_counted(subject: &Subject) {
+    let session = subject.session("s").await;
+    let (today, workspace) = (Day::of(subject.now()), subject.workspace);
+    let approved = send(subject, &session, PURPOSE, "111111").await;
+    subject.clock.advance(Duration::from_millis(300));
+    // A step that overtakes others takes them along, once.
+    for status in [MessageStatus::Read, MessageStatus::Played] {
+        step(subject, approved.message, status).await;
+    }
+    compared(check(subject, approved.id, "111111").await).unwrap();
+    let failed = send(subject, &session, PURPOSE, "222222").await;
+    step(subject, failed.message, MessageStatus::Sent).await;
+    for _ in 0..3 {
+        compared(check(subject, failed.id, "999999").await).unwrap();
+    }
+    let taken_back = send(subject, &session, "other", "333333").await;
+    // It counts where it began, however late it ends.
+    subject.clock.advance(MINUTE * 60 * 24);
+    let now = subject.now();
+    subject
+        .write(move |tx| Box::pin(verifications::expire(tx, taken_back.workspace, taken_back.id, now)))
+        .await
+        .unwrap();
+
+    let found = stats(subject, workspace, (today, today)).await;
+    let cell = |purpose: &str| Cell {
+        workspace_id: workspace,
+        day: today,
+        country: Some(COUNTRY.to_owned()),
+        purpose: purpose.to_owned(),
+        session_id: session.id,
+    };
+    let login = counts(&[
+        (Counter::Created, 2),
+        (Counter::Sends, 2),
+        (Counter::Sent, 2),
+        (Counter::Delivered, 1),
+        (Counter::Read, 1),
+        (Counter::Approved, 1),
+        (Counter::Failed, 1),
+    ]);
+    let other = counts(&[(Counter::Created, 1), (Counter::Sends, 1), (Counter::Expired, 1)]);
+    assert_eq!(found, [(cell(PURPOSE), login), (cell("other"), other)]);
+    let waited = subject
+        .read(move |tx| Box::pin(verifications::latencies(tx, workspace, today, today)))
+        .await;
+    let within = |wait| Waited {
+        wait,
+        bucket: 500,
+        count: 1,
+    };
+    assert_eq!(waited.len(), 2);
+    assert!(waited.contains(&within(Wait::Delivered)) && waited.contains(&within(Wait::Approved)));
+}
+
+/// A unit that is rolled back counts nothing; no other workspace and no other day has a part in the numbers; days go one
+/// after the other, the oldest first.
+pub async fn numbers_go_with_their_units_and_their_days(subject: &Subject) {
+    let session = subject.session("s").await;
+    let (first, workspace) = (Day::of(subject.now()), subject.workspace);
+    let sent = send(subject, &session, "one", "111111").await;
+    let now = subject.now();
+    let undone = subject.storage.write(Queue::Normal, move |tx| {
+        Box::pin(async move {
+            verifications::cancel(tx, workspace, sent.id, now).await?;
+            Err::<(), _>(crate::StorageError::NotFound("reason to go on"))
+        })
+    });
+    assert!(undone.await.is_err());
+    subject.clock.advance(MINUTE * 60 * 24);
+    let second = Day::of(subject.now());
+    send(subject, &session, "two", "222222").await;
+
+    let sends = counts(&[(Counter::Created, 1), (Counter::Sends, 1)]);
+    let days = async || {
+        let found = stats(subject, workspace, (first, second)).await;
+        assert!(found.iter().all(|(_, counts)| *counts == sends));
+        found.into_iter().map(|(cell, _)| cell.day).collect::<Vec<_>>()
+    };
+    assert_eq!(days().await, [first, second]);
+    assert_eq!(stats(subject, workspace, (second, second)).await.len(), 1);
+    let other = subject.other_workspace().await;
+    assert!(stats(subject, other, (first, second)).await.is_empty());
+    let delete = async |before: Day| {
+        subject
+            .write(move |tx| Box::pin(verifications::delete_oldest_day(tx, before)))
+            .await;
+    };
+    delete(first).await;
+    assert_eq!(days().await, [first, second]);
+    delete(second).await;
+    delete(second).await;
+    assert_eq!(days().await, [second]);
 }

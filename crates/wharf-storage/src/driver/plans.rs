@@ -121,6 +121,8 @@ async fn run_cases(url: fn() -> Option<String>) {
         verifications::what_falls_due_is_found,
         verifications::a_message_tells_its_verification,
         verifications::another_workspace_has_no_part_in_it,
+        verifications::what_happens_is_counted,
+        verifications::numbers_go_with_their_units_and_their_days,
         wa_state::replace_never_brings_a_deleted_row_back,
         wa_state::one_of_two_takers_gets_the_row,
         wa_state::owners_ranks_and_expiry_find_their_rows,

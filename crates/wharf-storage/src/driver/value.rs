@@ -1,7 +1,7 @@
 //! Plain values: what goes into a statement and what comes out of a row. Both dialects speak these four kinds.
 
 use wharf_model::{
-    ApiKeyId, ContentKind, Direction, EventId, EventKind, Lane, MessageId, MessageStatus, Network, SessionId,
+    ApiKeyId, ContentKind, Day, Direction, EventId, EventKind, Lane, MessageId, MessageStatus, Network, SessionId,
     SessionStatus, Timestamp, VerificationId, VerificationStatus, WorkspaceId,
 };
 
@@ -112,6 +112,12 @@ impl FromValue for Timestamp {
     }
 }
 
+impl FromValue for Day {
+    fn from_value(value: Value) -> Result<Self, StorageError> {
+        i64::from_value(value).map(Self::from_number)
+    }
+}
+
 impl FromValue for Lane {
     fn from_value(value: Value) -> Result<Self, StorageError> {
         let rank = i64::from_value(value)?;
@@ -154,6 +160,12 @@ impl ToParam for u32 {
 impl ToParam for Timestamp {
     fn to_param(&self) -> Param<'_> {
         Param::Integer(self.as_millis())
+    }
+}
+
+impl ToParam for Day {
+    fn to_param(&self) -> Param<'_> {
+        Param::Integer(self.number())
     }
 }
 

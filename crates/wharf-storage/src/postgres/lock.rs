@@ -13,6 +13,7 @@
 //!    queue and the order in a chat are decided on rows that were read.
 //! 4. [`Lock::Codes`] of one phone: what sends it codes, one unit at a time, because limits are counted.
 //! 5. The locks of rows. Units that write several rows of one kind write them in the order of their keys.
+//! 6. The rows of statistics, which many units write: at the very end, in the order of their keys.
 
 use wharf_model::SessionId;
 

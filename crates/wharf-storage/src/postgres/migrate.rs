@@ -88,10 +88,14 @@ pub(crate) async fn in_transaction<T>(
 mod tests {
     use super::*;
     use crate::migrate::MIGRATIONS;
-    use crate::migrate::tests::{ROWS, seed};
+    use crate::migrate::tests::{ROWS, codes, seed, seed_code};
 
-    async fn rows(client: &Client) -> Vec<(String, String, i64)> {
-        let rows = client.query(ROWS, &[]).await.unwrap();
+    fn in_hex(id: u8) -> String {
+        format!("'\\x{id:032x}'::bytea")
+    }
+
+    async fn rows(client: &Client, sql: &str) -> Vec<(String, String, i64)> {
+        let rows = client.query(sql, &[]).await.unwrap();
         rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
     }
 
@@ -103,14 +107,34 @@ mod tests {
         let now = Timestamp::from_millis(7);
         client.batch_execute(APPLIED).await.unwrap();
         apply(&client, &MIGRATIONS[..1], now).await.unwrap();
-        client
-            .batch_execute(&seed(|id| format!("'\\x{id:032x}'::bytea")))
-            .await
-            .unwrap();
-        let before = rows(&client).await;
+        client.batch_execute(&seed(in_hex)).await.unwrap();
+        let before = rows(&client, ROWS).await;
         assert_eq!(before.len(), 2);
         apply(&client, MIGRATIONS, now).await.unwrap();
-        assert_eq!(rows(&client).await, before);
+        assert_eq!(rows(&client, ROWS).await, before);
         apply(&client, MIGRATIONS, now).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn codes_of_version_7_are_kept_and_go_with_their_verification() {
+        let url = wharf_testkit::postgres::fresh_shared_database();
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let now = Timestamp::from_millis(7);
+        client.batch_execute(APPLIED).await.unwrap();
+        apply(&client, &MIGRATIONS[..7], now).await.unwrap();
+        client.batch_execute(&seed(in_hex)).await.unwrap();
+        client.batch_execute(&seed_code(in_hex)).await.unwrap();
+        apply(&client, MIGRATIONS, now).await.unwrap();
+        let kept = [("login".to_owned(), "incorrect".to_owned(), 1)];
+        assert_eq!(rows(&client, &codes(in_hex)).await, kept);
+        client.batch_execute("delete from verifications").await.unwrap();
+        for table in ["verification_sends", "verification_checks"] {
+            let left = client
+                .query_one(&format!("select count(*) from {table}"), &[])
+                .await
+                .unwrap();
+            assert_eq!(left.get::<_, i64>(0), 0, "{table}");
+        }
     }
 }

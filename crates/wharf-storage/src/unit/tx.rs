@@ -9,6 +9,7 @@ use crate::driver::{Connection, Sql};
 use crate::error::StorageError;
 use crate::postgres::lock::Lock;
 use crate::sessions::Fence;
+use crate::verifications::stats::{self, Tallies};
 
 /// A snapshot of the database. Every repository function that only reads takes this; a [`Tx`] derefs to it, so the
 /// same functions serve inside a unit of work and there see what the unit wrote.
@@ -64,6 +65,8 @@ pub(crate) struct Notes {
     pub(crate) outbound: Vec<SessionId>,
     /// Sessions whose keys were destroyed or replaced.
     pub(crate) forgotten: Vec<SessionId>,
+    /// What the unit has counted and not written yet.
+    pub(crate) tallies: Tallies,
 }
 
 impl Notes {
@@ -124,6 +127,12 @@ impl Tx {
 
     pub(crate) fn notes(&mut self) -> &mut Notes {
         &mut self.notes
+    }
+
+    /// Writes what the unit counted, once it has done everything else.
+    pub(crate) async fn write_tallies(&mut self) -> Result<(), StorageError> {
+        let tallies = std::mem::take(&mut self.notes.tallies);
+        stats::write(self, tallies).await
     }
 
     /// Ends a unit on a connection that serves the next one too.

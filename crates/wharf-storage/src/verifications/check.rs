@@ -3,11 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use wharf_model::{Timestamp, VerificationId, VerificationStatus, WorkspaceId};
+use wharf_model::{Day, Timestamp, VerificationId, VerificationStatus, WorkspaceId};
 
 use super::failures;
 use super::list::get;
 use super::row::{Verification, columns, mac_of, read_one};
+use super::stats::{self, Cell, Counter, Wait};
 use crate::driver::value::params;
 use crate::error::StorageError;
 use crate::seal::WorkspaceKeys;
@@ -73,10 +74,10 @@ pub async fn check(
     // Counted before it is looked at. The row stays locked until the commit: nobody compares on a count that is old.
     let sql = concat!(
         "update verifications set attempts = attempts + 1
-         where id = $1 and workspace_id = $2 and status = 'pending' and expires_at > $3 returning ",
+         where workspace_id = $1 and id = $2 and status = 'pending' and expires_at > $3 returning ",
         columns!()
     );
-    let counted = read_one(tx.first(sql, params![&id, &workspace, now]).await?)?;
+    let counted = read_one(tx.first(sql, params![&workspace, &id, now]).await?)?;
     let Some(verification) = counted else {
         return Ok(get(tx, workspace, id).await?.map(Checked::Over));
     };
@@ -88,8 +89,8 @@ pub async fn check(
         CheckResult::Incorrect
     };
     tx.send(
-        "insert into verification_checks (verification_id, at, result) values ($1, $2, $3)",
-        params![&id, now, result.as_str()],
+        "insert into verification_checks (workspace_id, verification_id, at, result) values ($1, $2, $3, $4)",
+        params![&workspace, &id, now, result.as_str()],
     )
     .await?;
     match result {
@@ -123,10 +124,10 @@ pub async fn cancel(
     // Locks the row as a check does, so that one of the two is first.
     let sql = concat!(
         "update verifications set due_at = due_at
-         where id = $1 and workspace_id = $2 and status = 'pending' and expires_at > $3 returning ",
+         where workspace_id = $1 and id = $2 and status = 'pending' and expires_at > $3 returning ",
         columns!()
     );
-    match read_one(tx.first(sql, params![&id, &workspace, now]).await?)? {
+    match read_one(tx.first(sql, params![&workspace, &id, now]).await?)? {
         Some(found) => Ok(Some(finish(tx, found, VerificationStatus::Cancelled, now).await?)),
         None => Ok(None),
     }
@@ -140,12 +141,13 @@ pub(super) async fn finish(
     now: Timestamp,
 ) -> Result<Verification, StorageError> {
     tx.send(
-        "update verifications set status = $2, finished_at = $3, undelivered_at = null, due_at = keep_until, mac = $4
-         where id = $1",
-        params![&verification.id, end, now, &[0; 32]],
+        "update verifications set status = $3, finished_at = $4, undelivered_at = null, due_at = keep_until, mac = $5
+         where workspace_id = $1 and id = $2",
+        params![&verification.workspace_id, &verification.id, end, now, &[0; 32]],
     )
     .await?;
-    forget_digits(tx, verification.id, now).await?;
+    forget_digits(tx, verification.workspace_id, verification.id, now).await?;
+    count_end(tx, &verification, end, now);
     Ok(Verification {
         status: end,
         finished_at: Some(now),
@@ -154,15 +156,36 @@ pub(super) async fn finish(
     })
 }
 
+fn count_end(tx: &mut Tx, verification: &Verification, end: VerificationStatus, now: Timestamp) {
+    let counter = match end {
+        VerificationStatus::Approved => Counter::Approved,
+        VerificationStatus::Expired => Counter::Expired,
+        VerificationStatus::MaxAttemptsReached => Counter::Failed,
+        VerificationStatus::Cancelled => Counter::Cancelled,
+        VerificationStatus::Pending => return,
+    };
+    stats::count(tx, Cell::of(verification), counter);
+    if counter == Counter::Approved {
+        let (day, took) = (Day::of(verification.created_at), now.since(verification.created_at));
+        stats::note_latency(tx, verification.workspace_id, day, Wait::Approved, took);
+    }
+}
+
 /// Takes the digits out of every message of a verification. Those that wait to be sent are ended by their session: at once,
 /// because what waits holds back what was accepted after it.
-pub(super) async fn forget_digits(tx: &mut Tx, id: VerificationId, now: Timestamp) -> Result<(), StorageError> {
+pub(super) async fn forget_digits(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: VerificationId,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     let sql = "update messages set body = null,
-                   due_at = case when status = 'queued' then $2 else due_at end,
+                   due_at = case when status = 'queued' then $3 else due_at end,
                    retry_at = case when status = 'queued' then null else retry_at end
-               where id in (select message_id from verification_sends where verification_id = $1) and body is not null
+               where id in (select message_id from verification_sends where workspace_id = $1 and verification_id = $2)
+                   and body is not null
                returning session_id";
-    for mut row in tx.query(sql, params![&id, now]).await? {
+    for mut row in tx.query(sql, params![&workspace, &id, now]).await? {
         let session = row.take()?;
         tx.notes().nudge(session);
     }

@@ -118,7 +118,7 @@ pub async fn conversion(
     let sql = "select count(*), coalesce(sum(case when v.status = 'approved' then 1 else 0 end), 0)
                from (select verification_id from verification_sends
                      where workspace_id = $1 and prefix_index = $2 and at > $3 order by at desc limit 1000) s
-               join verifications v on v.id = s.verification_id";
+               join verifications v on v.workspace_id = $1 and v.id = s.verification_id";
     let found = tx.first(sql, params![&workspace, prefix, since]).await?;
     let Some(mut row) = found else {
         return Ok(Conversion { sent: 0, approved: 0 });

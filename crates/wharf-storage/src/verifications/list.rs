@@ -32,9 +32,9 @@ pub async fn get(
     let sql = concat!(
         "select ",
         columns!(),
-        " from verifications where id = $1 and workspace_id = $2"
+        " from verifications where workspace_id = $1 and id = $2"
     );
-    read_one(tx.first(sql, params![&id, &workspace]).await?)
+    read_one(tx.first(sql, params![&workspace, &id]).await?)
 }
 
 /// The newest verification of a phone and a purpose, whatever it has come to.
@@ -59,10 +59,10 @@ pub async fn latest(
 ///
 /// # Errors
 /// The database failed.
-pub async fn sends(tx: &mut ReadTx, id: VerificationId) -> Result<Vec<Send>, StorageError> {
-    let sql = "select n, at, session_id, message_id, status, code from verification_sends where verification_id = $1
-               order by n";
-    let rows = tx.query(sql, params![&id]).await?;
+pub async fn sends(tx: &mut ReadTx, workspace: WorkspaceId, id: VerificationId) -> Result<Vec<Send>, StorageError> {
+    let sql = "select n, at, session_id, message_id, status, code from verification_sends
+               where workspace_id = $1 and verification_id = $2 order by n";
+    let rows = tx.query(sql, params![&workspace, &id]).await?;
     rows.into_iter()
         .map(|mut row| {
             Ok(Send {
@@ -81,9 +81,10 @@ pub async fn sends(tx: &mut ReadTx, id: VerificationId) -> Result<Vec<Send>, Sto
 ///
 /// # Errors
 /// The database failed.
-pub async fn checks(tx: &mut ReadTx, id: VerificationId) -> Result<Vec<Check>, StorageError> {
-    let sql = "select at, result from verification_checks where verification_id = $1 order by seq";
-    let rows = tx.query(sql, params![&id]).await?;
+pub async fn checks(tx: &mut ReadTx, workspace: WorkspaceId, id: VerificationId) -> Result<Vec<Check>, StorageError> {
+    let sql =
+        "select at, result from verification_checks where workspace_id = $1 and verification_id = $2 order by seq";
+    let rows = tx.query(sql, params![&workspace, &id]).await?;
     rows.into_iter()
         .map(|mut row| {
             Ok(Check {

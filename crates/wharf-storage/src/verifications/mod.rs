@@ -8,6 +8,7 @@ mod limits;
 mod list;
 mod row;
 mod send;
+pub(crate) mod stats;
 mod sweep;
 
 pub use check::{CheckResult, Checked, cancel, check};
@@ -16,4 +17,5 @@ pub use limits::{Conversion, Counted, conversion, lock, next_allowed_at};
 pub use list::{VerificationFilter, checks, get, latest, list, sends};
 pub use row::{Check, Open, Send, Verification, mac_of, seal_metadata, seal_phone};
 pub use send::{Followed, NewSend, NewVerification, Renewal, active, insert, insert_send, note_status, renew};
+pub use stats::{Cell, Counter, Counts, Wait, Waited, count, delete_oldest_day, latencies, note_latency, stats};
 pub use sweep::{delete_due, due, expire, next_due_at, note_undelivered};

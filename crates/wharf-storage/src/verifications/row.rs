@@ -49,6 +49,8 @@ pub struct Verification {
     pub created_at: Timestamp,
     /// When it came to its end.
     pub finished_at: Option<Timestamp>,
+    /// The country of the phone, where it is known.
+    pub country: Option<String>,
 }
 
 /// The sealed fields of a verification, opened.
@@ -139,7 +141,8 @@ pub fn mac_of(keys: &WorkspaceKeys, id: VerificationId, phone: Blind, purpose: &
 macro_rules! columns {
     () => {
         "seq, id, workspace_id, session_id, phone_index, purpose, status, mac, phone, metadata, template, locale, length,
-         attempts, max_attempts, sends, max_sends, next_send_at, expires_at, undelivered_at, created_at, finished_at"
+         attempts, max_attempts, sends, max_sends, next_send_at, expires_at, undelivered_at, created_at, finished_at,
+         country"
     };
 }
 pub(super) use columns;
@@ -169,6 +172,7 @@ pub(super) fn read(row: &mut Row) -> Result<(i64, Verification), StorageError> {
         undelivered_at: row.take()?,
         created_at: row.take()?,
         finished_at: row.take()?,
+        country: row.take()?,
     };
     Ok((seq, verification))
 }

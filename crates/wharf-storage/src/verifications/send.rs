@@ -1,11 +1,14 @@
 //! Codes that are sent: the first of a verification, those after it, and what became of their messages.
 
+use std::time::Duration;
+
 use wharf_model::{
-    ApiKeyId, MessageId, MessageStatus, SessionId, Timestamp, VerificationId, VerificationStatus, WorkspaceId,
+    ApiKeyId, Day, MessageId, MessageStatus, SessionId, Timestamp, VerificationId, VerificationStatus, WorkspaceId,
 };
 
 use super::check::forget_digits;
 use super::row::{Verification, columns, read_one};
+use super::stats::{self, Cell, Counter, Wait};
 use crate::driver::value::params;
 use crate::error::StorageError;
 use crate::seal::{Blind, CodeMac, Sealed};
@@ -50,6 +53,20 @@ pub struct NewVerification {
     pub keep_until: Timestamp,
     /// Now.
     pub created_at: Timestamp,
+    /// The country of the phone, where it is known.
+    pub country: Option<String>,
+}
+
+impl NewVerification {
+    fn cell(&self) -> Cell {
+        Cell {
+            workspace_id: self.workspace_id,
+            day: Day::of(self.created_at),
+            country: self.country.clone(),
+            purpose: self.purpose.clone(),
+            session_id: self.session_id,
+        }
+    }
 }
 
 /// A new code for a verification that is pending. Its attempts stay as they are (OTP-6 of the services brief).
@@ -125,8 +142,8 @@ pub async fn insert(tx: &mut Tx, new: &NewVerification) -> Result<(), StorageErr
     tx.send(
         "insert into verifications (id, workspace_id, session_id, phone_index, purpose, status, mac, phone, metadata,
              template, locale, length, max_attempts, sends, max_sends, next_send_at, expires_at, undelivered_at,
-             keep_until, due_at, created_at)
-         values ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, $10, $11, $12, 1, $13, $14, $15, $16, $17, $18, $19)",
+             keep_until, due_at, created_at, country)
+         values ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, $10, $11, $12, 1, $13, $14, $15, $16, $17, $18, $19, $20)",
         params![
             &new.id,
             &new.workspace_id,
@@ -146,10 +163,15 @@ pub async fn insert(tx: &mut Tx, new: &NewVerification) -> Result<(), StorageErr
             new.undelivered_at,
             new.keep_until,
             new.undelivered_at.min(new.expires_at),
-            new.created_at
+            new.created_at,
+            new.country.as_deref()
         ],
     )
-    .await
+    .await?;
+    for counter in [Counter::Created, Counter::Sends] {
+        stats::count(tx, new.cell(), counter);
+    }
+    Ok(())
 }
 
 /// Stores a message of a verification.
@@ -201,13 +223,18 @@ pub async fn active(
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when it is not pending.
-pub async fn renew(tx: &mut Tx, id: VerificationId, renewal: &Renewal) -> Result<Verification, StorageError> {
-    forget_digits(tx, id, renewal.at).await?;
+pub async fn renew(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: VerificationId,
+    renewal: &Renewal,
+) -> Result<Verification, StorageError> {
+    forget_digits(tx, workspace, id, renewal.at).await?;
     let sql = concat!(
         "update verifications set session_id = $2, mac = $3, template = $4, locale = $5, length = $6, sends = sends + 1,
              next_send_at = $7, expires_at = $8, undelivered_at = $9, keep_until = $10, due_at = $11,
              metadata = coalesce($12, metadata)
-         where id = $1 and status = 'pending' returning ",
+         where workspace_id = $13 and id = $1 and status = 'pending' returning ",
         columns!()
     );
     let renewed = tx
@@ -225,15 +252,18 @@ pub async fn renew(tx: &mut Tx, id: VerificationId, renewal: &Renewal) -> Result
                 renewal.undelivered_at,
                 renewal.keep_until,
                 renewal.undelivered_at.min(renewal.expires_at),
-                &renewal.metadata
+                &renewal.metadata,
+                &workspace
             ],
         )
         .await?;
-    read_one(renewed)?.ok_or(StorageError::NotFound("verification"))
+    let renewed = read_one(renewed)?.ok_or(StorageError::NotFound("verification"))?;
+    stats::count(tx, Cell::of(&renewed), Counter::Sends);
+    Ok(renewed)
 }
 
-/// Notes how far a message of a verification has come. `None`: it is of none. Locks no verification: whoever ends one locks
-/// it before its messages, and this is called by who has those.
+/// Notes at `now` how far a message of a verification has come. `None`: it is of none. Locks no verification: whoever ends
+/// one locks it before its messages, and this is called by who has those.
 ///
 /// # Errors
 /// The database failed.
@@ -242,20 +272,60 @@ pub async fn note_status(
     message: MessageId,
     status: MessageStatus,
     code: Option<&str>,
+    now: Timestamp,
 ) -> Result<Option<Followed>, StorageError> {
-    let sql = "update verification_sends set status = $2, code = $3 where message_id = $1 returning verification_id, n";
-    let Some(mut row) = tx.first(sql, params![&message, status, code]).await? else {
+    let sql = "select workspace_id, verification_id, session_id, n, at, status from verification_sends
+               where message_id = $1";
+    let Some(mut row) = tx.first(sql, params![&message]).await? else {
         return Ok(None);
     };
-    let (id, n): (VerificationId, u32) = (row.take()?, row.take()?);
-    let sql = "select purpose, status, sends from verifications where id = $1";
-    let Some(mut row) = tx.first(sql, params![&id]).await? else {
+    let (workspace_id, id): (WorkspaceId, VerificationId) = (row.take()?, row.take()?);
+    let (session_id, n): (SessionId, u32) = (row.take()?, row.take()?);
+    let (accepted_at, before): (Timestamp, MessageStatus) = (row.take()?, row.take()?);
+    tx.send(
+        "update verification_sends set status = $2, code = $3 where message_id = $1",
+        params![&message, status, code],
+    )
+    .await?;
+    let sql =
+        "select purpose, status, sends, created_at, country from verifications where workspace_id = $1 and id = $2";
+    let Some(mut row) = tx.first(sql, params![&workspace_id, &id]).await? else {
         return Ok(None);
     };
-    Ok(Some(Followed {
+    let followed = Followed {
         id,
         purpose: row.take()?,
         status: row.take()?,
         is_last: n == row.take::<u32>()?,
-    }))
+    };
+    let cell = Cell {
+        workspace_id,
+        day: Day::of(row.take()?),
+        country: row.take()?,
+        purpose: followed.purpose.clone(),
+        session_id,
+    };
+    count_steps(tx, &cell, (before, status), now.since(accepted_at));
+    Ok(Some(followed))
+}
+
+/// Counts the steps that a message takes, those that it skips as well: what was read has arrived.
+fn count_steps(tx: &mut Tx, cell: &Cell, (before, after): (MessageStatus, MessageStatus), took: Duration) {
+    let steps = [Counter::Sent, Counter::Delivered, Counter::Read];
+    for counter in steps.into_iter().take(steps_to(after)).skip(steps_to(before)) {
+        stats::count(tx, cell.clone(), counter);
+        if counter == Counter::Delivered {
+            stats::note_latency(tx, cell.workspace_id, cell.day, Wait::Delivered, took);
+        }
+    }
+}
+
+/// How many of the steps that are counted lead to a status.
+const fn steps_to(status: MessageStatus) -> usize {
+    match status {
+        MessageStatus::Sent => 1,
+        MessageStatus::Delivered => 2,
+        MessageStatus::Read | MessageStatus::Played => 3,
+        _ => 0,
+    }
 }

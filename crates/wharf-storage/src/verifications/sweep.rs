@@ -1,6 +1,6 @@
 //! What falls due: the end of a verification's time, the word that nothing was heard of its delivery, its deletion.
 
-use wharf_model::{Timestamp, VerificationId, VerificationStatus};
+use wharf_model::{Timestamp, VerificationId, VerificationStatus, WorkspaceId};
 
 use super::check::finish;
 use super::row::{Verification, columns, read, read_one};
@@ -42,12 +42,18 @@ pub async fn due(tx: &mut ReadTx, now: Timestamp, limit: u32) -> Result<Vec<Veri
 ///
 /// # Errors
 /// The database failed.
-pub async fn expire(tx: &mut Tx, id: VerificationId, now: Timestamp) -> Result<Option<Verification>, StorageError> {
+pub async fn expire(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: VerificationId,
+    now: Timestamp,
+) -> Result<Option<Verification>, StorageError> {
     let sql = concat!(
-        "update verifications set due_at = due_at where id = $1 and status = 'pending' and expires_at <= $2 returning ",
+        "update verifications set due_at = due_at
+         where workspace_id = $1 and id = $2 and status = 'pending' and expires_at <= $3 returning ",
         columns!()
     );
-    match read_one(tx.first(sql, params![&id, now]).await?)? {
+    match read_one(tx.first(sql, params![&workspace, &id, now]).await?)? {
         Some(found) => Ok(Some(finish(tx, found, VerificationStatus::Expired, now).await?)),
         None => Ok(None),
     }
@@ -59,15 +65,16 @@ pub async fn expire(tx: &mut Tx, id: VerificationId, now: Timestamp) -> Result<O
 /// The database failed.
 pub async fn note_undelivered(
     tx: &mut Tx,
+    workspace: WorkspaceId,
     id: VerificationId,
     now: Timestamp,
 ) -> Result<Option<Verification>, StorageError> {
     let sql = concat!(
         "update verifications set undelivered_at = null, due_at = expires_at
-         where id = $1 and status = 'pending' and undelivered_at <= $2 returning ",
+         where workspace_id = $1 and id = $2 and status = 'pending' and undelivered_at <= $3 returning ",
         columns!()
     );
-    read_one(tx.first(sql, params![&id, now]).await?)
+    read_one(tx.first(sql, params![&workspace, &id, now]).await?)
 }
 
 /// Deletes verifications that have been kept long enough, at most `limit`. Says how many.
@@ -76,8 +83,8 @@ pub async fn note_undelivered(
 /// The database failed.
 pub async fn delete_due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<u64, StorageError> {
     tx.execute(
-        "delete from verifications where id in (
-             select id from verifications where due_at <= $1 and status <> 'pending' order by due_at limit $2)",
+        "delete from verifications where seq in (
+             select seq from verifications where due_at <= $1 and status <> 'pending' order by due_at limit $2)",
         params![now, limit],
     )
     .await

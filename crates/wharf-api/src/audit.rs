@@ -13,7 +13,7 @@ use crate::error::ApiError;
 use crate::extract::{Pagination, ValidQuery};
 use crate::scope::Administer;
 use crate::state::ApiState;
-use crate::wire::{List, SessionIdText, Time};
+use crate::wire::{ApiKeyIdText, List, SessionIdText, Time};
 
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(list_audit))
@@ -32,6 +32,9 @@ pub(crate) struct AuditBody {
     /// With which session; it may be gone.
     #[schema(required)]
     session_id: Option<SessionIdText>,
+    /// With which API key; `who` tells whose request it was.
+    #[schema(required)]
+    api_key_id: Option<ApiKeyIdText>,
     /// Where the request came from.
     #[schema(required, example = "198.51.100.7")]
     address: Option<String>,
@@ -47,6 +50,7 @@ impl From<AuditEntry> for AuditBody {
             who: entry.by.who,
             action: entry.action.as_str(),
             session_id: entry.session.map(SessionIdText),
+            api_key_id: entry.api_key.map(ApiKeyIdText),
             address: entry.by.address,
             request_id: entry.by.request_id,
         }
@@ -55,8 +59,8 @@ impl From<AuditEntry> for AuditBody {
 
 /// The audit log
 ///
-/// Who linked, imported, exported, moved, logged out, deleted, validated or fetched credentials, and from where; newest first. Each entry was
-/// stored together with what it tells of.
+/// Who linked, imported, exported, moved, logged out, deleted, validated or fetched credentials, or made, rotated or revoked
+/// API keys, and from where; newest first. Each entry was stored together with what it tells of.
 #[utoipa::path(get, path = "/api/audit", tag = "Operations", security(("bearer" = ["admin"])),
     params(Pagination),
     responses((status = 200, description = "A page of entries", body = List<AuditBody>)))]

@@ -1,17 +1,19 @@
-//! Owns the first API key. Promises that it reaches one person once and no log: a terminal, the JSON line, or a file
-//! that only its owner may read.
+//! Owns the first API key, and keys that the command line works on where no server runs. Promises that the first one
+//! reaches one person once and no log: a terminal, the JSON line, or a file that only its owner may read.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 #[cfg(feature = "sandbox")]
 use secrecy::{ExposeSecret, SecretString};
 use wharf_api::Scope;
 use wharf_api::keys::ApiKey;
-use wharf_model::{ApiKeyId, Clock, Network, Random, WorkspaceId};
-use wharf_storage::api_keys::{self, NewApiKey};
-use wharf_storage::{PageRequest, Queue, Storage};
+use wharf_model::{ApiKeyId, Clock, Network, Random, SessionId, Timestamp, WorkspaceId};
+use wharf_storage::api_keys::{self, FoundKey, NewApiKey, Rotation, Unused};
+use wharf_storage::audit::{self, Action, AuditEntry, Requester};
+use wharf_storage::{PageRequest, Queue, Storage, sessions};
 
 use crate::cli_file::write_private;
 use crate::output;
@@ -19,7 +21,24 @@ use crate::output;
 /// The file that holds the first key where no terminal could show it.
 const KEY_FILE: &str = "bootstrap-key";
 
-/// Makes and finds keys in the default workspace.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A key that is to be made.
+#[derive(Clone, Debug, Default)]
+pub struct KeyDraft {
+    /// What it is for.
+    pub label: String,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+    /// Addresses and ranges that it works from; each can be read as one.
+    pub ips: Option<Vec<String>>,
+    /// Sessions that it may touch.
+    pub sessions: Option<Vec<SessionId>>,
+}
+
+/// Makes and finds keys in the default workspace. What it does stands in the audit log as the server's own doing.
 #[derive(Clone, Debug)]
 pub struct KeyMaker {
     storage: Storage,
@@ -46,14 +65,58 @@ impl KeyMaker {
         })
     }
 
-    /// Makes a key.
+    /// Makes a key without limits.
     ///
     /// # Errors
     /// The database failed.
     pub async fn make(&self, label: &str, scopes: &[Scope]) -> Result<(ApiKeyId, ApiKey)> {
+        self.make_limited(draft(label, scopes)).await
+    }
+
+    /// Makes a key.
+    ///
+    /// # Errors
+    /// The key would work never or nowhere, or the database failed.
+    pub async fn make_limited(&self, draft: KeyDraft) -> Result<(ApiKeyId, ApiKey)> {
+        let now = self.clock.now();
+        ensure!(
+            draft.expires_at.is_none_or(|at| now < at),
+            "the key would have expired already"
+        );
+        for id in draft.sessions.iter().flatten() {
+            let (workspace, session) = (self.workspace, *id);
+            let found = self
+                .storage
+                .read(move |tx| Box::pin(sessions::get(tx, workspace, session)));
+            ensure!(found.await?.is_some(), "there is no session {id}");
+        }
         let key = ApiKey::generate(self.network, &*self.random);
-        let id = self.store(label, scopes, &key).await?;
+        let id = self.store(draft, &key).await?;
         Ok((id, key))
+    }
+
+    /// Gives a key a new text; the one before works for `overlap`, until the time that stands beside it.
+    ///
+    /// # Errors
+    /// The database failed, there is no such key, or it was revoked or has expired.
+    pub async fn rotate(&self, id: ApiKeyId, overlap: Duration) -> Result<(ApiKey, Timestamp)> {
+        let (key, at) = (ApiKey::generate(self.network, &*self.random), self.clock.now());
+        let rotation = Rotation {
+            prefix: key.prefix(),
+            hash: key.hash(),
+            previous_until: at + overlap,
+            at,
+        };
+        let (workspace, entry) = (self.workspace, self.entry(Action::ApiKeyRotated, id));
+        let rotated = self.storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move {
+                let rotated = api_keys::rotate(tx, workspace, id, &rotation).await?;
+                audit::append(tx, Some(&entry).filter(|_| rotated.is_some())).await?;
+                Ok(rotated)
+            })
+        });
+        let rotated = rotated.await?.context("the key was revoked or has expired")?;
+        Ok((key, rotated.previous_until.unwrap_or(at)))
     }
 
     /// Revokes a key.
@@ -61,11 +124,29 @@ impl KeyMaker {
     /// # Errors
     /// The database failed, or there is no such key.
     pub async fn revoke(&self, id: ApiKeyId) -> Result<()> {
-        let (workspace, now) = (self.workspace, self.clock.now());
+        let (workspace, entry) = (self.workspace, self.entry(Action::ApiKeyRevoked, id));
         let revoked = self.storage.write(Queue::Normal, move |tx| {
-            Box::pin(api_keys::revoke(tx, workspace, id, now))
+            Box::pin(async move {
+                let revoked = api_keys::revoke(tx, workspace, id, entry.at).await?;
+                audit::append(tx, Some(&entry).filter(|_| revoked)).await
+            })
         });
         Ok(revoked.await?)
+    }
+
+    /// Revokes the key that has this text.
+    ///
+    /// # Errors
+    /// The database failed, or no key that works has the text.
+    pub async fn revoke_leaked(&self, text: &str) -> Result<()> {
+        let key = ApiKey::parse(text, self.network)?;
+        let found = self.find(&key).await?.context("this database does not know the key")?;
+        let now = self.clock.now();
+        ensure!(
+            found.text_until.is_none_or(|until| now < until),
+            "the key was rotated, and this text of it works no more"
+        );
+        self.revoke(found.key.id).await
     }
 
     /// Every key, newest first.
@@ -77,6 +158,22 @@ impl KeyMaker {
         let listed = self
             .storage
             .read(move |tx| Box::pin(async move { api_keys::list(tx, workspace, &page).await }));
+        Ok(listed.await?)
+    }
+
+    /// Those that work and were not used in so many days, newest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list_unused(&self, days: u32, page: PageRequest) -> Result<wharf_storage::Page<api_keys::ApiKey>> {
+        let (workspace, now) = (self.workspace, self.clock.now());
+        let unused = Unused {
+            since: now - DAY.saturating_mul(days),
+            now,
+        };
+        let listed = self
+            .storage
+            .read(move |tx| Box::pin(async move { api_keys::list_unused(tx, workspace, unused, &page).await }));
         Ok(listed.await?)
     }
 
@@ -102,12 +199,12 @@ impl KeyMaker {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the key file {place}"))?;
         let key = ApiKey::parse(text.trim(), self.network).with_context(|| format!("{place} cannot be used"))?;
         if self.find(&key).await?.is_none() {
-            self.store("bootstrap", &[Scope::Admin], &key).await?;
+            self.store(draft("bootstrap", &[Scope::Admin]), &key).await?;
         }
         Ok(())
     }
 
-    async fn find(&self, key: &ApiKey) -> Result<Option<api_keys::ApiKey>> {
+    async fn find(&self, key: &ApiKey) -> Result<Option<FoundKey>> {
         let hash = key.hash();
         let found = self
             .storage
@@ -115,26 +212,49 @@ impl KeyMaker {
         Ok(found.await?)
     }
 
-    async fn store(&self, label: &str, scopes: &[Scope], key: &ApiKey) -> Result<ApiKeyId> {
+    async fn store(&self, draft: KeyDraft, key: &ApiKey) -> Result<ApiKeyId> {
         let id = ApiKeyId::generate(&*self.clock, &*self.random);
         let row = NewApiKey {
             id,
             workspace_id: self.workspace,
-            label: label.to_owned(),
+            label: draft.label,
             prefix: key.prefix(),
             hash: key.hash(),
-            scopes: scopes.iter().map(ToString::to_string).collect(),
-            expires_at: None,
-            ips: None,
-            sessions: None,
+            scopes: draft.scopes.iter().map(ToString::to_string).collect(),
+            expires_at: draft.expires_at,
+            ips: draft.ips,
+            sessions: draft.sessions,
             created_by: None,
             created_at: self.clock.now(),
         };
+        let entry = self.entry(Action::ApiKeyCreated, id);
         let stored = self.storage.write(Queue::Normal, move |tx| {
-            Box::pin(async move { api_keys::insert(tx, &row).await })
+            Box::pin(async move {
+                api_keys::insert(tx, &row).await?;
+                audit::append(tx, Some(&entry)).await
+            })
         });
         stored.await?;
         Ok(id)
+    }
+
+    fn entry(&self, action: Action, key: ApiKeyId) -> AuditEntry {
+        AuditEntry {
+            workspace: self.workspace,
+            at: self.clock.now(),
+            by: Requester::server(),
+            action,
+            session: None,
+            api_key: Some(key),
+        }
+    }
+}
+
+fn draft(label: &str, scopes: &[Scope]) -> KeyDraft {
+    KeyDraft {
+        label: label.to_owned(),
+        scopes: scopes.to_vec(),
+        ..KeyDraft::default()
     }
 }
 
@@ -155,7 +275,10 @@ impl KeyMaker {
             return Ok(false);
         };
         let found = self.find(&key).await?;
-        Ok(found.is_some_and(|found| found.revoked_at.is_none() && found.expires_at.is_none()))
+        let lasts = |found: FoundKey| {
+            found.text_until.is_none() && found.key.revoked_at.is_none() && found.key.expires_at.is_none()
+        };
+        Ok(found.is_some_and(lasts))
     }
 }
 

@@ -45,7 +45,7 @@ pub enum Command {
     Send(Send),
     /// List sessions
     Sessions(Remote),
-    /// Make, list and revoke API keys
+    /// Make, list, rotate and revoke API keys
     Keys {
         /// What to do with them
         #[command(subcommand)]
@@ -139,28 +139,64 @@ pub struct Restore {
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     /// Make a key; it is shown once
-    Create {
-        /// What it is for
-        label: String,
-        /// What it may do, such as messages:send; repeat for more
-        #[arg(long = "scope", default_values_t = [String::from("admin")])]
-        scopes: Vec<String>,
+    Create(CreateKey),
+    /// List keys
+    List {
+        /// Only those that work and were not used in so many days
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+        unused_for_days: Option<u32>,
         /// Where
         #[command(flatten)]
         remote: Remote,
     },
-    /// List keys
-    List {
+    /// Give a key a new text; it is shown once
+    Rotate {
+        /// Its id, such as key_…
+        id: String,
+        /// For how long the text works on that it has now; 0 ends it at once
+        #[arg(long, value_name = "SECONDS", default_value_t = 86_400,
+            value_parser = clap::value_parser!(u32).range(0..=604_800))]
+        overlap: u32,
         /// Where
         #[command(flatten)]
         remote: Remote,
     },
     /// Revoke a key for good
-    Revoke {
-        /// Its id, such as key_…
-        id: String,
-        /// Where
-        #[command(flatten)]
-        remote: Remote,
-    },
+    Revoke(RevokeKey),
+}
+
+/// Options of `keys create`.
+#[derive(Debug, Args)]
+pub struct CreateKey {
+    /// What it is for
+    pub label: String,
+    /// What it may do, such as messages:send; repeat for more
+    #[arg(long = "scope", default_values_t = [String::from("admin")])]
+    pub scopes: Vec<String>,
+    /// When it stops working, such as 2030-01-31T00:00:00Z; without it never
+    #[arg(long, value_name = "TIME")]
+    pub expires_at: Option<String>,
+    /// Address or CIDR range that it works from, such as 198.51.100.0/24; repeat for more; without it everywhere
+    #[arg(long = "ip", value_name = "RANGE")]
+    pub ips: Vec<String>,
+    /// Id of a session that it may touch; repeat for more; without it all
+    #[arg(long = "session", value_name = "ID")]
+    pub sessions: Vec<String>,
+    /// Where
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+/// Options of `keys revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeKey {
+    /// Its id, such as key_…
+    #[arg(required_unless_present = "leaked")]
+    pub id: Option<String>,
+    /// Read the key itself from standard input, where it was found somewhere; needs no other key
+    #[arg(long, conflicts_with = "id")]
+    pub leaked: bool,
+    /// Where
+    #[command(flatten)]
+    pub remote: Remote,
 }

@@ -1,4 +1,5 @@
-//! API keys: hashes, never the keys. Usage is counted in batches, so that no request waits for its count.
+//! API keys: hashes, never the keys. A key that was rotated has two: its own, and the one before for a while. Usage is
+//! counted in batches, so that no request waits for its count.
 
 use subtle::ConstantTimeEq;
 use wharf_model::{ApiKeyId, SessionId, Timestamp, WorkspaceId};
@@ -42,6 +43,39 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     /// When it was changed.
     pub updated_at: Timestamp,
+    /// Until when the text works that it had before; `None` when it has had no other.
+    pub previous_until: Option<Timestamp>,
+}
+
+/// A key that was found by the hash of one of its texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundKey {
+    /// The key.
+    pub key: ApiKey,
+    /// Until when the text works that it was found by; `None` for the key's own, which lasts as long as the key.
+    pub text_until: Option<Timestamp>,
+}
+
+/// A new text for a key.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// The part that may be shown.
+    pub prefix: String,
+    /// SHA-256 of the whole text.
+    pub hash: [u8; 32],
+    /// Until when the text works that the key has now.
+    pub previous_until: Timestamp,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// Which keys count as unused.
+#[derive(Clone, Copy, Debug)]
+pub struct Unused {
+    /// Those that were neither used nor made since.
+    pub since: Timestamp,
+    /// Now: keys that have expired are not listed.
+    pub now: Timestamp,
 }
 
 /// A key to be stored.
@@ -114,27 +148,44 @@ pub async fn insert(tx: &mut Tx, key: &NewApiKey) -> Result<(), StorageError> {
 
 macro_rules! columns {
     () => {
-        "seq, hash, id, workspace_id, label, prefix, scopes, expires_at, ips, sessions, usage_count, last_used_at,
+        "seq, hash, previous_hash, previous_until,
+         id, workspace_id, label, prefix, scopes, expires_at, ips, sessions, usage_count, last_used_at,
          revoked_at, created_by, created_at, updated_at"
     };
 }
 
-/// The key with this hash, revoked and expired ones too: the caller judges.
+/// The key with this hash, or that had it before; revoked and expired ones too, and texts whose time is over: the caller
+/// judges.
 ///
 /// # Errors
 /// The database failed.
-pub async fn find_by_hash(tx: &mut ReadTx, hash: &[u8; 32]) -> Result<Option<ApiKey>, StorageError> {
-    let row = tx
-        .first(
-            concat!("select ", columns!(), " from api_keys where hash = $1"),
-            params![hash],
-        )
-        .await?;
-    let found = row.map(|mut row| read(&mut row)).transpose()?;
-    // The index has compared already; this comparison is the one that no timing can shorten.
-    Ok(found
-        .filter(|(_, stored, _)| bool::from(stored.ct_eq(hash)))
-        .map(|(_, _, key)| key))
+pub async fn find_by_hash(tx: &mut ReadTx, hash: &[u8; 32]) -> Result<Option<FoundKey>, StorageError> {
+    // Two selects, because each has an index of its own; joined by an `or` they would have none on PostgreSQL.
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from api_keys where hash = $1 union all select ",
+        columns!(),
+        " from api_keys where previous_hash = $1"
+    );
+    let Some(mut row) = tx.first(sql, params![hash]).await? else {
+        return Ok(None);
+    };
+    let Stored {
+        hash: own,
+        previous_hash,
+        key,
+        ..
+    } = read(&mut row)?;
+    // The indexes have compared already; these comparisons are the ones that no timing can shorten.
+    let is_asked = |stored: &[u8; 32]| bool::from(stored.ct_eq(hash));
+    if is_asked(&own) {
+        return Ok(Some(FoundKey { key, text_until: None }));
+    }
+    // A time that is missing was over long ago.
+    let text_until = Some(key.previous_until.unwrap_or_default());
+    let is_previous = previous_hash.as_ref().is_some_and(is_asked);
+    Ok(Some(FoundKey { key, text_until }).filter(|_| is_previous))
 }
 
 /// One key of a workspace.
@@ -148,7 +199,7 @@ pub async fn get(tx: &mut ReadTx, workspace: WorkspaceId, id: ApiKeyId) -> Resul
         " from api_keys where workspace_id = $1 and id = $2"
     );
     let row = tx.first(sql, params![&workspace, &id]).await?;
-    Ok(row.map(|mut row| read(&mut row)).transpose()?.map(|(_, _, key)| key))
+    Ok(row.map(|mut row| read(&mut row)).transpose()?.map(|stored| stored.key))
 }
 
 /// The keys of a workspace, newest first.
@@ -164,29 +215,87 @@ pub async fn list(tx: &mut ReadTx, workspace: WorkspaceId, page: &PageRequest) -
     let rows = tx
         .query(sql, params![&workspace, page.below(LIST, workspace)?, page.fetch()])
         .await?;
+    cut(rows, page, workspace)
+}
+
+/// The keys of a workspace that still work and that nobody uses, newest first.
+///
+/// # Errors
+/// [`StorageError::BadCursor`], or the database failed.
+pub async fn list_unused(
+    tx: &mut ReadTx,
+    workspace: WorkspaceId,
+    unused: Unused,
+    page: &PageRequest,
+) -> Result<Page<ApiKey>, StorageError> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from api_keys where workspace_id = $1 and seq < $2 and revoked_at is null
+             and (expires_at is null or expires_at > $4) and coalesce(last_used_at, created_at) < $5
+         order by seq desc limit $3"
+    );
+    let below = page.below(LIST, workspace)?;
+    let rows = tx
+        .query(sql, params![&workspace, below, page.fetch(), unused.now, unused.since])
+        .await?;
+    cut(rows, page, workspace)
+}
+
+fn cut(rows: Vec<Row>, page: &PageRequest, workspace: WorkspaceId) -> Result<Page<ApiKey>, StorageError> {
     let keys = rows
         .into_iter()
-        .map(|mut row| read(&mut row).map(|(seq, _, key)| (seq, key)));
+        .map(|mut row| read(&mut row).map(|stored| (stored.seq, stored.key)));
     Ok(Page::cut(keys.collect::<Result<_, _>>()?, page, LIST, workspace))
 }
 
-/// Revokes a key. A second call keeps the first time.
+/// Gives a key a new text. The one that it had works until its time is over, and the one before that ends now. No text
+/// outlives its key. `None`: the key was revoked or has expired, and stays as it is.
+///
+/// # Errors
+/// [`StorageError::NotFound`] when the workspace has no such key, [`StorageError::Conflict`] when the hash is taken.
+pub async fn rotate(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: ApiKeyId,
+    rotation: &Rotation,
+) -> Result<Option<ApiKey>, StorageError> {
+    let changed = tx
+        .execute(
+            "update api_keys set previous_hash = hash, hash = $4, prefix = $3, updated_at = $6,
+                 previous_until = case when expires_at < $5 then expires_at else $5 end
+             where workspace_id = $1 and id = $2 and revoked_at is null and (expires_at is null or expires_at > $6)",
+            params![
+                &workspace,
+                &id,
+                &rotation.prefix,
+                &rotation.hash,
+                rotation.previous_until,
+                rotation.at
+            ],
+        )
+        .await?;
+    let key = get(tx, workspace, id).await?;
+    let key = key.ok_or(StorageError::NotFound("API key"))?;
+    Ok(Some(key).filter(|_| changed == 1))
+}
+
+/// Revokes a key, with every text that it has. A second call changes nothing, and says so with `false`.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when the workspace has no such key.
-pub async fn revoke(tx: &mut Tx, workspace: WorkspaceId, id: ApiKeyId, now: Timestamp) -> Result<(), StorageError> {
+pub async fn revoke(tx: &mut Tx, workspace: WorkspaceId, id: ApiKeyId, now: Timestamp) -> Result<bool, StorageError> {
     let changed = tx
         .execute(
-            "update api_keys set revoked_at = coalesce(revoked_at, $3), updated_at = $3
-             where workspace_id = $1 and id = $2",
+            "update api_keys set revoked_at = $3, updated_at = $3
+             where workspace_id = $1 and id = $2 and revoked_at is null",
             params![&workspace, &id, now],
         )
         .await?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(StorageError::NotFound("API key"))
+    if changed == 0 && get(tx, workspace, id).await?.is_none() {
+        return Err(StorageError::NotFound("API key"));
     }
+    Ok(changed == 1)
 }
 
 /// Adds a batch of uses.
@@ -213,8 +322,16 @@ pub async fn record_usage(tx: &mut Tx, batch: &[KeyUsage]) -> Result<(), Storage
     Ok(())
 }
 
-fn read(row: &mut Row) -> Result<(i64, [u8; 32], ApiKey), StorageError> {
-    let (seq, hash) = (row.take()?, row.take()?);
+/// A row: the key, and what only this file looks at.
+struct Stored {
+    seq: i64,
+    hash: [u8; 32],
+    previous_hash: Option<[u8; 32]>,
+    key: ApiKey,
+}
+
+fn read(row: &mut Row) -> Result<Stored, StorageError> {
+    let (seq, hash, previous_hash, previous_until) = (row.take()?, row.take()?, row.take()?, row.take()?);
     let key = ApiKey {
         id: row.take()?,
         workspace_id: row.take()?,
@@ -238,6 +355,12 @@ fn read(row: &mut Row) -> Result<(i64, [u8; 32], ApiKey), StorageError> {
         created_by: row.take()?,
         created_at: row.take()?,
         updated_at: row.take()?,
+        previous_until,
     };
-    Ok((seq, hash, key))
+    Ok(Stored {
+        seq,
+        hash,
+        previous_hash,
+        key,
+    })
 }

@@ -1,7 +1,7 @@
 //! The audit log: who did what that matters, and from where. Append-only: rows are added by the unit of work that does what
 //! they tell of, and never changed. They outlive the session that they tell of.
 
-use wharf_model::{SessionId, Timestamp, WorkspaceId};
+use wharf_model::{ApiKeyId, SessionId, Timestamp, WorkspaceId};
 
 use crate::cursor::{Page, PageRequest};
 use crate::driver::value::{Row, params};
@@ -59,11 +59,17 @@ pub enum Action {
     StringFetched,
     /// A session string that was kept here was deleted.
     StringForgotten,
+    /// An API key was made.
+    ApiKeyCreated,
+    /// An API key got a new text.
+    ApiKeyRotated,
+    /// An API key was revoked.
+    ApiKeyRevoked,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::SessionLinked,
         Self::SessionImported,
         Self::SessionExported,
@@ -76,6 +82,9 @@ impl Action {
         Self::CredentialsValidated,
         Self::StringFetched,
         Self::StringForgotten,
+        Self::ApiKeyCreated,
+        Self::ApiKeyRotated,
+        Self::ApiKeyRevoked,
     ];
 
     /// The stable name on the wire and in storage.
@@ -93,6 +102,9 @@ impl Action {
             Self::CredentialsValidated => "credentials.validated",
             Self::StringFetched => "string.fetched",
             Self::StringForgotten => "string.forgotten",
+            Self::ApiKeyCreated => "api_key.created",
+            Self::ApiKeyRotated => "api_key.rotated",
+            Self::ApiKeyRevoked => "api_key.revoked",
         }
     }
 }
@@ -110,6 +122,8 @@ pub struct AuditEntry {
     pub action: Action,
     /// With which session.
     pub session: Option<SessionId>,
+    /// With which API key; it is not the key of whoever did it.
+    pub api_key: Option<ApiKeyId>,
 }
 
 /// Adds an entry, where there is one.
@@ -119,8 +133,8 @@ pub struct AuditEntry {
 pub async fn append(tx: &mut Tx, entry: Option<&AuditEntry>) -> Result<(), StorageError> {
     let Some(entry) = entry else { return Ok(()) };
     tx.send(
-        "insert into audit (workspace_id, at, who, action, session_id, address, request_id)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into audit (workspace_id, at, who, action, session_id, address, request_id, api_key_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         params![
             &entry.workspace,
             entry.at,
@@ -128,7 +142,8 @@ pub async fn append(tx: &mut Tx, entry: Option<&AuditEntry>) -> Result<(), Stora
             entry.action.as_str(),
             &entry.session,
             &entry.by.address,
-            &entry.by.request_id
+            &entry.by.request_id,
+            &entry.api_key
         ],
     )
     .await
@@ -145,7 +160,7 @@ pub async fn list(
 ) -> Result<Page<AuditEntry>, StorageError> {
     let rows = tx
         .query(
-            "select seq, at, who, action, session_id, address, request_id from audit
+            "select seq, at, who, action, session_id, address, request_id, api_key_id from audit
              where workspace_id = $1 and seq < $2 order by seq desc limit $3",
             params![&workspace, page.below(LIST, workspace)?, page.fetch()],
         )
@@ -168,6 +183,7 @@ fn read(row: &mut Row, workspace: WorkspaceId) -> Result<(i64, AuditEntry), Stor
             address: row.take()?,
             request_id: row.take()?,
         },
+        api_key: row.take()?,
     };
     Ok((seq, entry))
 }

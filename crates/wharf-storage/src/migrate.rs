@@ -75,6 +75,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0009_verification_stats.sql"),
         postgres: include_str!("../migrations/postgres/0009_verification_stats.sql"),
     },
+    Migration {
+        version: 10,
+        name: "key_rotation",
+        sqlite: include_str!("../migrations/sqlite/0010_key_rotation.sql"),
+        postgres: include_str!("../migrations/postgres/0010_key_rotation.sql"),
+    },
 ];
 
 const APPLIED: &str = "

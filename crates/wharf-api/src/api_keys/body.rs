@@ -35,6 +35,9 @@ pub(crate) struct ApiKeyBody {
     sessions: Option<Vec<SessionIdText>>,
     #[schema(required)]
     expires_at: Option<Time>,
+    /// Until when the text works that it had before it was rotated; the time may have passed. Null: it has no other.
+    #[schema(required)]
+    previous_valid_until: Option<Time>,
     usage_count: u64,
     #[schema(required)]
     last_used_at: Option<Time>,
@@ -75,6 +78,8 @@ impl ApiKeyBody {
             ips: key.ips,
             sessions: key.sessions.map(|ids| ids.into_iter().map(SessionIdText).collect()),
             expires_at: key.expires_at.map(Time),
+            // With a revoked key all its texts have ended.
+            previous_valid_until: key.previous_until.filter(|_| key.revoked_at.is_none()).map(Time),
             usage_count: key.usage_count + pending.map_or(0, |usage| usage.count),
             last_used_at: last_used_at.map(Time),
             revoked_at: key.revoked_at.map(Time),

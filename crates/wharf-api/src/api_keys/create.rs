@@ -8,6 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use wharf_model::{ApiKeyId, SessionId, WorkspaceId};
 use wharf_storage::api_keys::{self, NewApiKey};
+use wharf_storage::audit::{self, Action, AuditEntry, Requester};
 use wharf_storage::{Queue, sessions};
 
 use super::body::{ApiKeyBody, NewApiKeyBody};
@@ -71,11 +72,11 @@ pub(crate) async fn create_api_key(
     request: Valid<CreateApiKey>,
 ) -> Result<Response, ApiError> {
     let raw = request.raw.clone();
-    let effect = create(state.clone(), (*caller).clone(), request.body);
+    let effect = create(state.clone(), (*caller).clone(), caller.requester(), request.body);
     once.run(&state, &caller, &raw, Keep::Fact, effect).await
 }
 
-async fn create(state: ApiState, caller: Caller, request: CreateApiKey) -> Result<Answer, ApiError> {
+async fn create(state: ApiState, caller: Caller, by: Requester, request: CreateApiKey) -> Result<Answer, ApiError> {
     let workspace = caller.workspace();
     if request.expires_at.is_some_and(|at| at.0 <= state.clock.now()) {
         return Err(ApiError::invalid_field(
@@ -105,17 +106,26 @@ async fn create(state: ApiState, caller: Caller, request: CreateApiKey) -> Resul
     };
     let body = NewApiKeyBody {
         key: key.reveal().to_owned(),
-        about: ApiKeyBody::new(store(&state, new).await?, None),
+        about: ApiKeyBody::new(store(&state, new, by).await?, None),
     };
     Answer::json(StatusCode::CREATED, &body)
 }
 
-async fn store(state: &ApiState, new: NewApiKey) -> Result<api_keys::ApiKey, ApiError> {
+async fn store(state: &ApiState, new: NewApiKey, by: Requester) -> Result<api_keys::ApiKey, ApiError> {
+    let entry = AuditEntry {
+        workspace: new.workspace_id,
+        at: new.created_at,
+        by,
+        action: Action::ApiKeyCreated,
+        session: None,
+        api_key: Some(new.id),
+    };
     let stored = state
         .storage
         .write(Queue::Normal, move |tx| {
             Box::pin(async move {
                 api_keys::insert(tx, &new).await?;
+                audit::append(tx, Some(&entry)).await?;
                 api_keys::get(tx, new.workspace_id, new.id).await
             })
         })

@@ -1,10 +1,12 @@
-//! API keys: made, listed, revoked. Promises that a key's text is in one answer only.
+//! API keys: made, listed, rotated, revoked. Promises that each text of a key is in one answer only.
 
 mod body;
 mod create;
 mod get;
 mod list;
 mod revoke;
+mod revoke_own;
+mod rotate;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,5 +16,7 @@ use crate::state::ApiState;
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(create::create_api_key, list::list_api_keys))
+        .routes(routes!(revoke_own::revoke_own_api_key))
         .routes(routes!(get::get_api_key, revoke::revoke_api_key))
+        .routes(routes!(rotate::rotate_api_key))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use wharf_model::{ApiKeyId, Clock, Network, Timestamp};
-use wharf_storage::api_keys::{self, KeyUsage};
+use wharf_storage::api_keys::{self, FoundKey, KeyUsage};
 use wharf_storage::{Queue, Storage, StorageError};
 
 use super::Caller;
@@ -25,9 +25,17 @@ const CACHED_KEYS: u64 = 10_000;
 struct Known {
     caller: Caller,
     id: ApiKeyId,
-    expires_at: Option<Timestamp>,
-    revoked: bool,
+    life: Life,
     ranges: Option<Vec<AddressRange>>,
+}
+
+/// How long a text of a key opens doors.
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    revoked: bool,
+    expires_at: Option<Timestamp>,
+    /// When the text ends, where the key has a newer one.
+    text_until: Option<Timestamp>,
 }
 
 /// Reads, checks and counts keys.
@@ -63,14 +71,29 @@ impl Authenticator {
     /// # Errors
     /// Why the key is not accepted, or that storage failed.
     pub(crate) async fn caller(&self, text: &str, address: IpAddr) -> Result<Caller, ApiError> {
+        let known = self.known(self.hash_of(text)?).await?;
+        known.life.check(self.clock.now())?;
+        known.require_address(address)?;
+        self.usage.note(known.id, self.clock.now());
+        Ok(known.caller.clone())
+    }
+
+    /// The caller with this key, wherever he calls from: for who may end the key and do nothing else. It is no use.
+    ///
+    /// # Errors
+    /// Why the key is not accepted, or that storage failed.
+    pub(crate) async fn holder(&self, text: &str) -> Result<Caller, ApiError> {
+        let known = self.known(self.hash_of(text)?).await?;
+        known.life.check(self.clock.now())?;
+        Ok(known.caller.clone())
+    }
+
+    fn hash_of(&self, text: &str) -> Result<KeyHash, ApiError> {
         let key = ApiKey::parse(text, self.network).map_err(|error| match error {
             KeyError::Malformed => ApiError::ApiKeyMalformed,
             KeyError::OtherNetwork => ApiError::ApiKeyWrongNetwork,
         })?;
-        let known = self.known(key.hash()).await?;
-        known.check(self.clock.now(), address)?;
-        self.usage.note(known.id, self.clock.now());
-        Ok(known.caller.clone())
+        Ok(key.hash())
     }
 
     async fn known(&self, hash: KeyHash) -> Result<Arc<Known>, ApiError> {
@@ -78,11 +101,8 @@ impl Authenticator {
             return Ok(known);
         }
         let emptied = self.emptied.load(Ordering::SeqCst);
-        let row = self
-            .storage
-            .glance(move |tx| Box::pin(async move { api_keys::find_by_hash(tx, &hash).await }))
-            .await?;
-        let known = Arc::new(Known::from_row(row.ok_or(ApiError::ApiKeyUnknown)?)?);
+        let found = self.find(hash).await?.ok_or(ApiError::ApiKeyUnknown)?;
+        let known = Arc::new(Known::new(found, hash)?);
         self.cache.insert(hash, Arc::clone(&known)).await;
         if self.emptied.load(Ordering::SeqCst) != emptied {
             self.cache.invalidate(&hash).await;
@@ -90,20 +110,24 @@ impl Authenticator {
         Ok(known)
     }
 
-    /// Whether the key of a caller still opens doors; streams ask now and then.
-    pub(crate) async fn is_valid(&self, caller: &Caller) -> Result<bool, ApiError> {
-        let (workspace, Some(id)) = (caller.workspace(), caller.key_id()) else {
-            return Ok(true);
-        };
-        let row = self
+    async fn find(&self, hash: KeyHash) -> Result<Option<FoundKey>, ApiError> {
+        let found = self
             .storage
-            .glance(move |tx| Box::pin(async move { api_keys::get(tx, workspace, id).await }))
-            .await?;
-        let now = self.clock.now();
-        Ok(row.is_some_and(|key| key.revoked_at.is_none() && key.expires_at.is_none_or(|at| now < at)))
+            .glance(move |tx| Box::pin(async move { api_keys::find_by_hash(tx, &hash).await }));
+        Ok(found.await?)
     }
 
-    /// Forgets what is cached, after a key was revoked.
+    /// Whether the text of the key that a caller came with still opens doors; streams ask now and then.
+    pub(crate) async fn is_valid(&self, caller: &Caller) -> Result<bool, ApiError> {
+        let Some(hash) = caller.text() else {
+            return Ok(true);
+        };
+        let found = self.find(hash).await?;
+        let now = self.clock.now();
+        Ok(found.is_some_and(|found| Life::of(&found).check(now).is_ok()))
+    }
+
+    /// Forgets what is cached, after a key was rotated or revoked.
     pub(crate) fn forget(&self) {
         self.emptied.fetch_add(1, Ordering::SeqCst);
         self.cache.invalidate_all();
@@ -135,33 +159,52 @@ impl Authenticator {
 }
 
 impl Known {
-    fn from_row(row: api_keys::ApiKey) -> Result<Self, ApiError> {
+    fn new(found: FoundKey, text: KeyHash) -> Result<Self, ApiError> {
+        let life = Life::of(&found);
+        let key = found.key;
         // A scope of a later version grants nothing here; an unreadable address list must not open the key to all.
-        let scopes = row.scopes.iter().filter_map(|scope| scope.parse().ok()).collect();
-        let ranges = row
+        let scopes = key.scopes.iter().filter_map(|scope| scope.parse().ok()).collect();
+        let ranges = key
             .ips
             .map(|ips| ips.iter().map(|range| range.parse()).collect::<Result<Vec<_>, _>>())
             .transpose()
             .map_err(ApiError::internal)?;
         Ok(Self {
-            caller: Caller::key(row.workspace_id, row.id, scopes, row.sessions),
-            id: row.id,
-            expires_at: row.expires_at,
-            revoked: row.revoked_at.is_some(),
+            caller: Caller::key(key.workspace_id, key.id, scopes, key.sessions).with_text(text),
+            id: key.id,
+            life,
             ranges,
         })
     }
 
-    fn check(&self, now: Timestamp, address: IpAddr) -> Result<(), ApiError> {
-        if self.revoked {
-            return Err(ApiError::ApiKeyRevoked);
-        }
-        if self.expires_at.is_some_and(|at| at <= now) {
-            return Err(ApiError::ApiKeyExpired);
-        }
+    fn require_address(&self, address: IpAddr) -> Result<(), ApiError> {
         match &self.ranges {
             Some(ranges) if !ranges.iter().any(|range| range.contains(address)) => Err(ApiError::AddressNotAllowed),
             _ => Ok(()),
         }
+    }
+}
+
+impl Life {
+    const fn of(found: &FoundKey) -> Self {
+        Self {
+            revoked: found.key.revoked_at.is_some(),
+            expires_at: found.key.expires_at,
+            text_until: found.text_until,
+        }
+    }
+
+    fn check(self, now: Timestamp) -> Result<(), ApiError> {
+        let is_over = |end: Option<Timestamp>| end.is_some_and(|at| at <= now);
+        if self.revoked {
+            return Err(ApiError::ApiKeyRevoked);
+        }
+        if is_over(self.expires_at) {
+            return Err(ApiError::ApiKeyExpired);
+        }
+        if is_over(self.text_until) {
+            return Err(ApiError::ApiKeyRotated);
+        }
+        Ok(())
     }
 }

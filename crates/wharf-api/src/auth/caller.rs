@@ -5,6 +5,7 @@ use wharf_storage::audit::Requester;
 
 use crate::context::current_origin;
 use crate::error::ApiError;
+use crate::keys::KeyHash;
 use crate::scope::Scope;
 
 /// An authenticated caller.
@@ -12,6 +13,8 @@ use crate::scope::Scope;
 pub struct Caller {
     workspace: WorkspaceId,
     key: Option<ApiKeyId>,
+    /// Which of the key's texts was used.
+    text: Option<KeyHash>,
     scopes: Vec<Scope>,
     sessions: Option<Vec<SessionId>>,
 }
@@ -22,6 +25,7 @@ impl Caller {
         Self {
             workspace,
             key: None,
+            text: None,
             scopes,
             sessions: None,
         }
@@ -37,9 +41,16 @@ impl Caller {
         Self {
             workspace,
             key: Some(key),
+            text: None,
             scopes,
             sessions,
         }
+    }
+
+    /// The same one, who came with this text of his key.
+    pub(super) const fn with_text(mut self, text: KeyHash) -> Self {
+        self.text = Some(text);
+        self
     }
 
     /// The tenant: all that this caller can see is in it.
@@ -50,6 +61,11 @@ impl Caller {
     /// The key, where one was used.
     pub const fn key_id(&self) -> Option<ApiKeyId> {
         self.key
+    }
+
+    /// The text of the key, as its hash, where one was used.
+    pub(super) const fn text(&self) -> Option<KeyHash> {
+        self.text
     }
 
     /// What `created_by` says of things that he makes.

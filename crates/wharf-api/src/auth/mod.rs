@@ -7,9 +7,11 @@ mod authenticator;
 mod caller;
 mod cookie;
 mod credentials;
+mod holder;
 mod usage;
 
 pub(crate) use allowed::Allowed;
 pub(crate) use authenticator::Authenticator;
 pub use caller::Caller;
 pub use cookie::CookieLogin;
+pub(crate) use holder::Holder;

@@ -57,6 +57,9 @@ pub enum ApiError {
     /// Past its expiry.
     #[error("The API key has expired.")]
     ApiKeyExpired,
+    /// A text that was replaced, and whose overlap is over.
+    #[error("The API key was rotated, and the time of its old text is over.")]
+    ApiKeyRotated,
     /// The caller lacks a scope.
     #[error("This needs the scope `{0}`.")]
     InsufficientScope(Scope),
@@ -176,6 +179,9 @@ pub enum ApiError {
         /// How long to wait.
         retry_after: Duration,
     },
+    /// A key that opens nothing any more gets no new text.
+    #[error("The API key was revoked or has expired.")]
+    ApiKeyInactive,
     /// A unique value is taken.
     #[error("Something with the same unique value exists already.")]
     Conflict,
@@ -297,6 +303,7 @@ impl ApiError {
             Self::ApiKeyUnknown => ErrorCode::ApiKeyUnknown,
             Self::ApiKeyRevoked => ErrorCode::ApiKeyRevoked,
             Self::ApiKeyExpired => ErrorCode::ApiKeyExpired,
+            Self::ApiKeyRotated => ErrorCode::ApiKeyRotated,
             Self::InsufficientScope(_) => ErrorCode::InsufficientScope,
             Self::AddressNotAllowed => ErrorCode::AddressNotAllowed,
             Self::KeyRestricted => ErrorCode::KeyRestricted,
@@ -332,6 +339,7 @@ impl ApiError {
             Self::OtpRateLimited { .. } => ErrorCode::OtpRateLimited,
             Self::OtpBlocked { .. } => ErrorCode::OtpBlocked,
             Self::OtpLocked => ErrorCode::OtpLocked,
+            Self::ApiKeyInactive => ErrorCode::ApiKeyInactive,
             Self::Conflict => ErrorCode::Conflict,
             Self::IdempotencyInProgress => ErrorCode::IdempotencyInProgress,
             Self::SecretAlreadyShown => ErrorCode::SecretAlreadyShown,

@@ -60,11 +60,13 @@ codes! {
     ApiKeyWrongNetwork => "api_key_wrong_network", UNAUTHORIZED, "Key of the other network",
         "Sandbox builds accept wharf_test_ keys only, release builds wharf_live_ keys only.";
     ApiKeyUnknown => "api_key_unknown", UNAUTHORIZED, "Unknown API key",
-        "This server never made the key.";
+        "This server never made the key, or it has rotated it more than once since.";
     ApiKeyRevoked => "api_key_revoked", UNAUTHORIZED, "Revoked API key",
         "The key was revoked.";
     ApiKeyExpired => "api_key_expired", UNAUTHORIZED, "Expired API key",
         "The key has passed its expiry.";
+    ApiKeyRotated => "api_key_rotated", UNAUTHORIZED, "Rotated API key",
+        "The key has a new text since it was rotated, and the time of this one is over.";
     InsufficientScope => "insufficient_scope", FORBIDDEN, "Insufficient scope",
         "The caller lacks the scope that the detail names.";
     AddressNotAllowed => "address_not_allowed", FORBIDDEN, "Address not allowed",
@@ -116,6 +118,8 @@ codes! {
         "Too many wrong codes came in a row for the phone: it gets none until a right one comes or it is unlocked.";
     OtpAlreadyUsed => "otp_already_used", CONFLICT, "Code already used",
         "The verification was approved before. A code is used once.";
+    ApiKeyInactive => "api_key_inactive", CONFLICT, "API key not active",
+        "The key was revoked or has expired, and gets no new text. Make another key.";
     Conflict => "conflict", CONFLICT, "Conflict",
         "Something with the same unique value exists already.";
     IdempotencyInProgress => "idempotency_in_progress", CONFLICT, "Still in progress",

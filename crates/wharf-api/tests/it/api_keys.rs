@@ -1,10 +1,46 @@
-use reqwest::Method;
-use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
-use crate::app::{App, NO_CONTENT, json_of, problem, text};
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use wharf_api::{RatePolicy, Scope};
+use wharf_model::Clock;
+
+use crate::app::{App, NO_CONTENT, json_of, problem, session_id, text};
+
+const PAGE: &str = include_str!("../../../../docs/keys.md");
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 async fn create(app: &App, body: &Value) -> Value {
     json_of(app.post("/api/api-keys", body).send().await.unwrap(), 201).await
+}
+
+/// A key that reads sessions: its text and its id.
+async fn reader(app: &App) -> (String, String) {
+    let made = create(app, &json!({"label": "reader", "scopes": ["sessions:read"]})).await;
+    (text(&made["key"]), text(&made["id"]))
+}
+
+async fn call(app: &App, key: &str) -> Response {
+    let request = app.anonymous(Method::GET, "/api/sessions").bearer_auth(key);
+    request.send().await.unwrap()
+}
+
+/// Its new text, and the answer.
+async fn rotate(app: &App, id: &str, overlap: Duration) -> (String, Value) {
+    let body = json!({"overlap_seconds": overlap.as_secs()});
+    let rotated = app.post(&format!("/api/api-keys/{id}/rotate"), &body).send();
+    let rotated = json_of(rotated.await.unwrap(), 200).await;
+    (text(&rotated["key"]), rotated)
+}
+
+async fn end_own(app: &App, key: &str) -> Response {
+    let request = app.anonymous(Method::DELETE, "/api/api-keys/self").bearer_auth(key);
+    request.send().await.unwrap()
+}
+
+async fn about(app: &App, id: &str) -> Value {
+    let found = app.get(&format!("/api/api-keys/{id}")).send().await.unwrap();
+    json_of(found, 200).await
 }
 
 #[tokio::test]
@@ -85,13 +121,325 @@ async fn another_workspaces_key_does_not_exist() {
     let made = create(&app, &json!({"label": "ci", "scopes": ["admin"]})).await;
     let stranger = app.stranger().await;
     let path = format!("/api/api-keys/{}", text(&made["id"]));
-    for method in [Method::GET, Method::DELETE] {
-        let refused = app
-            .anonymous(method, &path)
-            .bearer_auth(&stranger)
-            .send()
-            .await
-            .unwrap();
+    let rotate = format!("{path}/rotate");
+    for (method, path) in [(Method::GET, &path), (Method::DELETE, &path), (Method::POST, &rotate)] {
+        let refused = app.anonymous(method, path).bearer_auth(&stranger).send().await.unwrap();
         problem(refused, 404, "api_key_not_found").await;
     }
+}
+
+/// KEY-1: what the page tells scanners to look for is what is made, and what the description says.
+#[tokio::test]
+async fn the_form_of_a_key_is_the_published_one() {
+    let expression = "wharf_(live|test)_[0-9A-Za-z]{38}";
+    assert!(PAGE.contains(expression));
+    let document: Value = serde_json::from_str(&wharf_api::document().unwrap()).unwrap();
+    let described = &document["components"]["schemas"]["NewApiKey"]["allOf"][1]["properties"]["key"]["pattern"];
+    assert_eq!(described, &json!(format!("^{expression}$")));
+    let app = App::new().await;
+    let (key, id) = reader(&app).await;
+    let tail = key.strip_prefix("wharf_test_").unwrap();
+    assert!(tail.len() == 38 && tail.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    assert!(!about(&app, &id).await.to_string().contains(&key));
+}
+
+/// KEY-4: whoever reads the page knows all that a key may be given.
+#[test]
+fn the_page_names_every_scope_once() {
+    for scope in Scope::ALL {
+        assert_eq!(PAGE.matches(&format!("| `{scope}` |")).count(), 1, "{scope}");
+    }
+}
+
+/// KEY-4: every operation is closed to a key that was not given its scope, whatever else it was given.
+#[tokio::test]
+async fn what_a_key_was_not_given_it_may_not_do() {
+    let app = App::new().await;
+    let none = app.key_with(app.workspace, |key| key.scopes = Vec::new()).await;
+    let document: Value = serde_json::from_str(&wharf_api::document().unwrap()).unwrap();
+    let mut closed = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let Some(scope) = operation["security"][0]["bearer"][0].as_str() else {
+                continue;
+            };
+            let others: Vec<_> = Scope::ALL
+                .into_iter()
+                .filter(|other| *other != Scope::Admin && other.as_str() != scope)
+                .collect();
+            let method: Method = method.to_uppercase().parse().unwrap();
+            for key in [&none, &app.key(&others).await] {
+                let refused = app.anonymous(method.clone(), path).bearer_auth(key).send();
+                let refused = problem(refused.await.unwrap(), 403, "insufficient_scope").await;
+                assert!(
+                    refused["detail"].as_str().unwrap().contains(scope),
+                    "{method} {path}: {refused}"
+                );
+                closed += 1;
+            }
+        }
+    }
+    assert!(
+        closed > 60,
+        "the description names few operations with a scope: {closed}"
+    );
+}
+
+/// KEY-2: each node believes what it knows of a key for a second at most.
+#[tokio::test]
+async fn a_revoked_key_is_refused_by_every_node_within_a_second() {
+    let app = App::new().await;
+    let elsewhere = app.second_node().await;
+    let (key, id) = reader(&app).await;
+    let there = || {
+        app.http
+            .get(format!("{elsewhere}/api/sessions"))
+            .bearer_auth(&key)
+            .send()
+    };
+    json_of(there().await.unwrap(), 200).await;
+    let revoke = app.request(Method::DELETE, &format!("/api/api-keys/{id}")).send();
+    assert_eq!(revoke.await.unwrap().status(), NO_CONTENT);
+    let revoked = Instant::now();
+    problem(call(&app, &key).await, 401, "api_key_revoked").await;
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        ticks.tick().await;
+        let began = revoked.elapsed();
+        let answer = there().await.unwrap();
+        if answer.status() == 401 {
+            problem(answer, 401, "api_key_revoked").await;
+            break;
+        }
+        assert!(began <= Duration::from_secs(1), "it was let in {began:?} after the end");
+    }
+}
+
+/// KEY-5: the new text works at once, the old one to the last millisecond of the overlap.
+#[tokio::test]
+async fn a_rotated_key_has_two_texts_for_the_overlap() {
+    let app = App::new().await;
+    app.clock.stop();
+    let (old, id) = reader(&app).await;
+    assert_eq!(about(&app, &id).await["previous_valid_until"], Value::Null);
+    let until = app.clock.now() + DAY;
+    json_of(call(&app, &old).await, 200).await;
+    let (new, rotated) = rotate(&app, &id, DAY).await;
+    assert_ne!(new, old);
+    assert_eq!(
+        (&rotated["id"], &rotated["scopes"]),
+        (&json!(id), &json!(["sessions:read"]))
+    );
+    assert!(new.starts_with(rotated["prefix"].as_str().unwrap()));
+    assert_eq!(rotated["previous_valid_until"], until.to_string());
+    for key in [&new, &old] {
+        json_of(call(&app, key).await, 200).await;
+    }
+    assert_eq!(
+        about(&app, &id).await["usage_count"],
+        3,
+        "uses of both are uses of the key"
+    );
+    app.clock.advance(DAY - Duration::from_millis(1));
+    json_of(call(&app, &old).await, 200).await;
+    app.clock.advance(Duration::from_millis(1));
+    problem(call(&app, &old).await, 401, "api_key_rotated").await;
+    json_of(call(&app, &new).await, 200).await;
+}
+
+/// KEY-5: a day where nothing is said, seven at most, and 0 ends the old text at once.
+#[tokio::test]
+async fn the_overlap_is_chosen() {
+    let app = App::new().await;
+    app.clock.stop();
+    let (first, id) = reader(&app).await;
+    let path = format!("/api/api-keys/{id}/rotate");
+    for body in [
+        json!({"overlap_seconds": 604_801}),
+        json!({"overlap_seconds": -1}),
+        json!({"overlap": 1}),
+    ] {
+        let refused = app.post(&path, &body).send().await.unwrap();
+        problem(refused, 422, "validation_failed").await;
+    }
+    json_of(call(&app, &first).await, 200).await;
+    let unsaid = app.request(Method::POST, &path).send().await.unwrap();
+    let unsaid = json_of(unsaid, 200).await;
+    assert_eq!(unsaid["previous_valid_until"], (app.clock.now() + DAY).to_string());
+    let second = text(&unsaid["key"]);
+    let (third, rotated) = rotate(&app, &id, DAY * 7).await;
+    assert_eq!(rotated["previous_valid_until"], (app.clock.now() + DAY * 7).to_string());
+    let (fourth, _) = rotate(&app, &id, Duration::ZERO).await;
+    problem(call(&app, &first).await, 401, "api_key_unknown").await;
+    problem(call(&app, &second).await, 401, "api_key_unknown").await;
+    problem(call(&app, &third).await, 401, "api_key_rotated").await;
+    json_of(call(&app, &fourth).await, 200).await;
+}
+
+/// KEY-5: there are never more than two.
+#[tokio::test]
+async fn a_second_rotation_ends_the_first_text_within_its_overlap() {
+    let app = App::new().await;
+    let (first, id) = reader(&app).await;
+    let (second, _) = rotate(&app, &id, DAY).await;
+    for key in [&first, &second] {
+        json_of(call(&app, key).await, 200).await;
+    }
+    let (third, _) = rotate(&app, &id, DAY).await;
+    problem(call(&app, &first).await, 401, "api_key_unknown").await;
+    for key in [&second, &third] {
+        json_of(call(&app, key).await, 200).await;
+    }
+    let revoke = app.request(Method::DELETE, &format!("/api/api-keys/{id}")).send();
+    assert_eq!(revoke.await.unwrap().status(), NO_CONTENT);
+    for key in [&second, &third] {
+        problem(call(&app, key).await, 401, "api_key_revoked").await;
+    }
+    assert_eq!(about(&app, &id).await["previous_valid_until"], Value::Null);
+}
+
+/// KEY-5: a repeat neither shows the secret again nor rotates again.
+#[tokio::test]
+async fn the_new_text_is_shown_once() {
+    let app = App::new().await;
+    let (_, id) = reader(&app).await;
+    let path = format!("/api/api-keys/{id}/rotate");
+    let rotate = || app.post(&path, &json!({})).header("idempotency-key", "monthly").send();
+    let rotated = json_of(rotate().await.unwrap(), 200).await;
+    problem(rotate().await.unwrap(), 409, "secret_already_shown").await;
+    json_of(call(&app, &text(&rotated["key"])).await, 200).await;
+    assert!(!about(&app, &id).await.to_string().contains(&text(&rotated["key"])));
+}
+
+/// KEY-5: what was ended stays ended.
+#[tokio::test]
+async fn a_key_that_has_ended_gets_no_new_text() {
+    let app = App::new().await;
+    let (key, revoked) = reader(&app).await;
+    assert_eq!(end_own(&app, &key).await.status(), NO_CONTENT);
+    let soon = (app.clock.now() + DAY).to_string();
+    let body = json!({"label": "short", "scopes": ["sessions:read"], "expires_at": soon});
+    let expired = text(&create(&app, &body).await["id"]);
+    app.clock.advance(DAY);
+    for id in [revoked, expired] {
+        let refused = app.post(&format!("/api/api-keys/{id}/rotate"), &json!({})).send();
+        problem(refused.await.unwrap(), 409, "api_key_inactive").await;
+    }
+}
+
+/// KEY-5: whoever finds a key ends it, from wherever he is and whatever it may do.
+#[tokio::test]
+async fn a_found_key_is_ended_by_itself() {
+    let app = App::new().await;
+    let own = session_id(&app.session().await);
+    let found = app
+        .key_with(app.workspace, |key| {
+            key.scopes = vec!["messages:read".to_owned()];
+            key.sessions = Some(vec![own]);
+            key.ips = Some(vec!["198.51.100.0/24".to_owned()]);
+        })
+        .await;
+    problem(call(&app, &found).await, 403, "address_not_allowed").await;
+    let ended = end_own(&app, &found).await;
+    assert_eq!(ended.status(), NO_CONTENT);
+    problem(call(&app, &found).await, 401, "api_key_revoked").await;
+    problem(end_own(&app, &found).await, 401, "api_key_revoked").await;
+    json_of(app.get("/api/sessions").send().await.unwrap(), 200).await;
+    let asked = app.get("/api/api-keys/self").send().await.unwrap();
+    problem(asked, 405, "method_not_allowed").await;
+}
+
+/// KEY-5: with one text of a key goes the other; a text whose time is over ends nothing.
+#[tokio::test]
+async fn a_text_that_was_found_ends_the_whole_key_while_it_works() {
+    let app = App::new().await;
+    let (old, id) = reader(&app).await;
+    let (new, _) = rotate(&app, &id, Duration::ZERO).await;
+    problem(end_own(&app, &old).await, 401, "api_key_rotated").await;
+    let (newest, _) = rotate(&app, &id, DAY).await;
+    assert_eq!(end_own(&app, &new).await.status(), NO_CONTENT);
+    for key in [&new, &newest] {
+        problem(call(&app, key).await, 401, "api_key_revoked").await;
+    }
+}
+
+/// KEY-5: a thief cannot keep the key alive by using its rate up, and nobody tries keys here for nothing.
+#[tokio::test]
+async fn the_kill_switch_has_the_limits_of_the_address_alone() {
+    let app = App::with(|config| {
+        config.rate_per_key = RatePolicy::new(1, 60);
+        config.failed_auth_per_address = RatePolicy::new(2, 60);
+    })
+    .await;
+    let stolen = app.key(&[Scope::SessionsRead]).await;
+    json_of(call(&app, &stolen).await, 200).await;
+    problem(call(&app, &stolen).await, 429, "rate_limited").await;
+    assert_eq!(end_own(&app, &stolen).await.status(), NO_CONTENT);
+    problem(end_own(&app, "wrong").await, 401, "api_key_malformed").await;
+    problem(end_own(&app, &stolen).await, 401, "api_key_revoked").await;
+    problem(end_own(&app, "wrong").await, 429, "auth_rate_limited").await;
+    let page = app
+        .anonymous(Method::DELETE, "/api/api-keys/self")
+        .header("cookie", "wharf_demo=let-me-in");
+    problem(page.send().await.unwrap(), 401, "unauthenticated").await;
+}
+
+/// KEY-5: a key counts as used when it was, written down or not, and a key that has ended harms nobody.
+#[tokio::test]
+async fn the_report_shows_the_keys_that_nobody_uses() {
+    let app = App::new().await;
+    app.clock.stop();
+    let ids = async |days: u32| {
+        let listed = app.get(&format!("/api/api-keys?unused_for_days={days}")).send();
+        let listed = json_of(listed.await.unwrap(), 200).await;
+        let keys = listed["data"].as_array().unwrap().clone();
+        keys.iter().map(|key| text(&key["id"])).collect::<Vec<_>>()
+    };
+    let (idle, written, counted) = (reader(&app).await, reader(&app).await, reader(&app).await);
+    let ended = reader(&app).await;
+    assert_eq!(end_own(&app, &ended.0).await.status(), NO_CONTENT);
+    app.clock.advance(DAY * 90);
+    assert!(ids(90).await.is_empty(), "90 days are not more than 90 days");
+    json_of(call(&app, &written.0).await, 200).await;
+    app.state.flush_usage().await;
+    app.clock.advance(Duration::from_millis(1));
+    json_of(call(&app, &counted.0).await, 200).await;
+    assert_eq!(ids(90).await, [idle.1.clone()]);
+    app.clock.advance(DAY);
+    app.state.flush_usage().await;
+    assert_eq!(ids(1).await, [written.1, idle.1]);
+    for wrong in ["0", "3651", "-1", "x"] {
+        let refused = app.get(&format!("/api/api-keys?unused_for_days={wrong}")).send();
+        problem(refused.await.unwrap(), 400, "invalid_query").await;
+    }
+}
+
+/// AUD-1: who made, rotated and ended a key, and which one.
+#[tokio::test]
+async fn what_is_done_with_a_key_stands_in_the_audit_log() {
+    let app = App::new().await;
+    let made = app
+        .post("/api/api-keys", &json!({"label": "ci", "scopes": ["sessions:read"]}))
+        .header("idempotency-key", "once")
+        .send();
+    let made = json_of(made.await.unwrap(), 201).await;
+    let id = text(&made["id"]);
+    let (key, _) = rotate(&app, &id, DAY).await;
+    assert_eq!(end_own(&app, &key).await.status(), NO_CONTENT);
+    let path = format!("/api/api-keys/{id}");
+    let again = app.request(Method::DELETE, &path).send().await.unwrap();
+    assert_eq!(again.status(), NO_CONTENT);
+    let refused = app.post(&format!("{path}/rotate"), &json!({})).send().await.unwrap();
+    problem(refused, 409, "api_key_inactive").await;
+    let audit = json_of(app.get("/api/audit").send().await.unwrap(), 200).await;
+    let entries = audit["data"].as_array().unwrap();
+    let done: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(done, ["api_key.revoked", "api_key.rotated", "api_key.created"]);
+    for entry in entries {
+        assert_eq!((&entry["api_key_id"], &entry["session_id"]), (&json!(id), &Value::Null));
+        assert_eq!(entry["address"], "127.0.0.1", "{entry}");
+        assert!(entry["request_id"].is_string(), "{entry}");
+    }
+    assert_eq!(entries[0]["who"], json!(id), "the finder came with the key itself");
+    assert_ne!(entries[1]["who"], json!(id));
 }

@@ -178,6 +178,30 @@ impl App {
         app
     }
 
+    /// Another node on the same database: the same API with what it knows of keys to itself. Returns its address.
+    pub async fn second_node(&self) -> String {
+        let vault = Database::new(self.storage.clone(), self.clock.clone(), Arc::new(SystemEdges));
+        let state = ApiState::new(ApiParts {
+            places: places(&vault),
+            vault,
+            sessions: self.sessions.clone(),
+            verifications: self.verifications.clone(),
+            storage: self.storage.clone(),
+            config: ApiConfig::default(),
+            clock: self.clock.clone(),
+            random: Arc::new(SystemEdges),
+            format: Arc::new(EngineFormat),
+            login: Arc::new(Unreachable),
+            network: Network::Sandbox,
+            metrics: recorder(),
+            readiness: self.readiness.clone(),
+            version: "0.0.0-test".to_owned(),
+            cookie_login: None,
+            shutdown: self.stop.clone(),
+        });
+        serve(&state).await
+    }
+
     /// A key of the default workspace.
     pub async fn key(&self, scopes: &[Scope]) -> String {
         self.key_with(self.workspace, |key| {

@@ -100,6 +100,7 @@ fn requests_take_no_unknown_fields() {
         "UpdateSession",
         "ConnectSession",
         "CreateApiKey",
+        "RotateApiKey",
         "Pacing",
     ] {
         assert_eq!(

@@ -167,6 +167,22 @@ async fn a_stream_ends_when_its_key_is_revoked() {
     while reader.next().await.is_some() {}
 }
 
+/// KEY-5: whoever reads with a text is gone when the text is, although the key lives on.
+#[tokio::test]
+async fn a_stream_ends_with_the_text_of_its_key() {
+    let app = App::new().await;
+    let body = json!({"label": "reader", "scopes": ["events:read"]});
+    let made = json_of(app.post("/api/api-keys", &body).send().await.unwrap(), 201).await;
+    let request = app
+        .anonymous(Method::GET, "/api/events")
+        .bearer_auth(text(&made["key"]));
+    let mut reader = Reader::open(request).await;
+    let path = format!("/api/api-keys/{}/rotate", text(&made["id"]));
+    let rotated = app.post(&path, &json!({"overlap_seconds": 0})).send().await.unwrap();
+    json_of(rotated, 200).await;
+    while reader.next().await.is_some() {}
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_is_said() {
     let app = App::new().await;

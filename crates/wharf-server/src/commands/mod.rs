@@ -89,12 +89,20 @@ fn show_config(context: &Context, default: bool) -> Result<Outcome> {
 fn connect(context: &Context, remote: &Remote) -> Result<Client> {
     let dir = context.settings()?.dir;
     let file = CliFile::read(&dir)?;
-    let url = remote
-        .url
-        .clone()
-        .or_else(|| file.url.clone())
-        .ok_or_else(|| unknown_server(&dir))?;
+    let url = url_of(remote, &file, &dir)?;
     Client::new(&url, Some(key_for(remote, file, &dir)?))
+}
+
+/// The same with this key, and none of those that the options or the file name.
+fn connect_with(context: &Context, remote: &Remote, key: SecretString) -> Result<Client> {
+    let dir = context.settings()?.dir;
+    let url = url_of(remote, &CliFile::read(&dir)?, &dir)?;
+    Client::new(&url, Some(key))
+}
+
+fn url_of(remote: &Remote, file: &CliFile, dir: &Path) -> Result<String> {
+    let url = remote.url.clone().or_else(|| file.url.clone());
+    Ok(url.ok_or_else(|| unknown_server(dir))?)
 }
 
 /// The remembered key belongs to the remembered server: it is never sent to another address.

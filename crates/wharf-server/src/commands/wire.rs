@@ -81,4 +81,6 @@ pub struct NewKeyView {
     pub id: String,
     /// The secret, shown once.
     pub key: String,
+    /// Until when the secret before works as well.
+    pub previous_valid_until: Option<String>,
 }

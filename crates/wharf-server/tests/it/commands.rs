@@ -1,12 +1,14 @@
 //! The commands that talk to a running server, and those that work without one.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
 use wharf_sandbox::{Sandbox, SandboxConfig};
 
-use crate::process::{Wharf, finish, wharf};
+use crate::process::{Finished, Wharf, finish, wharf};
 use crate::remote::{Remote, link, message_is, phones, session_id};
 
 #[tokio::test]
@@ -154,6 +156,82 @@ async fn keys_work_with_a_server_and_without_one() {
         .unwrap()
         .to_owned();
     assert!(line.contains("revoked"), "{line}");
+}
+
+/// With a key file as standard input, as `wharf keys revoke --leaked < FILE` has it.
+fn reading(mut command: Command, file: &Path) -> Command {
+    command.stdin(std::fs::File::open(file).unwrap());
+    command
+}
+
+/// KEY-5 and KEY-4 from a terminal: without a server first, then with one.
+#[tokio::test]
+async fn keys_are_limited_rotated_and_ended_with_a_server_and_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, found) = (dir.path().to_str().unwrap(), dir.path().join("found"));
+    let here = |arguments: &[&str]| wharf(&[arguments, &["--data-dir", path][..]].concat());
+    let id_of = |made: &Finished| {
+        let id = made.stderr.split("Its id is ").nth(1).unwrap();
+        id.split('.').next().unwrap().to_owned()
+    };
+    let admin = finish(here(&["keys", "create", "admin"])).await;
+    let limits = ["--ip", "198.51.100.0/24", "--expires-at", "2100-01-01T00:00:00Z"];
+    let create = [&["keys", "create", "shop", "--scope", "messages:send"][..], &limits[..]].concat();
+    for wrong in [["--ip", "nowhere"], ["--expires-at", "soon"], ["--session", "ses_1"]] {
+        let refused = finish(here(&[&["keys", "create", "shop"][..], &wrong[..]].concat())).await;
+        assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
+        assert!(refused.stderr.contains(wrong[1]), "{}", refused.stderr);
+    }
+    for is_served in [false, true] {
+        let server = if is_served {
+            Some(Wharf::serve(dir.path()).await)
+        } else {
+            None
+        };
+        let with_admin = |arguments: &[&str]| {
+            let mut command = here(arguments);
+            command.args(["--key", admin.stdout.trim()]);
+            finish(command)
+        };
+        let made = with_admin(&create).await;
+        let id = id_of(&made);
+        let rotated = with_admin(&["keys", "rotate", &id, "--overlap", "60"]).await;
+        assert!(rotated.status.success(), "{}", rotated.stderr);
+        assert!(
+            rotated.stderr.contains("The one before works until 2"),
+            "{}",
+            rotated.stderr
+        );
+        assert_ne!(made.stdout, rotated.stdout);
+        let unused = with_admin(&["keys", "list", "--unused-for-days", "1"]).await;
+        assert!(
+            unused.status.success() && !unused.stdout.contains(&id),
+            "{}",
+            unused.stderr
+        );
+        // The text before the last rotation was found, where the key may not even be used from.
+        std::fs::write(&found, &made.stdout).unwrap();
+        let ended = finish(reading(here(&["keys", "revoke", "--leaked"]), &found)).await;
+        assert!(ended.status.success(), "{}", ended.stderr);
+        let listed = with_admin(&["keys", "list"]).await;
+        let line = listed
+            .stdout
+            .lines()
+            .find(|line| line.contains(&id))
+            .unwrap()
+            .to_owned();
+        assert!(line.contains("revoked"), "{line}");
+        let again = with_admin(&["keys", "rotate", &id]).await;
+        assert!(!again.status.success(), "{}", again.stdout);
+        if let Some(server) = server {
+            server.signal("TERM").await;
+            server.ended().await;
+        }
+    }
+    let nothing = finish(here(&["keys", "revoke", "--leaked"])).await;
+    assert_eq!(nothing.status.code(), Some(1), "{}", nothing.stderr);
+    let both = finish(here(&["keys", "revoke", "key_1", "--leaked"])).await;
+    assert_eq!(both.status.code(), Some(2), "{}", both.stderr);
 }
 
 #[tokio::test]

@@ -303,6 +303,7 @@ impl Actor {
             by: self.by.clone(),
             action,
             session: Some(self.slot.session),
+            api_key: None,
         }));
     }
 

@@ -70,6 +70,7 @@ impl Sessions {
             by: self.by.clone(),
             action,
             session,
+            api_key: None,
         })
     }
 

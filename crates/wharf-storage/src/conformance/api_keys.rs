@@ -5,8 +5,10 @@ use std::time::Duration;
 use wharf_model::{ApiKeyId, SessionId, SystemEdges};
 
 use super::Subject;
-use crate::api_keys::{self, KeyUsage, NewApiKey};
+use crate::api_keys::{self, ApiKey, FoundKey, KeyUsage, NewApiKey, Rotation, Unused};
 use crate::{PageRequest, Queue, StorageError};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn new_key(subject: &Subject, hash: u8) -> NewApiKey {
     NewApiKey {
@@ -34,14 +36,35 @@ async fn insert(subject: &Subject, key: &NewApiKey) -> Result<(), StorageError> 
         .await
 }
 
+async fn find(subject: &Subject, hash: u8) -> Option<FoundKey> {
+    subject
+        .read(move |tx| Box::pin(async move { api_keys::find_by_hash(tx, &[hash; 32]).await }))
+        .await
+}
+
+async fn rotate(subject: &Subject, id: ApiKeyId, hash: u8, overlap: Duration) -> Option<ApiKey> {
+    let rotation = rotation(subject, hash, overlap);
+    let workspace = subject.workspace;
+    subject
+        .write(move |tx| Box::pin(async move { api_keys::rotate(tx, workspace, id, &rotation).await }))
+        .await
+}
+
+fn rotation(subject: &Subject, hash: u8, overlap: Duration) -> Rotation {
+    Rotation {
+        prefix: format!("wharf_test_{hash:08}"),
+        hash: [hash; 32],
+        previous_until: subject.now() + overlap,
+        at: subject.now(),
+    }
+}
+
 /// With everything that a check needs.
 pub async fn a_key_is_found_by_its_hash(subject: &Subject) {
     let new = new_key(subject, 1);
     insert(subject, &new).await.unwrap();
-    let found = subject
-        .read(|tx| Box::pin(api_keys::find_by_hash(tx, &[1; 32])))
-        .await
-        .unwrap();
+    let FoundKey { key: found, text_until } = find(subject, 1).await.unwrap();
+    assert_eq!((text_until, found.previous_until), (None, None));
     assert_eq!(
         (found.id, found.workspace_id, &found.scopes),
         (new.id, new.workspace_id, &new.scopes)
@@ -50,12 +73,7 @@ pub async fn a_key_is_found_by_its_hash(subject: &Subject) {
         (&found.ips, &found.sessions, found.expires_at),
         (&new.ips, &new.sessions, new.expires_at)
     );
-    assert!(
-        subject
-            .read(|tx| Box::pin(api_keys::find_by_hash(tx, &[2; 32])))
-            .await
-            .is_none()
-    );
+    assert!(find(subject, 2).await.is_none());
     let (workspace, other) = (subject.workspace, subject.other_workspace().await);
     let list = |workspace| {
         subject.read(move |tx| Box::pin(async move { api_keys::list(tx, workspace, &PageRequest::first(10)).await }))
@@ -104,18 +122,16 @@ pub async fn a_revoked_key_keeps_its_first_time(subject: &Subject) {
         })
         .await;
     assert!(matches!(foreign, Err(StorageError::NotFound(_))), "{foreign:?}");
-    for _ in 0..2 {
+    for is_first in [true, false] {
         let now = subject.now();
-        subject
+        let revoked = subject
             .write(move |tx| Box::pin(api_keys::revoke(tx, workspace, id, now)))
             .await;
+        assert_eq!(revoked, is_first);
         subject.clock.advance(Duration::from_secs(1));
     }
-    let key = subject
-        .read(|tx| Box::pin(api_keys::find_by_hash(tx, &[1; 32])))
-        .await
-        .unwrap();
-    assert_eq!(key.revoked_at, Some(first));
+    let found = find(subject, 1).await.unwrap();
+    assert_eq!((found.key.revoked_at, found.key.updated_at), (Some(first), first));
 }
 
 /// The error names the column and not the value.
@@ -126,4 +142,146 @@ pub async fn a_hash_is_unique(subject: &Subject) {
         matches!(&again, StorageError::Conflict { constraint } if constraint.contains("hash")),
         "{again:?}"
     );
+}
+
+/// It stays the same key; the text before tells when it ends, and no text outlives the key.
+pub async fn a_rotated_key_is_found_by_both_of_its_texts(subject: &Subject) {
+    let new = new_key(subject, 1);
+    insert(subject, &new).await.unwrap();
+    let (other, id, foreign) = (subject.other_workspace().await, new.id, rotation(subject, 9, DAY));
+    let refused = subject.storage.write(Queue::Normal, move |tx| {
+        Box::pin(async move { api_keys::rotate(tx, other, id, &foreign).await })
+    });
+    let refused = refused.await;
+    assert!(matches!(refused, Err(StorageError::NotFound(_))), "{refused:?}");
+
+    let overlap = Duration::from_secs(30);
+    let until = subject.now() + overlap;
+    let rotated = rotate(subject, id, 2, overlap).await.unwrap();
+    assert_eq!((rotated.id, &rotated.scopes), (id, &new.scopes));
+    assert_eq!((&rotated.ips, &rotated.sessions), (&new.ips, &new.sessions));
+    assert_eq!(rotated.prefix, "wharf_test_00000002");
+    assert_eq!(rotated.previous_until, Some(until));
+    let (own, before) = (find(subject, 2).await.unwrap(), find(subject, 1).await.unwrap());
+    assert_eq!((own.text_until, before.text_until), (None, Some(until)));
+    assert_eq!((&own.key, &before.key), (&rotated, &rotated));
+
+    // The key itself ends a minute after it was made.
+    let rotated = rotate(subject, id, 3, DAY).await.unwrap();
+    assert_eq!(rotated.previous_until, new.expires_at);
+}
+
+/// And its hash may be used again: nothing holds it.
+pub async fn a_second_rotation_ends_the_text_before_the_last(subject: &Subject) {
+    let new = new_key(subject, 1);
+    insert(subject, &new).await.unwrap();
+    rotate(subject, new.id, 2, DAY).await.unwrap();
+    rotate(subject, new.id, 3, DAY).await.unwrap();
+    assert!(find(subject, 1).await.is_none());
+    assert!(find(subject, 2).await.unwrap().text_until.is_some());
+    assert_eq!(find(subject, 3).await.unwrap().text_until, None);
+    let other = new_key(subject, 4);
+    insert(subject, &other).await.unwrap();
+    let (workspace, id, taken) = (subject.workspace, other.id, rotation(subject, 3, DAY));
+    let again = subject.storage.write(Queue::Normal, move |tx| {
+        Box::pin(async move { api_keys::rotate(tx, workspace, id, &taken).await })
+    });
+    let again = again.await;
+    assert!(matches!(again, Err(StorageError::Conflict { .. })), "{again:?}");
+    rotate(subject, other.id, 1, DAY).await.unwrap();
+    assert_eq!(find(subject, 1).await.unwrap().key.id, other.id);
+}
+
+/// Revoked or expired: it keeps its text, and what it was found by.
+pub async fn a_key_that_has_ended_is_not_rotated(subject: &Subject) {
+    let (revoked, expired) = (new_key(subject, 1), new_key(subject, 2));
+    for key in [&revoked, &expired] {
+        insert(subject, key).await.unwrap();
+    }
+    let (workspace, id, now) = (subject.workspace, revoked.id, subject.now());
+    subject
+        .write(move |tx| Box::pin(api_keys::revoke(tx, workspace, id, now)))
+        .await;
+    assert!(rotate(subject, revoked.id, 3, DAY).await.is_none());
+    subject.clock.advance(Duration::from_secs(60));
+    assert!(rotate(subject, expired.id, 4, DAY).await.is_none());
+    for (hash, id) in [(1, revoked.id), (2, expired.id)] {
+        let found = find(subject, hash).await.unwrap();
+        assert_eq!((found.key.id, found.key.previous_until), (id, None));
+    }
+    for hash in [3, 4] {
+        assert!(find(subject, hash).await.is_none());
+    }
+}
+
+/// Whoever comes last has the key's own text, and the one before him the text that ends.
+pub async fn of_many_rotations_the_last_two_texts_are_left(subject: &Subject) {
+    let new = new_key(subject, 1);
+    insert(subject, &new).await.unwrap();
+    let (workspace, id) = (subject.workspace, new.id);
+    let rotating = (2..10_u8).map(|hash| {
+        let rotation = rotation(subject, hash, DAY);
+        subject.storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move { api_keys::rotate(tx, workspace, id, &rotation).await })
+        })
+    });
+    for rotated in futures::future::join_all(rotating).await {
+        assert!(rotated.unwrap().is_some());
+    }
+    let mut found = Vec::new();
+    for hash in 1..10 {
+        found.extend(find(subject, hash).await);
+    }
+    found.sort_by_key(|found| found.text_until);
+    let left: Vec<_> = found.iter().map(|found| found.text_until.is_some()).collect();
+    assert_eq!(left, [false, true]);
+}
+
+/// Neither a revoked nor an expired one: those harm nobody.
+pub async fn an_unused_key_is_one_that_was_neither_used_nor_made_lately(subject: &Subject) {
+    let keys: Vec<_> = (1..=5).map(|hash| new_key(subject, hash)).collect();
+    for (index, key) in keys.iter().enumerate() {
+        // The third expires in time; the others do not.
+        let expires_at = key.expires_at.filter(|_| index == 2);
+        let key = NewApiKey {
+            expires_at,
+            ..key.clone()
+        };
+        insert(subject, &key).await.unwrap();
+    }
+    let (workspace, revoked, now) = (subject.workspace, keys[3].id, subject.now());
+    subject
+        .write(move |tx| Box::pin(api_keys::revoke(tx, workspace, revoked, now)))
+        .await;
+    subject.clock.advance(DAY);
+    let batch = vec![KeyUsage {
+        key: keys[4].id,
+        count: 1,
+        last_used_at: subject.now(),
+    }];
+    subject
+        .write(move |tx| Box::pin(async move { api_keys::record_usage(tx, &batch).await }))
+        .await;
+    let unused = async |since| {
+        let (workspace, now, page) = (subject.workspace, subject.now(), PageRequest::first(10));
+        let unused = Unused { since, now };
+        let listed = subject
+            .read(move |tx| Box::pin(async move { api_keys::list_unused(tx, workspace, unused, &page).await }))
+            .await;
+        listed.rows.into_iter().map(|key| key.id).collect::<Vec<_>>()
+    };
+    assert_eq!(unused(subject.now()).await, [keys[1].id, keys[0].id]);
+    let moment = Duration::from_millis(1);
+    assert_eq!(
+        unused(subject.now() + moment).await,
+        [keys[4].id, keys[1].id, keys[0].id]
+    );
+    assert!(unused(now).await.is_empty(), "made then is not made before");
+    let other = subject.other_workspace().await;
+    let (now, page) = (subject.now(), PageRequest::first(10));
+    let unused = Unused { since: now, now };
+    let foreign = subject
+        .read(move |tx| Box::pin(async move { api_keys::list_unused(tx, other, unused, &page).await }))
+        .await;
+    assert!(foreign.rows.is_empty());
 }

@@ -1,5 +1,7 @@
 //! The promises of the audit log.
 
+use wharf_model::{ApiKeyId, SystemEdges};
+
 use super::Subject;
 use crate::audit::{self, Action, AuditEntry, Requester};
 use crate::{PageRequest, StorageError};
@@ -15,6 +17,7 @@ fn entry(subject: &Subject, action: Action) -> AuditEntry {
         },
         action,
         session: None,
+        api_key: None,
     }
 }
 
@@ -23,6 +26,7 @@ pub async fn an_entry_reads_back_in_its_own_workspace(subject: &Subject) {
     let mut written: Vec<_> = Action::ALL.into_iter().map(|action| entry(subject, action)).collect();
     written[0].session = Some(subject.session("s").await.id);
     written[1].by = Requester::server();
+    written[2].api_key = Some(ApiKeyId::generate(&SystemEdges, &SystemEdges));
     let rows = written.clone();
     subject
         .write(move |tx| {

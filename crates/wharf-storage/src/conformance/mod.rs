@@ -155,6 +155,11 @@ macro_rules! conformance {
             usage_is_added_up,
             a_revoked_key_keeps_its_first_time,
             a_hash_is_unique,
+            a_rotated_key_is_found_by_both_of_its_texts,
+            a_second_rotation_ends_the_text_before_the_last,
+            a_key_that_has_ended_is_not_rotated,
+            of_many_rotations_the_last_two_texts_are_left,
+            an_unused_key_is_one_that_was_neither_used_nor_made_lately,
         ]);
         $crate::conformance!(@module $fresh, vault, [
             a_string_is_found_by_its_id_until_it_expires,

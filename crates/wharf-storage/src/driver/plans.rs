@@ -67,6 +67,8 @@ async fn run_cases(url: fn() -> Option<String>) {
         api_keys::a_key_is_found_by_its_hash,
         api_keys::usage_is_added_up,
         api_keys::a_revoked_key_keeps_its_first_time,
+        api_keys::a_rotated_key_is_found_by_both_of_its_texts,
+        api_keys::an_unused_key_is_one_that_was_neither_used_nor_made_lately,
         events::a_reader_gets_every_event_once_and_in_order,
         events::a_cursor_survives_pruning,
         idempotency::the_first_call_has_the_effect_and_the_second_its_answer,

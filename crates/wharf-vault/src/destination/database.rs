@@ -210,6 +210,7 @@ impl Database {
             by,
             action,
             session,
+            api_key: None,
         }
     }
 

@@ -17,6 +17,8 @@ pub struct ApiConfig {
     pub rate_per_address: RatePolicy,
     /// Wrong keys that one address may try.
     pub failed_auth_per_address: RatePolicy,
+    /// Whether answers carry `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`, too.
+    pub x_rate_limit_headers: bool,
     /// The largest body, in bytes. The longest text message, fully escaped, needs 800 KB.
     pub max_body_bytes: usize,
     /// How long one call may take; streams are not counted.
@@ -33,6 +35,7 @@ impl Default for ApiConfig {
             rate_per_key: RatePolicy::new(60_000, 60),
             rate_per_address: RatePolicy::new(120_000, 60),
             failed_auth_per_address: RatePolicy::new(300, 60),
+            x_rate_limit_headers: false,
             max_body_bytes: 1024 * 1024,
             request_timeout_seconds: 30,
             stream_keep_alive_seconds: 15,

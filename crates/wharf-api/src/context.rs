@@ -73,6 +73,12 @@ pub(crate) fn current_origin() -> (Option<String>, Option<String>) {
     origin.unwrap_or_default()
 }
 
+/// Notes a limit that was met where no request is at hand, for the answer's headers.
+pub(crate) fn note_current_rate(report: RateReport) {
+    // Outside of a request there is no answer.
+    let _ = CURRENT.try_with(|context| context.add_rate(report));
+}
+
 /// The id of the request that this task serves; empty outside of one.
 pub(crate) fn current_request_id() -> String {
     CURRENT.try_with(|context| context.id.clone()).unwrap_or_default()

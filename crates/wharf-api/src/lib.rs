@@ -1,8 +1,8 @@
 //! Owns the HTTP API: routes, extractors, wire types, errors, the OpenAPI document. Promises that every answer is of a
 //! documented shape, that every error is an RFC 9457 document with a stable code, that a repeated POST with an
 //! idempotency key has one effect, and that no answer and no log line holds a secret that it should not. Never talks to
-//! WhatsApp, and writes nothing but API keys, what the audit log says of them, and idempotency: sessions and messages are
-//! `wharf_session`'s, one-time passwords `wharf_otp`'s.
+//! WhatsApp, and writes nothing but API keys, what the audit log says of them, plans and idempotency: sessions and messages
+//! are `wharf_session`'s, one-time passwords `wharf_otp`'s.
 
 mod address;
 mod api_keys;
@@ -22,6 +22,7 @@ mod negotiate;
 mod openapi;
 mod operations;
 mod otp;
+mod plans;
 pub mod qr;
 mod readiness;
 mod router;
@@ -30,6 +31,7 @@ mod scope;
 mod sessions;
 mod sse;
 mod state;
+mod usage;
 mod vault;
 mod wire;
 

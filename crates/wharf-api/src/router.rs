@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::extract::limited;
 use crate::middleware::{guard, with_context};
 use crate::state::ApiState;
-use crate::{api_keys, audit, events, messages, operations, otp, sessions, vault};
+use crate::{api_keys, audit, events, messages, operations, otp, plans, sessions, usage, vault};
 
 /// Every operation of the API, with its description.
 pub(crate) fn api_routes(base: OpenApi) -> OpenApiRouter<ApiState> {
@@ -19,6 +19,8 @@ pub(crate) fn api_routes(base: OpenApi) -> OpenApiRouter<ApiState> {
         .merge(otp::routes())
         .merge(events::routes())
         .merge(api_keys::routes())
+        .merge(plans::routes())
+        .merge(usage::routes())
         .merge(audit::routes())
         .merge(vault::routes())
         .merge(operations::routes())

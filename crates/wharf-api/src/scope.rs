@@ -132,8 +132,16 @@ impl ToSchema for Scope {}
 
 /// A scope as a type, so that a handler's signature says what its caller must hold.
 pub(crate) trait Permission: Send + Sync + 'static {
-    /// The scope.
-    const SCOPE: Scope;
+    /// The scope; `None` where everybody with credentials is let in.
+    const SCOPE: Option<Scope>;
+}
+
+/// Whoever has credentials: he sees what is his own.
+#[derive(Debug)]
+pub(crate) struct Anybody;
+
+impl Permission for Anybody {
+    const SCOPE: Option<Scope> = None;
 }
 
 macro_rules! permissions {
@@ -143,7 +151,7 @@ macro_rules! permissions {
         pub(crate) struct $name;
 
         impl Permission for $name {
-            const SCOPE: Scope = Scope::$scope;
+            const SCOPE: Option<Scope> = Some(Scope::$scope);
         }
     )*};
 }

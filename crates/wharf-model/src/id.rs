@@ -117,6 +117,10 @@ id!(
     /// One API key (the row, never the secret).
     ApiKeyId, "API key", "key_"
 );
+id!(
+    /// What API keys that carry it may use.
+    PlanId, "plan", "pln_"
+);
 
 #[cfg(test)]
 mod tests {

@@ -23,7 +23,7 @@ pub use close_reason::CloseReason;
 pub use device::{Browser, Device, DeviceError};
 pub use edges::{Clock, Random, SystemEdges};
 pub use event::EventKind;
-pub use id::{ApiKeyId, EventId, IdError, MessageId, SessionId, VerificationId, WorkspaceId};
+pub use id::{ApiKeyId, EventId, IdError, MessageId, PlanId, SessionId, VerificationId, WorkspaceId};
 pub use lane::Lane;
 pub use message::{Content, ContentKind, Direction, MessageStatus, TextContent};
 pub use network::Network;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wharf_model::{VerificationId, VerificationStatus};
 use wharf_storage::StorageError;
+use wharf_storage::usage::QuotaExceeded;
 
 use crate::country::{self, Country};
 
@@ -98,6 +99,9 @@ pub enum OtpError {
         /// How long until one more is allowed.
         wait: Duration,
     },
+    /// The day's quota of the caller's plan is used up.
+    #[error(transparent)]
+    Quota(QuotaExceeded),
     /// Of the codes to neighbouring phones hardly any was used: somebody makes them be sent to strangers.
     #[error("hardly any code to neighbouring phones was used")]
     Blocked {
@@ -134,6 +138,14 @@ pub enum OtpError {
 }
 
 impl OtpError {
+    /// Why a unit that no limit of codes gave up came to nothing.
+    pub(crate) fn of_unit(error: StorageError) -> Self {
+        match error.rejection::<QuotaExceeded>() {
+            Some(quota) => Self::Quota(*quota),
+            None => Self::Storage(error),
+        }
+    }
+
     /// What it means that nothing more can come of it.
     pub(crate) const fn over(standing: Standing) -> Self {
         match standing.status {

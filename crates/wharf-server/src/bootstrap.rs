@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use secrecy::{ExposeSecret, SecretString};
 use wharf_api::Scope;
 use wharf_api::keys::ApiKey;
-use wharf_model::{ApiKeyId, Clock, Network, Random, SessionId, Timestamp, WorkspaceId};
+use wharf_model::{ApiKeyId, Clock, Network, PlanId, Random, SessionId, Timestamp, WorkspaceId};
 use wharf_storage::api_keys::{self, FoundKey, NewApiKey, Rotation, Unused};
 use wharf_storage::audit::{self, Action, AuditEntry, Requester};
 use wharf_storage::{PageRequest, Queue, Storage, sessions};
@@ -36,6 +36,8 @@ pub struct KeyDraft {
     pub ips: Option<Vec<String>>,
     /// Sessions that it may touch.
     pub sessions: Option<Vec<SessionId>>,
+    /// The plan that it carries.
+    pub plan: Option<PlanId>,
 }
 
 /// Makes and finds keys in the default workspace. What it does stands in the audit log as the server's own doing.
@@ -224,6 +226,7 @@ impl KeyMaker {
             expires_at: draft.expires_at,
             ips: draft.ips,
             sessions: draft.sessions,
+            plan: draft.plan,
             created_by: None,
             created_at: self.clock.now(),
         };

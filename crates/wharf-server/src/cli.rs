@@ -51,6 +51,14 @@ pub enum Command {
         #[command(subcommand)]
         command: Keys,
     },
+    /// Make, list and delete plans: how much the API keys that carry them may use
+    Plans {
+        /// What to do with them
+        #[command(subcommand)]
+        command: Plans,
+    },
+    /// Show what an API key has used today, and how much it may use
+    Usage(Usage),
     /// Back the whole database up into one file, also while the server runs
     Backup(Backup),
     /// Make the database in the data directory from a backup; needs its master key
@@ -182,6 +190,9 @@ pub struct CreateKey {
     /// Id of a session that it may touch; repeat for more; without it all
     #[arg(long = "session", value_name = "ID")]
     pub sessions: Vec<String>,
+    /// The plan that it carries, such as pln_…; without one it may use as much as it likes
+    #[arg(long, value_name = "ID")]
+    pub plan: Option<String>,
     /// Where
     #[command(flatten)]
     pub remote: Remote,
@@ -196,6 +207,64 @@ pub struct RevokeKey {
     /// Read the key itself from standard input, where it was found somewhere; needs no other key
     #[arg(long, conflicts_with = "id")]
     pub leaked: bool,
+    /// Where
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+/// What to do with plans.
+#[derive(Debug, Subcommand)]
+pub enum Plans {
+    /// Make a plan; what is left out does not limit
+    Create {
+        /// What you call it
+        name: String,
+        /// Its limits
+        #[command(flatten)]
+        limits: Limits,
+        /// Where
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// List plans
+    List {
+        /// Where
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Delete a plan that no key carries
+    Delete {
+        /// Its id, such as pln_…
+        id: String,
+        /// Where
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+/// How much each key of a plan may use.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Limits {
+    /// Calls in a second
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub requests_per_second: Option<u32>,
+    /// Messages in a day of UTC
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000_000))]
+    pub messages_per_day: Option<u32>,
+    /// One-time passwords in a day of UTC
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000_000))]
+    pub otps_per_day: Option<u32>,
+    /// Sessions that the key made and that exist
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub sessions: Option<u32>,
+}
+
+/// Options of `usage`.
+#[derive(Debug, Args)]
+pub struct Usage {
+    /// Id of a key, such as key_…; without it the key that asks
+    #[arg(value_name = "KEY_ID")]
+    pub id: Option<String>,
     /// Where
     #[command(flatten)]
     pub remote: Remote,

@@ -1,18 +1,34 @@
-//! Owns the age that events may reach. Promises that the log does not grow for ever, and that clearing it away holds up
-//! nobody: unit by unit, each short.
+//! Owns the age that events, and the days of API keys' usage, may reach. Promises that neither grows for ever, and that
+//! clearing them away holds up nobody: unit by unit, each short.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use wharf_storage::{Queue, Storage, StorageError, events};
+use wharf_model::Timestamp;
+use wharf_storage::{Queue, Storage, StorageError, Tx, events, usage};
 
 /// How often it looks, unless events are kept for less.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// How many events one unit of work deletes.
+/// How many rows one unit of work deletes.
 const AT_ONCE: u32 = 500;
 
-/// Deletes events that are older than `kept`, now and then, until `stop`.
+/// How long it is known what an API key used on a day.
+const USAGE_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+type Pruned<'tx> = Pin<Box<dyn Future<Output = Result<u64, StorageError>> + Send + 'tx>>;
+type Prune = fn(&mut Tx, Timestamp) -> Pruned<'_>;
+
+fn old_events(tx: &mut Tx, before: Timestamp) -> Pruned<'_> {
+    Box::pin(events::prune(tx, before, AT_ONCE))
+}
+
+fn old_usage(tx: &mut Tx, before: Timestamp) -> Pruned<'_> {
+    Box::pin(usage::prune(tx, before, AT_ONCE))
+}
+
+/// Deletes events that are older than `kept`, and usage that is older than it is of use, now and then, until `stop`.
 pub async fn keep_up(storage: Storage, kept: Duration, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(EVERY.min(kept));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -21,19 +37,22 @@ pub async fn keep_up(storage: Storage, kept: Duration, stop: CancellationToken) 
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        match clear(&storage, kept, &stop).await {
+        match clear(&storage, old_events, kept, &stop).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(events.deleted = count, "events past storage.events_kept were deleted"),
             Err(error) => tracing::warn!(error = %error, "old events could not be deleted; it is tried again"),
         }
+        if let Err(error) = clear(&storage, old_usage, USAGE_KEPT, &stop).await {
+            tracing::warn!(error = %error, "old usage of API keys could not be deleted; it is tried again");
+        }
     }
 }
 
-async fn clear(storage: &Storage, kept: Duration, stop: &CancellationToken) -> Result<u64, StorageError> {
+async fn clear(storage: &Storage, prune: Prune, kept: Duration, stop: &CancellationToken) -> Result<u64, StorageError> {
     let before = storage.clock().now() - kept;
     let mut cleared = 0;
     while !stop.is_cancelled() {
-        let unit = storage.write(Queue::Normal, move |tx| Box::pin(events::prune(tx, before, AT_ONCE)));
+        let unit = storage.write(Queue::Normal, move |tx| prune(tx, before));
         let count = unit.await?;
         cleared += count;
         if count < u64::from(AT_ONCE) {
@@ -45,8 +64,10 @@ async fn clear(storage: &Storage, kept: Duration, stop: &CancellationToken) -> R
 
 #[cfg(test)]
 mod tests {
-    use wharf_model::{Clock, EventId, EventKind, SystemEdges, Timestamp, WorkspaceId};
+    use wharf_model::{ApiKeyId, Clock, EventId, EventKind, SystemEdges, WorkspaceId};
     use wharf_storage::events::{Event, EventFilter};
+    use wharf_storage::plans::PlanLimits;
+    use wharf_storage::usage::{Allowance, Resource};
     use wharf_storage::{StorageConfig, WorkspaceKeys};
 
     use super::*;
@@ -84,7 +105,8 @@ mod tests {
             })
         });
         append.await.unwrap();
-        assert_eq!(clear(&storage, kept, &CancellationToken::new()).await.unwrap(), old);
+        let cleared = clear(&storage, old_events, kept, &CancellationToken::new()).await;
+        assert_eq!(cleared.unwrap(), old);
         let left = storage.read(move |tx| {
             Box::pin(async move { events::read(tx, workspace, None, &EventFilter::default(), 10).await })
         });
@@ -96,5 +118,31 @@ mod tests {
             .map(|logged| logged.event.id)
             .collect();
         assert_eq!(left, [young.id]);
+    }
+
+    #[tokio::test]
+    async fn usage_is_known_for_ninety_days() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::open(StorageConfig::new(dir.path(), NETWORK)).await.unwrap();
+        let workspace = storage.ensure_default_workspace().await.unwrap().id;
+        let key = ApiKeyId::generate(&SystemEdges, &SystemEdges);
+        let allowance = Allowance::new(workspace, key, PlanLimits::NONE);
+        let (day, now) = (Duration::from_secs(24 * 60 * 60), SystemEdges.now());
+        let days = [now - 92 * day, now - 91 * day, now - 89 * day, now];
+        let count = storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move {
+                for at in days {
+                    usage::take(tx, &allowance, Resource::Messages, 1, at).await?;
+                }
+                Ok(())
+            })
+        });
+        count.await.unwrap();
+        let cleared = clear(&storage, old_usage, USAGE_KEPT, &CancellationToken::new()).await;
+        assert_eq!(cleared.unwrap(), 2);
+        for (at, messages) in days.into_iter().zip([0, 0, 1, 1]) {
+            let found = storage.read(move |tx| Box::pin(usage::of_day(tx, workspace, key, at)));
+            assert_eq!(found.await.unwrap().messages, messages);
+        }
     }
 }

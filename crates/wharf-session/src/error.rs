@@ -2,6 +2,7 @@
 
 use wharf_model::{CloseReason, PacingError};
 use wharf_storage::StorageError;
+use wharf_storage::usage::SessionQuotaReached;
 
 use crate::port::{ClientError, PairingError, PasskeyError};
 use crate::sessions::InUse;
@@ -45,6 +46,9 @@ pub enum SessionError {
     /// A session of this server is linked with these credentials.
     #[error(transparent)]
     InUse(#[from] InUse),
+    /// Whoever makes it has as many as he may.
+    #[error(transparent)]
+    Quota(#[from] SessionQuotaReached),
     /// The session has no credentials that could go anywhere.
     #[error("the session is not linked to an account")]
     NotLinked,
@@ -81,9 +85,10 @@ impl From<StorageError> for SessionError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::NotFound(_) => Self::NotFound,
-            other => match other.rejection::<InUse>() {
-                Some(in_use) => Self::InUse(*in_use),
-                None => Self::Storage(other),
+            other => match (other.rejection::<InUse>(), other.rejection::<SessionQuotaReached>()) {
+                (Some(in_use), _) => Self::InUse(*in_use),
+                (None, Some(reached)) => Self::Quota(*reached),
+                (None, None) => Self::Storage(other),
             },
         }
     }

@@ -2,12 +2,14 @@
 //! counted in batches, so that no request waits for its count.
 
 use subtle::ConstantTimeEq;
-use wharf_model::{ApiKeyId, SessionId, Timestamp, WorkspaceId};
+use wharf_model::{ApiKeyId, PlanId, SessionId, Timestamp, WorkspaceId};
 
 use crate::cursor::{Page, PageRequest};
 use crate::driver::value::{Row, params};
 use crate::error::StorageError;
 use crate::json;
+use crate::plans::{self, PlanLimits};
+use crate::postgres::lock::Lock;
 use crate::unit::tx::{ReadTx, Tx};
 
 const LIST: &str = "api_keys";
@@ -31,6 +33,8 @@ pub struct ApiKey {
     pub ips: Option<Vec<String>>,
     /// The sessions that it may touch; `None` is all.
     pub sessions: Option<Vec<SessionId>>,
+    /// What it may use; `None` is whatever it likes.
+    pub plan: Option<KeyPlan>,
     /// How often it was used.
     pub usage_count: u64,
     /// When it was used last.
@@ -78,6 +82,17 @@ pub struct Unused {
     pub now: Timestamp,
 }
 
+/// The plan that a key carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPlan {
+    /// Its id.
+    pub id: PlanId,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it allows.
+    pub limits: PlanLimits,
+}
+
 /// A key to be stored.
 #[derive(Clone, Debug)]
 pub struct NewApiKey {
@@ -99,6 +114,8 @@ pub struct NewApiKey {
     pub ips: Option<Vec<String>>,
     /// The sessions that it may touch; `None` is all.
     pub sessions: Option<Vec<SessionId>>,
+    /// The plan that it carries.
+    pub plan: Option<PlanId>,
     /// Who makes it.
     pub created_by: Option<String>,
     /// Now.
@@ -119,15 +136,18 @@ pub struct KeyUsage {
 /// Stores a key.
 ///
 /// # Errors
-/// [`StorageError::Conflict`] when the hash or id is taken.
+/// [`StorageError::Conflict`] when the hash or id is taken, [`StorageError::NotFound`] when the workspace has no such plan.
 pub async fn insert(tx: &mut Tx, key: &NewApiKey) -> Result<(), StorageError> {
+    if let Some(plan) = key.plan {
+        plans::hold(tx, key.workspace_id, plan).await?;
+    }
     let scopes = json::from_strings(&key.scopes);
     let ips = key.ips.as_deref().map(json::from_strings);
     let sessions = key.sessions.as_deref().map(json::from_displayed);
     tx.execute(
         "insert into api_keys (id, workspace_id, label, prefix, hash, scopes, expires_at, ips, sessions, created_by,
-             created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)",
+             created_at, updated_at, plan_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12)",
         params![
             &key.id,
             &key.workspace_id,
@@ -139,18 +159,25 @@ pub async fn insert(tx: &mut Tx, key: &NewApiKey) -> Result<(), StorageError> {
             &ips,
             &sessions,
             &key.created_by,
-            key.created_at
+            key.created_at,
+            key.plan
         ],
     )
     .await?;
     Ok(())
 }
 
-macro_rules! columns {
-    () => {
-        "seq, hash, previous_hash, previous_until,
-         id, workspace_id, label, prefix, scopes, expires_at, ips, sessions, usage_count, last_used_at,
-         revoked_at, created_by, created_at, updated_at"
+/// With its plan, so that whoever looks a key up needs no second question.
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "select k.seq, k.hash, k.previous_hash, k.previous_until, k.id, k.workspace_id, k.label, k.prefix, k.scopes,
+                 k.expires_at, k.ips, k.sessions, p.id, p.name, p.requests_per_second, p.messages_per_day, p.otps_per_day,
+                 p.sessions, k.usage_count, k.last_used_at, k.revoked_at, k.created_by, k.created_at, k.updated_at
+             from api_keys k left join plans p on p.workspace_id = k.workspace_id and p.id = k.plan_id
+             where ",
+            $condition
+        )
     };
 }
 
@@ -161,13 +188,7 @@ macro_rules! columns {
 /// The database failed.
 pub async fn find_by_hash(tx: &mut ReadTx, hash: &[u8; 32]) -> Result<Option<FoundKey>, StorageError> {
     // Two selects, because each has an index of its own; joined by an `or` they would have none on PostgreSQL.
-    let sql = concat!(
-        "select ",
-        columns!(),
-        " from api_keys where hash = $1 union all select ",
-        columns!(),
-        " from api_keys where previous_hash = $1"
-    );
+    let sql = concat!(select!("k.hash = $1"), " union all ", select!("k.previous_hash = $1"));
     let Some(mut row) = tx.first(sql, params![hash]).await? else {
         return Ok(None);
     };
@@ -193,11 +214,7 @@ pub async fn find_by_hash(tx: &mut ReadTx, hash: &[u8; 32]) -> Result<Option<Fou
 /// # Errors
 /// The database failed.
 pub async fn get(tx: &mut ReadTx, workspace: WorkspaceId, id: ApiKeyId) -> Result<Option<ApiKey>, StorageError> {
-    let sql = concat!(
-        "select ",
-        columns!(),
-        " from api_keys where workspace_id = $1 and id = $2"
-    );
+    let sql = select!("k.workspace_id = $1 and k.id = $2");
     let row = tx.first(sql, params![&workspace, &id]).await?;
     Ok(row.map(|mut row| read(&mut row)).transpose()?.map(|stored| stored.key))
 }
@@ -207,11 +224,7 @@ pub async fn get(tx: &mut ReadTx, workspace: WorkspaceId, id: ApiKeyId) -> Resul
 /// # Errors
 /// [`StorageError::BadCursor`], or the database failed.
 pub async fn list(tx: &mut ReadTx, workspace: WorkspaceId, page: &PageRequest) -> Result<Page<ApiKey>, StorageError> {
-    let sql = concat!(
-        "select ",
-        columns!(),
-        " from api_keys where workspace_id = $1 and seq < $2 order by seq desc limit $3"
-    );
+    let sql = select!("k.workspace_id = $1 and k.seq < $2 order by k.seq desc limit $3");
     let rows = tx
         .query(sql, params![&workspace, page.below(LIST, workspace)?, page.fetch()])
         .await?;
@@ -228,12 +241,10 @@ pub async fn list_unused(
     unused: Unused,
     page: &PageRequest,
 ) -> Result<Page<ApiKey>, StorageError> {
-    let sql = concat!(
-        "select ",
-        columns!(),
-        " from api_keys where workspace_id = $1 and seq < $2 and revoked_at is null
-             and (expires_at is null or expires_at > $4) and coalesce(last_used_at, created_at) < $5
-         order by seq desc limit $3"
+    let sql = select!(
+        "k.workspace_id = $1 and k.seq < $2 and k.revoked_at is null
+             and (k.expires_at is null or k.expires_at > $4) and coalesce(k.last_used_at, k.created_at) < $5
+         order by k.seq desc limit $3"
     );
     let below = page.below(LIST, workspace)?;
     let rows = tx
@@ -298,6 +309,34 @@ pub async fn revoke(tx: &mut Tx, workspace: WorkspaceId, id: ApiKeyId, now: Time
     Ok(changed == 1)
 }
 
+/// Gives a key another plan, or none.
+///
+/// # Errors
+/// [`StorageError::NotFound`] with `plan` or `API key` when the workspace has no such.
+pub async fn set_plan(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: ApiKeyId,
+    plan: Option<PlanId>,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    match plan {
+        Some(plan) => drop(plans::hold(tx, workspace, plan).await?),
+        None => tx.lock(Lock::Plans).await?,
+    }
+    let changed = tx
+        .execute(
+            "update api_keys set plan_id = $3, updated_at = $4 where workspace_id = $1 and id = $2",
+            params![&workspace, &id, plan, now],
+        )
+        .await?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StorageError::NotFound("API key"))
+    }
+}
+
 /// Adds a batch of uses.
 ///
 /// # Errors
@@ -349,6 +388,7 @@ fn read(row: &mut Row) -> Result<Stored, StorageError> {
             .as_deref()
             .map(json::to_parsed)
             .transpose()?,
+        plan: read_plan(row)?,
         usage_count: row.take()?,
         last_used_at: row.take()?,
         revoked_at: row.take()?,
@@ -363,4 +403,10 @@ fn read(row: &mut Row) -> Result<Stored, StorageError> {
         previous_hash,
         key,
     })
+}
+
+fn read_plan(row: &mut Row) -> Result<Option<KeyPlan>, StorageError> {
+    let (id, name): (Option<PlanId>, Option<String>) = (row.take()?, row.take()?);
+    let limits = plans::read_limits(row)?;
+    Ok(id.zip(name).map(|(id, name)| KeyPlan { id, name, limits }))
 }

@@ -81,6 +81,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0010_key_rotation.sql"),
         postgres: include_str!("../migrations/postgres/0010_key_rotation.sql"),
     },
+    Migration {
+        version: 11,
+        name: "plans",
+        sqlite: include_str!("../migrations/sqlite/0011_plans.sql"),
+        postgres: include_str!("../migrations/postgres/0011_plans.sql"),
+    },
 ];
 
 const APPLIED: &str = "

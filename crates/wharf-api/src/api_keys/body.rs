@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use wharf_storage::api_keys::{ApiKey, KeyUsage};
 
-use crate::wire::{ApiKeyIdText, SessionIdText, Time};
+use crate::wire::{ApiKeyIdText, PlanIdText, SessionIdText, Time};
 
 /// Whether a key works.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -33,6 +33,9 @@ pub(crate) struct ApiKeyBody {
     /// Sessions that it may touch; null is all.
     #[schema(required)]
     sessions: Option<Vec<SessionIdText>>,
+    /// The plan that says how much it may use; null is as much as it likes.
+    #[schema(required)]
+    plan: Option<PlanIdText>,
     #[schema(required)]
     expires_at: Option<Time>,
     /// Until when the text works that it had before it was rotated; the time may have passed. Null: it has no other.
@@ -77,6 +80,7 @@ impl ApiKeyBody {
             scopes: key.scopes,
             ips: key.ips,
             sessions: key.sessions.map(|ids| ids.into_iter().map(SessionIdText).collect()),
+            plan: key.plan.map(|plan| PlanIdText(plan.id)),
             expires_at: key.expires_at.map(Time),
             // With a revoked key all its texts have ended.
             previous_valid_until: key.previous_until.filter(|_| key.revoked_at.is_none()).map(Time),

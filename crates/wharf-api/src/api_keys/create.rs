@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use wharf_model::{ApiKeyId, SessionId, WorkspaceId};
 use wharf_storage::api_keys::{self, NewApiKey};
 use wharf_storage::audit::{self, Action, AuditEntry, Requester};
-use wharf_storage::{Queue, sessions};
+use wharf_storage::{Queue, StorageError, sessions};
 
 use super::body::{ApiKeyBody, NewApiKeyBody};
 use crate::address::AddressRange;
@@ -21,7 +21,7 @@ use crate::keys::ApiKey;
 use crate::rules;
 use crate::scope::{Administer, Scope};
 use crate::state::ApiState;
-use crate::wire::{SessionIdText, Time};
+use crate::wire::{PlanIdText, SessionIdText, Time};
 
 /// A key to be made.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -46,6 +46,9 @@ pub(crate) struct CreateApiKey {
     #[garde(custom(rules::optional_items(1, 100)))]
     #[schema(min_items = 1, max_items = 100)]
     sessions: Option<Vec<SessionIdText>>,
+    /// The plan that says how much it may use; without it as much as it likes.
+    #[garde(skip)]
+    plan: Option<PlanIdText>,
 }
 
 fn address_ranges(ips: &Option<Vec<String>>, (): &()) -> Result<(), garde::Error> {
@@ -101,6 +104,7 @@ async fn create(state: ApiState, caller: Caller, by: Requester, request: CreateA
         expires_at: request.expires_at.map(|at| at.0),
         ips: request.ips,
         sessions: allowed,
+        plan: request.plan.map(|plan| plan.0),
         created_by: Some(caller.name()),
         created_at: state.clock.now(),
     };
@@ -129,8 +133,19 @@ async fn store(state: &ApiState, new: NewApiKey, by: Requester) -> Result<api_ke
                 api_keys::get(tx, new.workspace_id, new.id).await
             })
         })
-        .await?;
+        .await
+        .map_err(refused)?;
     stored.ok_or_else(|| ApiError::internal("a stored key was not found"))
+}
+
+/// A plan that a key cannot carry is a fault of the request.
+pub(super) fn refused(error: StorageError) -> ApiError {
+    match error {
+        StorageError::NotFound("plan") => {
+            ApiError::invalid_field("/plan", "unknown_plan", "No plan of this workspace has this id.")
+        }
+        other => other.into(),
+    }
 }
 
 /// A key for a session that does not exist would silently allow nothing.

@@ -1,4 +1,4 @@
-//! API keys: made, listed, rotated, revoked. Promises that each text of a key is in one answer only.
+//! API keys: made, listed, given plans, rotated, revoked. Promises that each text of a key is in one answer only.
 
 mod body;
 mod create;
@@ -7,6 +7,7 @@ mod list;
 mod revoke;
 mod revoke_own;
 mod rotate;
+mod update;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,6 +18,10 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(create::create_api_key, list::list_api_keys))
         .routes(routes!(revoke_own::revoke_own_api_key))
-        .routes(routes!(get::get_api_key, revoke::revoke_api_key))
+        .routes(routes!(
+            get::get_api_key,
+            update::update_api_key,
+            revoke::revoke_api_key
+        ))
         .routes(routes!(rotate::rotate_api_key))
 }

@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::scope::{Permission, Scope};
 use crate::state::ApiState;
 
-/// A caller who holds the scope of `P`.
+/// A caller who holds the scope of `P`, where it names one.
 #[derive(Debug)]
 pub(crate) struct Allowed<P> {
     caller: Caller,
@@ -36,9 +36,9 @@ impl<P: Permission> FromRequestParts<ApiState> for Allowed<P> {
         let context = parts.extensions.get::<Arc<RequestContext>>().cloned();
         let context = context.ok_or_else(|| ApiError::internal("the request has no context"))?;
         let caller = authenticate(parts, state, &context).await?;
-        caller.require(P::SCOPE)?;
+        P::SCOPE.map_or(Ok(()), |scope| caller.require(scope))?;
         // Who may make keys could make one without its own limits: a key that is limited to sessions is no operator's.
-        if P::SCOPE == Scope::Admin {
+        if P::SCOPE == Some(Scope::Admin) {
             caller.require_unrestricted()?;
         }
         Ok(Self {
@@ -60,7 +60,7 @@ async fn authenticate(parts: &Parts, state: &ApiState, context: &RequestContext)
     })?;
     if let Some(key) = caller.key_id() {
         context.set_key(key);
-        state.limits.take_key(context, key)?;
+        state.limits.take_key(context, key, caller.limits())?;
     }
     Ok(caller)
 }

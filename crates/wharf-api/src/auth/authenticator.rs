@@ -127,7 +127,7 @@ impl Authenticator {
         Ok(found.is_some_and(|found| Life::of(&found).check(now).is_ok()))
     }
 
-    /// Forgets what is cached, after a key was rotated or revoked.
+    /// Forgets what is cached, after a key was rotated or revoked, or a plan was changed.
     pub(crate) fn forget(&self) {
         self.emptied.fetch_add(1, Ordering::SeqCst);
         self.cache.invalidate_all();
@@ -169,8 +169,11 @@ impl Known {
             .map(|ips| ips.iter().map(|range| range.parse()).collect::<Result<Vec<_>, _>>())
             .transpose()
             .map_err(ApiError::internal)?;
+        let limits = key.plan.map(|plan| plan.limits).unwrap_or_default();
         Ok(Self {
-            caller: Caller::key(key.workspace_id, key.id, scopes, key.sessions).with_text(text),
+            caller: Caller::key(key.workspace_id, key.id, scopes, key.sessions)
+                .with_text(text)
+                .within(limits),
             id: key.id,
             life,
             ranges,

@@ -2,6 +2,8 @@
 
 use wharf_model::{ApiKeyId, SessionId, WorkspaceId};
 use wharf_storage::audit::Requester;
+use wharf_storage::plans::PlanLimits;
+use wharf_storage::usage::Allowance;
 
 use crate::context::current_origin;
 use crate::error::ApiError;
@@ -17,6 +19,8 @@ pub struct Caller {
     text: Option<KeyHash>,
     scopes: Vec<Scope>,
     sessions: Option<Vec<SessionId>>,
+    /// Those of the key's plan.
+    limits: PlanLimits,
 }
 
 impl Caller {
@@ -28,6 +32,7 @@ impl Caller {
             text: None,
             scopes,
             sessions: None,
+            limits: PlanLimits::NONE,
         }
     }
 
@@ -44,12 +49,19 @@ impl Caller {
             text: None,
             scopes,
             sessions,
+            limits: PlanLimits::NONE,
         }
     }
 
     /// The same one, who came with this text of his key.
     pub(super) const fn with_text(mut self, text: KeyHash) -> Self {
         self.text = Some(text);
+        self
+    }
+
+    /// The same within the limits of a plan.
+    pub(crate) const fn within(mut self, limits: PlanLimits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -66,6 +78,16 @@ impl Caller {
     /// The text of the key, as its hash, where one was used.
     pub(super) const fn text(&self) -> Option<KeyHash> {
         self.text
+    }
+
+    /// What its plan allows the key.
+    pub(crate) const fn limits(&self) -> PlanLimits {
+        self.limits
+    }
+
+    /// Whose quotas his messages, codes and sessions count towards: those of the key, where one was used.
+    pub(crate) fn allowance(&self) -> Option<Allowance> {
+        self.key.map(|key| Allowance::new(self.workspace, key, self.limits))
     }
 
     /// What `created_by` says of things that he makes.

@@ -40,7 +40,7 @@ impl FromRequestParts<ApiState> for Holder {
         if let Some(key) = caller.key_id() {
             context.set_key(key);
             // For the headers that tell; see above why a refusal is none here.
-            let _ = state.limits.take_key(&context, key);
+            let _ = state.limits.take_key(&context, key, caller.limits());
         }
         Ok(Self(caller))
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use wharf_model::{CloseReason, MessageStatus, SessionId};
 use wharf_otp::{Country, LimitPolicy, Standing};
+use wharf_storage::usage::{QuotaExceeded, SessionQuotaReached};
 
 use super::{ErrorCode, FieldProblem};
 use crate::scope::Scope;
@@ -90,6 +91,9 @@ pub enum ApiError {
     /// No such key in this workspace.
     #[error("No API key of this workspace has this id.")]
     ApiKeyNotFound,
+    /// No such plan in this workspace.
+    #[error("No plan of this workspace has this id.")]
+    PlanNotFound,
     /// The path takes other methods.
     #[error("The path does not take this method.")]
     MethodNotAllowed,
@@ -182,6 +186,12 @@ pub enum ApiError {
     /// A key that opens nothing any more gets no new text.
     #[error("The API key was revoked or has expired.")]
     ApiKeyInactive,
+    /// A key that works carries the plan.
+    #[error("An API key carries the plan. Give it another one, or revoke it.")]
+    PlanInUse,
+    /// The key has made as many sessions as it may.
+    #[error("The plan of this API key allows {} sessions, and as many exist.", .0.limit)]
+    SessionQuotaReached(SessionQuotaReached),
     /// A unique value is taken.
     #[error("Something with the same unique value exists already.")]
     Conflict,
@@ -227,6 +237,10 @@ pub enum ApiError {
         /// How long to wait.
         retry_after: Duration,
     },
+    /// The plan allows no more on this day.
+    #[error("The quota `{}` of this API key's plan, {} a day, is used up; a new day begins in {} s.", .0.resource.quota(),
+        .0.limit, seconds(&.0.resets_in))]
+    QuotaExceeded(QuotaExceeded),
     /// Too many wrong keys.
     #[error("Too many failed sign-ins from this address; try again in {} s.", seconds(.retry_after))]
     AuthRateLimited {
@@ -314,6 +328,7 @@ impl ApiError {
             Self::OtpNotFound => ErrorCode::OtpNotFound,
             Self::KeptStringNotFound => ErrorCode::KeptStringNotFound,
             Self::ApiKeyNotFound => ErrorCode::ApiKeyNotFound,
+            Self::PlanNotFound => ErrorCode::PlanNotFound,
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
             Self::NotAcceptable(_) => ErrorCode::NotAcceptable,
             Self::NotPending => ErrorCode::NotPending,
@@ -340,6 +355,8 @@ impl ApiError {
             Self::OtpBlocked { .. } => ErrorCode::OtpBlocked,
             Self::OtpLocked => ErrorCode::OtpLocked,
             Self::ApiKeyInactive => ErrorCode::ApiKeyInactive,
+            Self::PlanInUse => ErrorCode::PlanInUse,
+            Self::SessionQuotaReached(_) => ErrorCode::SessionQuotaReached,
             Self::Conflict => ErrorCode::Conflict,
             Self::IdempotencyInProgress => ErrorCode::IdempotencyInProgress,
             Self::SecretAlreadyShown => ErrorCode::SecretAlreadyShown,
@@ -352,6 +369,7 @@ impl ApiError {
             Self::PairingThrottled { .. } => ErrorCode::PairingThrottled,
             Self::MethodUnavailable => ErrorCode::MethodUnavailable,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
+            Self::QuotaExceeded(_) => ErrorCode::QuotaExceeded,
             Self::AuthRateLimited { .. } => ErrorCode::AuthRateLimited,
             Self::Internal(_) => ErrorCode::Internal,
             Self::StorageFull(_) => ErrorCode::StorageFull,
@@ -380,6 +398,7 @@ impl ApiError {
             | Self::OtpRateLimited { retry_after, .. }
             | Self::OtpBlocked { retry_after }
             | Self::PairingThrottled { retry_after } => Some(*retry_after),
+            Self::QuotaExceeded(quota) => Some(quota.resets_in),
             Self::OtpResendTooSoon(standing) => Some(standing.next_send_in),
             Self::OtpMaxSendsReached(standing) => Some(standing.expires_in),
             Self::IdempotencyInProgress => Some(Duration::from_secs(1)),

@@ -89,6 +89,8 @@ codes! {
         "No verification of this workspace has the id, none is kept for the phone, or it was deleted since.";
     ApiKeyNotFound => "api_key_not_found", NOT_FOUND, "No such API key",
         "No API key of this workspace has the id.";
+    PlanNotFound => "plan_not_found", NOT_FOUND, "No such plan",
+        "No plan of this workspace has the id.";
     MethodNotAllowed => "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed",
         "The path exists but does not take this method; the Allow header lists those that it takes.";
     NotAcceptable => "not_acceptable", NOT_ACCEPTABLE, "Not acceptable",
@@ -120,6 +122,10 @@ codes! {
         "The verification was approved before. A code is used once.";
     ApiKeyInactive => "api_key_inactive", CONFLICT, "API key not active",
         "The key was revoked or has expired, and gets no new text. Make another key.";
+    PlanInUse => "plan_in_use", CONFLICT, "Plan in use",
+        "An API key that was not revoked carries the plan. Give the key another one, or revoke it.";
+    SessionQuotaReached => "session_quota_reached", CONFLICT, "No more sessions",
+        "As many sessions of this API key exist as its plan allows. Delete one, or ask for a larger plan.";
     Conflict => "conflict", CONFLICT, "Conflict",
         "Something with the same unique value exists already.";
     IdempotencyInProgress => "idempotency_in_progress", CONFLICT, "Still in progress",
@@ -159,6 +165,9 @@ codes! {
         "WhatsApp gives no more pairing codes for a while. Wait for Retry-After seconds, or link by QR.";
     RateLimited => "rate_limited", TOO_MANY_REQUESTS, "Too many requests",
         "The rate of this key or address is used up. Wait for Retry-After seconds.";
+    QuotaExceeded => "quota_exceeded", TOO_MANY_REQUESTS, "Quota used up",
+        "The plan of this API key allows no more on this day; the detail names the quota. A new day begins at midnight UTC, \
+         after Retry-After seconds.";
     AuthRateLimited => "auth_rate_limited", TOO_MANY_REQUESTS, "Too many failed sign-ins",
         "Too many wrong keys came from this address. Wait for Retry-After seconds.";
     OtpResendTooSoon => "otp_resend_too_soon", TOO_MANY_REQUESTS, "Too soon for another code",

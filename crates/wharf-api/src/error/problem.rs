@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::api_error::seconds;
 use super::{ApiError, FieldProblem};
 use crate::context;
+use crate::limit::RateReport;
 use crate::wire::whole_seconds;
 
 /// The media type of every error.
@@ -99,6 +100,10 @@ impl IntoResponse for ApiError {
         let request_id = context::current_request_id();
         if self.status().is_server_error() {
             log(&self, &request_id);
+        }
+        if let Self::QuotaExceeded(quota) = &self {
+            let report = RateReport::of_day(quota.resource.quota(), quota.limit, quota.resets_in);
+            context::note_current_rate(report);
         }
         let problem = Problem::of(&self, request_id);
         let body = serde_json::to_vec(&problem).unwrap_or_default();

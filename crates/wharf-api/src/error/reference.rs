@@ -45,7 +45,7 @@ closed for a lasting reason stays as it is until somebody acts; for any other it
 ";
 
 /// The codes of single fields.
-const FIELD_CODES: [(&str, &str); 16] = [
+const FIELD_CODES: [(&str, &str); 17] = [
     ("required", "The field is missing."),
     ("unknown_field", "There is no such field."),
     ("duplicate_field", "The field stands there twice."),
@@ -62,6 +62,7 @@ const FIELD_CODES: [(&str, &str); 16] = [
     ("invalid_address", "Neither an IP address nor a CIDR range."),
     ("in_the_past", "The time has passed."),
     ("unknown_session", "No session of this workspace has this id."),
+    ("unknown_plan", "No plan of this workspace has this id."),
 ];
 
 /// The page as Markdown.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
-use wharf_model::{ApiKeyId, MessageId, SessionId, VerificationId};
+use wharf_model::{ApiKeyId, MessageId, PlanId, SessionId, VerificationId};
 
 use crate::error::ApiError;
 use crate::state::ApiState;
@@ -25,6 +25,10 @@ impl PathId for MessageId {
 
 impl PathId for ApiKeyId {
     const NOT_FOUND: fn() -> ApiError = || ApiError::ApiKeyNotFound;
+}
+
+impl PathId for PlanId {
+    const NOT_FOUND: fn() -> ApiError = || ApiError::PlanNotFound;
 }
 
 impl PathId for VerificationId {

@@ -13,7 +13,7 @@ use governor::state::keyed::DashMapStateStore;
 
 pub(crate) use limits::Limits;
 pub use policy::RatePolicy;
-pub(crate) use report::{RateReport, apply};
+pub(crate) use report::{RateReport, apply, apply_x};
 
 type Governor<K> = governor::RateLimiter<K, DashMapStateStore<K>, QuantaClock, StateInformationMiddleware>;
 
@@ -57,5 +57,10 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         if let Some(inner) = &self.inner {
             inner.retain_recent();
         }
+    }
+
+    /// Whether no key has spent anything that is not whole again, as far as [`Self::forget_idle`] has seen.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.inner.as_ref().is_none_or(|inner| inner.is_empty())
     }
 }

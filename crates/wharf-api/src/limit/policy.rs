@@ -7,7 +7,7 @@ use governor::Quota;
 use serde::Deserialize;
 
 /// `requests` calls in `per_seconds`, spent at once or evenly. Zero requests: no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RatePolicy {
     /// How many calls.

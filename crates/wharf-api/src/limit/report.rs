@@ -1,13 +1,18 @@
-//! `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers).
+//! `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers), and the names that came before them.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::RatePolicy;
+use crate::wire::whole_seconds;
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STATE: HeaderName = HeaderName::from_static("ratelimit");
+
+/// The window of a quota of a day.
+const DAY_SECONDS: u32 = 24 * 60 * 60;
 
 /// Where one limit stands after a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +41,12 @@ impl RateReport {
             left: 0,
             wait,
         }
+    }
+
+    /// A quota of a day that is used up.
+    pub(crate) fn of_day(name: &'static str, limit: u64, wait: Duration) -> Self {
+        let requests = u32::try_from(limit).unwrap_or(u32::MAX);
+        Self::used_up(name, RatePolicy::new(requests, DAY_SECONDS), wait)
     }
 
     /// How long until the next call is taken, when none is left.
@@ -70,6 +81,19 @@ pub(crate) fn apply(reports: &[RateReport], headers: &mut HeaderMap) {
     }
 }
 
+/// Writes the headers that many clients know from elsewhere. They have room for one limit: the one that is nearest to its end.
+pub(crate) fn apply_x(reports: &[RateReport], headers: &mut HeaderMap) {
+    let nearest = reports.iter().min_by_key(|report| (report.left, Reverse(report.wait)));
+    let Some(report) = nearest else { return };
+    for (name, number) in [
+        ("x-ratelimit-limit", u64::from(report.policy.requests)),
+        ("x-ratelimit-remaining", u64::from(report.left)),
+        ("x-ratelimit-reset", whole_seconds(report.wait)),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from(number));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +105,22 @@ mod tests {
         apply(&[RateReport::with_left("key", policy, 50)], &mut headers);
         assert_eq!(headers["ratelimit-policy"], "\"key\";q=100;w=60");
         assert_eq!(headers["ratelimit"], "\"key\";r=50;t=30");
+    }
+
+    #[test]
+    fn the_older_headers_tell_of_the_limit_that_is_nearest_to_its_end() {
+        let (key, wait) = (RatePolicy::new(100, 60), Duration::from_millis(1500));
+        let mut headers = HeaderMap::new();
+        apply_x(&[], &mut headers);
+        assert!(headers.is_empty());
+        let reports = [
+            RateReport::with_left("key", key, 50),
+            RateReport::used_up("other", key, Duration::ZERO),
+            RateReport::of_day("messages_per_day", 1000, wait),
+        ];
+        apply_x(&reports, &mut headers);
+        assert_eq!(headers["x-ratelimit-limit"], "1000");
+        assert_eq!(headers["x-ratelimit-remaining"], "0");
+        assert_eq!(headers["x-ratelimit-reset"], "2");
     }
 }

@@ -17,6 +17,7 @@ impl From<AcceptError> for ApiError {
             AcceptError::ExpiresIn => invalid("/expires_in", "out_of_range", "Must be 1 second to 366 days."),
             AcceptError::Metadata => metadata_too_large(),
             AcceptError::Idempotency(error) => error.into(),
+            AcceptError::Quota(quota) => Self::QuotaExceeded(quota),
             AcceptError::Stopping => Self::NotReady("The server is stopping.".to_owned()),
             AcceptError::Storage(error) => error.into(),
         }

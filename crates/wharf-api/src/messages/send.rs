@@ -13,7 +13,7 @@ use wharf_model::{Content, Lane, Recipient};
 use wharf_session::{MessageView, NewMessage, Outcome};
 
 use super::body::MessageBody;
-use crate::auth::Allowed;
+use crate::auth::{Allowed, Caller};
 use crate::error::ApiError;
 use crate::extract::Valid;
 use crate::idempotency::{Answer, Once};
@@ -89,23 +89,24 @@ fn recipient(to: &str, (): &()) -> Result<(), garde::Error> {
         .map_err(|error| rules::fault("invalid_recipient", error))
 }
 
-impl TryFrom<SendMessage> for NewMessage {
-    type Error = ApiError;
-
-    fn try_from(message: SendMessage) -> Result<Self, ApiError> {
-        let to = message.to.parse().map_err(|error: wharf_model::AddressError| {
+impl SendMessage {
+    /// What the facade is asked for.
+    fn wanted(self, caller: &Caller) -> Result<NewMessage, ApiError> {
+        let to = self.to.parse().map_err(|error: wharf_model::AddressError| {
             ApiError::invalid_field("/to", "invalid_recipient", error.to_string())
         })?;
-        let SendType::Text = message.kind;
-        let SendLane::Interactive = message.lane.unwrap_or_default();
-        Ok(Self {
-            session_id: message.session_id.0,
+        let SendType::Text = self.kind;
+        let SendLane::Interactive = self.lane.unwrap_or_default();
+        caller.require_session(self.session_id.0)?;
+        Ok(NewMessage {
+            session_id: self.session_id.0,
             to,
-            content: Content::text(message.text.body),
+            content: Content::text(self.text.body),
             lane: Lane::Interactive,
-            send_at: message.send_at.map(|at| at.0),
-            expires_in: message.expires_in.map(|wait| Duration::from_secs(u64::from(wait))),
-            metadata: message.metadata.map(Value::Object),
+            send_at: self.send_at.map(|at| at.0),
+            expires_in: self.expires_in.map(|wait| Duration::from_secs(u64::from(wait))),
+            metadata: self.metadata.map(Value::Object),
+            allowance: caller.allowance(),
         })
     }
 }
@@ -125,8 +126,7 @@ pub(crate) async fn send_message(
     request: Valid<SendMessage>,
 ) -> Result<Response, ApiError> {
     let Valid { body, raw } = request;
-    let new = NewMessage::try_from(body)?;
-    caller.require_session(new.session_id)?;
+    let new = body.wanted(&caller)?;
     let idempotent = once.with_effect(caller.workspace(), &raw, |view: &MessageView| {
         Answer::json(StatusCode::ACCEPTED, &MessageBody::from(view.clone()))
     });

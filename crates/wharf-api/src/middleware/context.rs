@@ -31,7 +31,7 @@ pub(crate) async fn with_context(State(state): State<ApiState>, mut request: Req
     let line = observe::Line::of(&request, route_of(&request));
     request.extensions_mut().insert(Arc::clone(&context));
     let mut response = Arc::clone(&context).scope(next.run(request)).await;
-    finish(&context, response.headers_mut());
+    finish(&state, &context, response.headers_mut());
     line.write(&context, response.status(), started.elapsed());
     response
 }
@@ -46,11 +46,15 @@ fn route_of(request: &Request) -> String {
     matched.map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned())
 }
 
-fn finish(context: &RequestContext, headers: &mut HeaderMap) {
+fn finish(state: &ApiState, context: &RequestContext, headers: &mut HeaderMap) {
     if let Ok(id) = HeaderValue::from_str(context.id()) {
         headers.insert(REQUEST_ID, id);
     }
-    limit::apply(&context.rates(), headers);
+    let rates = context.rates();
+    limit::apply(&rates, headers);
+    if state.config.x_rate_limit_headers {
+        limit::apply_x(&rates, headers);
+    }
     headers::secure(headers);
 }
 

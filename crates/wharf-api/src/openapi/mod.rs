@@ -25,6 +25,7 @@ use utoipa::openapi::OpenApi;
         (name = "One-time passwords", description = "Codes that are sent to a phone, checked and used once"),
         (name = "Events", description = "What happened, in order"),
         (name = "API keys", description = "Who may call"),
+        (name = "Plans", description = "How much each API key may use, and has used"),
         (name = "Operations", description = "How the server is")
     )
 )]

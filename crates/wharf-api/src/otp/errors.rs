@@ -18,6 +18,7 @@ impl From<OtpError> for ApiError {
                 policy,
                 retry_after: wait,
             },
+            OtpError::Quota(quota) => Self::QuotaExceeded(quota),
             OtpError::Blocked { wait } => Self::OtpBlocked { retry_after: wait },
             OtpError::Locked => Self::OtpLocked,
             OtpError::Incorrect(standing) => Self::OtpIncorrect(standing),

@@ -60,6 +60,7 @@ impl ReceiveOtp {
             allowed: caller.allowed_sessions(),
             ttl: self.ttl.map(|seconds| Duration::from_secs(u64::from(seconds))),
             purpose: self.purpose,
+            allowance: caller.allowance(),
             metadata: self.metadata.map(Value::Object),
         })
     }

@@ -85,6 +85,7 @@ impl SendOtp {
             purpose: self.purpose,
             client: client(self.client_ip.as_deref()),
             key: caller.key_id(),
+            allowance: caller.allowance(),
             metadata: self.metadata.map(Value::Object),
         })
     }

@@ -68,6 +68,7 @@ pub(crate) async fn create_session(
         proxy: setup::proxy(body.proxy.as_ref())?,
         device: setup::device(body.device)?,
         created_by: Some(caller.name()),
+        allowance: caller.allowance(),
     };
     let idempotent = claim(&once, &caller, &raw);
     made(state.sessions.create(caller.workspace(), new, idempotent).await?)

@@ -37,6 +37,7 @@ impl From<SessionError> for ApiError {
             SessionError::Moving => Self::SessionMoving,
             SessionError::NotMoving => Self::NotMoving,
             SessionError::InUse(InUse { by }) => Self::CredentialsInUse(by),
+            SessionError::Quota(reached) => Self::SessionQuotaReached(reached),
             SessionError::NotConverted(error) => Self::Internal(error),
             SessionError::Stopping => Self::NotReady("The server is stopping.".to_owned()),
             SessionError::Restarting => Self::NotReady("The session is being restarted.".to_owned()),

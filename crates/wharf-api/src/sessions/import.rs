@@ -112,6 +112,7 @@ pub(crate) async fn import_session(
         // It was told to WhatsApp when the account was linked.
         device: None,
         created_by: Some(caller.name()),
+        allowance: caller.allowance(),
     };
     let idempotent = create::claim(&once, &caller, &raw);
     let sessions = state.sessions.acting_for(caller.requester());

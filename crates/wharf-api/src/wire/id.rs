@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
-use wharf_model::{ApiKeyId, EventId, MessageId, SessionId, VerificationId, WorkspaceId};
+use wharf_model::{ApiKeyId, EventId, MessageId, PlanId, SessionId, VerificationId, WorkspaceId};
 
 macro_rules! wire_id {
     ($name:ident, $id:ident, $prefix:literal) => {
@@ -50,5 +50,6 @@ wire_id!(SessionIdText, SessionId, "ses_");
 wire_id!(MessageIdText, MessageId, "msg_");
 wire_id!(VerificationIdText, VerificationId, "otp_");
 wire_id!(ApiKeyIdText, ApiKeyId, "key_");
+wire_id!(PlanIdText, PlanId, "pln_");
 wire_id!(EventIdText, EventId, "evt_");
 wire_id!(WorkspaceIdText, WorkspaceId, "wsp_");

@@ -6,7 +6,9 @@ mod nothing;
 mod present;
 mod time;
 
-pub(crate) use id::{ApiKeyIdText, EventIdText, MessageIdText, SessionIdText, VerificationIdText, WorkspaceIdText};
+pub(crate) use id::{
+    ApiKeyIdText, EventIdText, MessageIdText, PlanIdText, SessionIdText, VerificationIdText, WorkspaceIdText,
+};
 pub(crate) use list::List;
 pub(crate) use nothing::Nothing;
 pub(crate) use present::present;

@@ -222,6 +222,7 @@ impl App {
             expires_at: None,
             ips: None,
             sessions: None,
+            plan: None,
             created_by: None,
             created_at: self.clock.now(),
         };

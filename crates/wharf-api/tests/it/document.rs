@@ -101,6 +101,9 @@ fn requests_take_no_unknown_fields() {
         "ConnectSession",
         "CreateApiKey",
         "RotateApiKey",
+        "UpdateApiKey",
+        "CreatePlan",
+        "UpdatePlan",
         "Pacing",
     ] {
         assert_eq!(

@@ -19,5 +19,6 @@ mod operations;
 mod otp;
 mod otp_receive;
 mod otp_stats;
+mod plans;
 mod script;
 mod sessions;

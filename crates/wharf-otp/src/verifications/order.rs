@@ -6,6 +6,7 @@ use std::time::Duration;
 use wharf_model::{ApiKeyId, EventKind, SessionId, Timestamp, VerificationId, VerificationStatus};
 use wharf_session::PreparedCode;
 use wharf_storage::messages::Wording;
+use wharf_storage::usage::{self, Allowance, Resource};
 use wharf_storage::verifications::{
     self as rows, Conversion, Counted, NewSend, NewVerification, Renewal, Verification,
 };
@@ -60,6 +61,7 @@ pub(super) struct Order {
     pub client: Option<Blind>,
     pub country: Option<Country>,
     pub key: Option<ApiKeyId>,
+    pub allowance: Option<Allowance>,
     pub sealed_phone: Sealed,
     /// The caller's own JSON, as bytes.
     pub metadata: Option<Vec<u8>>,
@@ -89,6 +91,9 @@ impl Order {
         }
         self.keep_limits(tx).await?;
         self.guard(tx).await?;
+        if let Some(allowance) = &self.allowance {
+            usage::take(tx, allowance, Resource::Otps, 1, self.now).await?;
+        }
         let resent = pending.is_some();
         let verification = match pending {
             Some(pending) => self.renew(tx, &pending).await?,

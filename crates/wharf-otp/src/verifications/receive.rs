@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use wharf_model::{EventKind, Phone, SessionId, Timestamp, VerificationId, WorkspaceId};
 use wharf_storage::receptions::{self as rows, NewReception, Reception};
+use wharf_storage::usage::{self, Allowance, Resource};
 use wharf_storage::{Blind, Queue, Sealed, SessionKeys, StorageError, Tx, sessions};
 
 use super::receptions::ReceptionTeller;
@@ -31,6 +32,8 @@ pub struct ReceiveCode {
     pub ttl: Option<Duration>,
     /// What for.
     pub purpose: Option<String>,
+    /// Whose quota it counts towards; `None` for nobody's.
+    pub allowance: Option<Allowance>,
     /// The caller's own JSON object.
     pub metadata: Option<Value>,
 }
@@ -74,6 +77,7 @@ struct Crowded {
 /// All that the unit needs.
 struct Order {
     new: NewReception,
+    allowance: Option<Allowance>,
     keys: Arc<SessionKeys>,
     now: Timestamp,
     cx: Arc<Cx>,
@@ -88,6 +92,9 @@ impl Order {
         if let Some(at) = rows::next_free_at(tx, new.session_id, MOST_PENDING, self.now).await? {
             let wait = at.since(self.now);
             return Err(StorageError::rejected(Crowded { wait }));
+        }
+        if let Some(allowance) = &self.allowance {
+            usage::take(tx, allowance, Resource::Otps, 1, self.now).await?;
         }
         rows::insert(tx, new).await?;
         let stored = rows::get(tx, new.workspace_id, new.id).await?;
@@ -134,6 +141,7 @@ impl Verifications {
                 keep_until: (now + cx.config.retention).max(now + ttl),
                 created_at: now,
             },
+            allowance: new.allowance,
             keys: Arc::clone(&keys),
             now,
             cx: Arc::clone(cx),
@@ -189,6 +197,6 @@ fn of_unit(error: StorageError) -> OtpError {
             }
         }
         (None, StorageError::NotFound("session")) => OtpError::NoSession,
-        (None, _) => OtpError::Storage(error),
+        (None, _) => OtpError::of_unit(error),
     }
 }

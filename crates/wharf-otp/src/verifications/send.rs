@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use wharf_model::{ApiKeyId, Phone, SessionId, VerificationId, WorkspaceId};
 use wharf_session::{AcceptError, Idempotent, NewCode, Outcome, PreparedCode};
+use wharf_storage::usage::Allowance;
 use wharf_storage::verifications::{self as rows, Counted};
 use wharf_storage::{Blind, Queue, StorageError, WorkspaceKeys};
 
@@ -55,6 +56,8 @@ pub struct SendCode {
     pub client: Option<IpAddr>,
     /// The API key that asks.
     pub key: Option<ApiKeyId>,
+    /// Whose quota it counts towards; `None` for nobody's.
+    pub allowance: Option<Allowance>,
     /// The caller's own JSON object.
     pub metadata: Option<Value>,
 }
@@ -320,6 +323,7 @@ impl Verifications {
             client,
             country,
             key: new.key,
+            allowance: new.allowance,
             sealed_phone: rows::seal_phone(keys, id, &new.phone.to_string()).map_err(OtpError::Storage)?,
             metadata: new.metadata.as_ref().map(|json| json.to_string().into_bytes()),
             purpose: wanted.purpose,
@@ -422,6 +426,6 @@ fn of_unit(error: OtpError) -> OtpError {
             OtpError::Locked
         }
         (None, StorageError::NotFound("session")) => OtpError::NoSession,
-        (None, _) => OtpError::Storage(error),
+        (None, _) => OtpError::of_unit(error),
     }
 }

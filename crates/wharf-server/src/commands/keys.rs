@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result, ensure};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use wharf_api::{AddressRange, Scope};
-use wharf_model::{ApiKeyId, SessionId, Timestamp};
+use wharf_model::{ApiKeyId, PlanId, SessionId, Timestamp};
 use wharf_storage::{PageRequest, api_keys};
 
 use super::wire::{KeyView, NewKeyView, Page};
-use super::{Context, connect, connect_with, table};
+use super::{Context, connect, connect_with, plans, table};
 use crate::bootstrap::{KeyDraft, KeyMaker};
 use crate::cli::{CreateKey, Keys, Remote, RevokeKey};
 use crate::cli_file::CliFile;
@@ -46,7 +46,8 @@ const fn remote_of(command: &Keys) -> &Remote {
     }
 }
 
-async fn is_served(context: &Context, remote: &Remote) -> Result<bool> {
+/// Whether a server is to be asked: one that was named, or the one that runs on this directory.
+pub(super) async fn is_served(context: &Context, remote: &Remote) -> Result<bool> {
     if remote.url.is_some() {
         return Ok(true);
     }
@@ -62,7 +63,11 @@ async fn over_http(client: &Client, command: &Keys) -> Result<()> {
             let made: NewKeyView = client.post("/api/api-keys", &body_of(create)).await?;
             show_new(&made.id, &made.key);
         }
-        Keys::List { unused_for_days, .. } => show(all(client, *unused_for_days).await?),
+        Keys::List { unused_for_days, .. } => {
+            let mut keys = all(client, *unused_for_days).await?;
+            plans::name(client, &mut keys).await?;
+            show(keys);
+        }
         Keys::Rotate { id, overlap, .. } => {
             let path = format!("/api/api-keys/{}/rotate", parse_id(id)?);
             let rotated: NewKeyView = client.post(&path, &json!({ "overlap_seconds": overlap })).await?;
@@ -83,6 +88,7 @@ fn body_of(create: &CreateKey) -> Value {
         "expires_at": create.expires_at,
         "ips": named(&create.ips),
         "sessions": named(&create.sessions),
+        "plan": create.plan,
     })
 }
 
@@ -186,6 +192,7 @@ fn draft_of(create: &CreateKey) -> Result<KeyDraft> {
         expires_at,
         ips: named(&create.ips).map(<[String]>::to_vec),
         sessions: Some(sessions).filter(|sessions| !sessions.is_empty()),
+        plan: create.plan.as_deref().map(str::parse::<PlanId>).transpose()?,
     })
 }
 
@@ -234,6 +241,7 @@ fn view(key: api_keys::ApiKey) -> KeyView {
         status: if key.revoked_at.is_some() { "revoked" } else { "active" }.to_owned(),
         scopes: key.scopes,
         last_used_at: key.last_used_at.map(|at| at.to_string()),
+        plan: key.plan.map(|plan| plan.name),
     }
 }
 
@@ -251,12 +259,13 @@ fn show_rotated(key: &str, until: Option<&str>) {
 fn show(keys: Vec<KeyView>) {
     let rows: Vec<_> = keys.into_iter().map(row).collect();
     output::answer(&table::render(
-        &["ID", "LABEL", "PREFIX", "STATUS", "SCOPES", "LAST USED"],
+        &["ID", "LABEL", "PREFIX", "STATUS", "SCOPES", "PLAN", "LAST USED"],
         &rows,
     ));
 }
 
 fn row(key: KeyView) -> Vec<String> {
     let used = key.last_used_at.unwrap_or_else(|| "never".to_owned());
-    vec![key.id, key.label, key.prefix, key.status, key.scopes.join(","), used]
+    let (scopes, plan) = (key.scopes.join(","), key.plan.unwrap_or_else(|| "-".to_owned()));
+    vec![key.id, key.label, key.prefix, key.status, scopes, plan, used]
 }

@@ -7,11 +7,13 @@ mod demo;
 mod generator;
 mod keys;
 mod link;
+mod plans;
 mod restore;
 mod send;
 mod serve;
 mod sessions;
 mod table;
+mod usage;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -71,6 +73,8 @@ pub async fn run(cli: Cli, environment: BTreeMap<String, String>) -> Result<Outc
         Command::Backup(options) => backup::run(&context, &options).await,
         Command::Restore(options) => restore::run(&context, &options).await,
         Command::Keys { command } => keys::run(&context, &command).await,
+        Command::Plans { command } => plans::run(&context, &command).await,
+        Command::Usage(options) => usage::run(&context, &options).await,
         Command::Config { default } => show_config(&context, default),
     }
 }

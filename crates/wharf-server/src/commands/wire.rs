@@ -72,6 +72,56 @@ pub struct KeyView {
     pub scopes: Vec<String>,
     /// When it was last used.
     pub last_used_at: Option<String>,
+    /// The plan that it carries: its id, or its name where that is known.
+    pub plan: Option<String>,
+}
+
+/// A plan.
+#[derive(Debug, Deserialize)]
+pub struct PlanView {
+    /// Its id.
+    pub id: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// Calls in a second.
+    pub requests_per_second: Option<u32>,
+    /// Messages in a day.
+    pub messages_per_day: Option<u64>,
+    /// One-time passwords in a day.
+    pub otps_per_day: Option<u64>,
+    /// Sessions.
+    pub sessions: Option<u64>,
+}
+
+/// What a key has used.
+#[derive(Debug, Deserialize)]
+pub struct UsageView {
+    /// The plan that it carries.
+    pub plan: Option<CarriedView>,
+    /// When the day ends.
+    pub resets_at: String,
+    /// Messages of the day.
+    pub messages: ShareView,
+    /// One-time passwords of the day.
+    pub otps: ShareView,
+    /// Sessions that exist.
+    pub sessions: ShareView,
+}
+
+/// The plan that a key carries.
+#[derive(Debug, Deserialize)]
+pub struct CarriedView {
+    /// What its owner calls it.
+    pub name: String,
+}
+
+/// How much was used of how much.
+#[derive(Debug, Deserialize)]
+pub struct ShareView {
+    /// How much was used.
+    pub used: u64,
+    /// How much there is.
+    pub limit: Option<u64>,
 }
 
 /// A key that was just made.

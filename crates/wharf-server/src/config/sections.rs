@@ -173,6 +173,7 @@ fn api(reader: &mut Reader<'_>) -> ApiConfig {
         rate_per_key: a_minute(reader.number("api.rate_per_key", 0..=100_000_000)),
         rate_per_address: a_minute(reader.number("api.rate_per_address", 0..=100_000_000)),
         failed_auth_per_address: a_minute(reader.number("api.failed_sign_ins_per_address", 0..=100_000_000)),
+        x_rate_limit_headers: reader.flag("api.x_rate_limit_headers"),
         max_body_bytes: reader.number::<u32>("api.max_body_bytes", 1024..=1_073_741_824) as usize,
         request_timeout_seconds: reader
             .duration("api.request_timeout", SECOND..=Duration::from_secs(3600))

@@ -324,6 +324,7 @@ impl Inner {
                 send_at: None,
                 expires_in: Some(SEND_WITHIN),
                 metadata: None,
+                allowance: None,
             };
             // Without an idempotency key nothing is repeated.
             let Outcome::New(message) = self.sessions.accept(self.workspace, new, None).await? else {

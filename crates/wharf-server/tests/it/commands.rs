@@ -235,6 +235,59 @@ async fn keys_are_limited_rotated_and_ended_with_a_server_and_without_one() {
 }
 
 #[tokio::test]
+async fn plans_work_with_a_server_and_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let here = |arguments: &[&str]| {
+        let mut command = wharf(arguments);
+        command.args(["--data-dir", path]);
+        finish(command)
+    };
+    let made = here(&["plans", "create", "starter", "--messages-per-day", "1000"]).await;
+    assert!(made.status.success(), "{}", made.stderr);
+    let plan = made.stdout.trim().to_owned();
+    assert!(plan.starts_with("pln_"), "{plan}");
+    let admin = here(&["keys", "create", "admin"]).await;
+    let key = here(&["keys", "create", "shop", "--scope", "messages:send", "--plan", &plan]).await;
+    assert!(key.status.success(), "{}", key.stderr);
+    let id_of = |listed: &str| listed.split_whitespace().next().unwrap().to_owned();
+    let shop = |listed: &str| listed.lines().find(|line| line.contains("shop")).unwrap().to_owned();
+    let listed = here(&["keys", "list"]).await;
+    let line = shop(&listed.stdout);
+    assert!(line.contains("starter"), "{line}");
+    let used = here(&["usage", &id_of(&line)]).await;
+    assert!(used.stderr.contains("starter"), "{}", used.stderr);
+    assert!(used.stdout.contains("1000"), "{}", used.stdout);
+    assert_eq!(here(&["usage"]).await.status.code(), Some(1), "nobody asks");
+    let refused = here(&["plans", "delete", &plan]).await;
+    assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
+
+    let _server = Wharf::serve(dir.path()).await;
+    let with = |key: &str, arguments: &[&str]| {
+        let mut command = wharf(arguments);
+        command.args(["--data-dir", path, "--key", key]);
+        finish(command)
+    };
+    let (admin, own) = (admin.stdout.trim(), key.stdout.trim());
+    let line = shop(&with(admin, &["keys", "list"]).await.stdout);
+    assert!(line.contains("starter"), "{line}");
+    let used = with(own, &["usage"]).await;
+    assert!(used.stdout.contains("1000"), "{} {}", used.stdout, used.stderr);
+    let other = with(admin, &["plans", "create", "large", "--sessions", "77777"]).await;
+    let listed = with(admin, &["plans", "list"]).await;
+    for text in ["starter", "1000", "large", "77777"] {
+        assert!(listed.stdout.contains(text), "{}", listed.stdout);
+    }
+    let refused = with(admin, &["plans", "delete", &plan]).await;
+    assert_eq!(refused.status.code(), Some(4), "{}", refused.stderr);
+    assert!(refused.stderr.contains("plan_in_use"), "{}", refused.stderr);
+    let deleted = with(admin, &["plans", "delete", other.stdout.trim()]).await;
+    assert!(deleted.status.success(), "{}", deleted.stderr);
+    let wrong = with(admin, &["plans", "create", "none", "--requests-per-second", "0"]).await;
+    assert_eq!(wrong.status.code(), Some(2), "{}", wrong.stderr);
+}
+
+#[tokio::test]
 async fn link_draws_a_qr_and_ends_when_the_session_is_ready() {
     let dir = tempfile::tempdir().unwrap();
     let demo = Wharf::demo(dir.path()).await;

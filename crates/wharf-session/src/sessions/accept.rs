@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use wharf_model::{SessionId, WorkspaceId};
+use wharf_storage::usage::{self, Allowance, QuotaExceeded, Resource};
 use wharf_storage::{Queue, SessionKeys, StorageError, Tx, events, messages, sessions};
 
 use super::prepare::{self, NewMessage, PreparedMessage};
@@ -41,6 +42,9 @@ pub enum AcceptError {
     /// The idempotency key was refused.
     #[error(transparent)]
     Idempotency(#[from] IdempotencyError),
+    /// Its day's quota is used up.
+    #[error(transparent)]
+    Quota(QuotaExceeded),
     /// The process is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -53,7 +57,10 @@ impl From<StorageError> for AcceptError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::NotFound(_) => Self::NoSession,
-            other => Self::Storage(other),
+            other => match other.rejection::<QuotaExceeded>() {
+                Some(quota) => Self::Quota(*quota),
+                None => Self::Storage(other),
+            },
         }
     }
 }
@@ -74,6 +81,7 @@ impl Sessions {
             event,
             session,
             lane,
+            allowance,
             view,
         } = self.prepare(workspace, new).await?;
         let claim = self.claim(idempotent, &view).await?;
@@ -85,7 +93,8 @@ impl Sessions {
                     if let Some(claim) = &claimed {
                         claim.claim(tx).await?;
                     }
-                    store(tx, workspace, session, &row, &event).await
+                    store(tx, workspace, session, &row, &event).await?;
+                    count(tx, allowance.as_ref(), &event).await
                 })
             })
             .await;
@@ -100,7 +109,8 @@ impl Sessions {
     /// with one does not stop the others.
     ///
     /// # Errors
-    /// Storage failed, or the idempotency key was refused: nothing of the batch is stored then.
+    /// Storage failed, the idempotency key was refused, or a quota has not enough left for all: nothing of the batch is stored
+    /// then.
     pub async fn accept_batch(
         &self,
         workspace: WorkspaceId,
@@ -117,9 +127,10 @@ impl Sessions {
                     event,
                     session,
                     lane,
+                    allowance,
                     view,
                 }) => {
-                    rows.push((session, row, event, lane));
+                    rows.push((session, row, event, lane, allowance));
                     Ok(view)
                 }
                 Err(AcceptError::Storage(error)) => return Err(AcceptError::Storage(error)),
@@ -128,7 +139,7 @@ impl Sessions {
         }
         let claim = self.claim(idempotent, &answers).await?;
         let claimed = claim.clone();
-        let lanes: Vec<_> = rows.iter().map(|(.., lane)| *lane).collect();
+        let lanes: Vec<_> = rows.iter().map(|(_, _, _, lane, _)| *lane).collect();
         let written = self
             .storage()
             .write(Queue::Normal, move |tx| {
@@ -136,8 +147,11 @@ impl Sessions {
                     if let Some(claim) = &claimed {
                         claim.claim(tx).await?;
                     }
-                    for (session, row, event, _) in &rows {
+                    for (session, row, event, ..) in &rows {
                         store(tx, workspace, *session, row, event).await?;
+                    }
+                    for (_, _, event, _, allowance) in &rows {
+                        count(tx, allowance.as_ref(), event).await?;
                     }
                     Ok(())
                 })
@@ -214,4 +228,13 @@ async fn store(
     }
     messages::insert_outbound(tx, row).await?;
     events::append(tx, event).await
+}
+
+/// Takes the message from the quota of who sends it. Last of all: whoever is refused has taken nothing, and others of the same
+/// key wait no longer than for the commit.
+async fn count(tx: &mut Tx, allowance: Option<&Allowance>, queued: &events::Event) -> Result<(), StorageError> {
+    match allowance {
+        Some(allowance) => usage::take(tx, allowance, Resource::Messages, 1, queued.created_at).await,
+        None => Ok(()),
+    }
 }

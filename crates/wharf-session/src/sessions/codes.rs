@@ -90,6 +90,8 @@ impl Sessions {
             send_at: None,
             expires_in: Some(new.expires_in),
             metadata: new.metadata,
+            // Whoever keeps the code counts it, as what it is.
+            allowance: None,
         };
         let now = self.cx.clock.now();
         prepare::check(&message, now)?;

@@ -8,6 +8,7 @@ use wharf_model::{Device, PacingPolicy, Proxy, SessionId, WorkspaceId};
 use wharf_storage::audit::{self, Action};
 use wharf_storage::sessions::Fence;
 use wharf_storage::sessions::{self as rows, HistoryEntry, Session};
+use wharf_storage::usage::{self, Allowance};
 use wharf_storage::wa_state::{self, StateRow};
 use wharf_storage::{Page, PageRequest, Place, Queue, Sealed, SessionKeys, StorageError, Tx};
 
@@ -39,6 +40,8 @@ pub struct NewSession {
     pub device: Option<Device>,
     /// Who makes it.
     pub created_by: Option<String>,
+    /// Whose quota of sessions it counts towards: the key that makes it; `None` for nobody's.
+    pub allowance: Option<Allowance>,
 }
 
 /// Credentials from elsewhere, for a session that is linked before it ever connects.
@@ -76,6 +79,13 @@ pub struct SessionPatch {
     pub pacing: Option<Option<PacingPolicy>>,
     /// What its connections go through, from the next one on.
     pub proxy: Option<Option<Proxy>>,
+}
+
+/// What the unit of work of a new session needs.
+struct Draft {
+    row: rows::NewSession,
+    state: Vec<StateRow>,
+    allowance: Option<Allowance>,
 }
 
 impl Sessions {
@@ -154,13 +164,17 @@ impl Sessions {
             created_at: self.cx.clock.now(),
         };
         let view = SessionView::new(as_stored(&row), None, &keys, &self.cx.config.pacing)?;
-        self.store(row, state, view, idempotent).await
+        let draft = Draft {
+            row,
+            state,
+            allowance: new.allowance,
+        };
+        self.store(draft, view, idempotent).await
     }
 
     async fn store(
         &self,
-        row: rows::NewSession,
-        state: Vec<StateRow>,
+        draft: Draft,
         view: SessionView,
         idempotent: Option<Idempotent<SessionView>>,
     ) -> Result<Outcome<SessionView>, SessionError> {
@@ -172,6 +186,7 @@ impl Sessions {
             None => None,
         };
         let claim = prepared.clone();
+        let Draft { row, state, allowance } = draft;
         let imported = match state.is_empty() {
             true => None,
             false => self.entry(row.workspace_id, Action::SessionImported, Some(row.id)),
@@ -184,6 +199,9 @@ impl Sessions {
                         claim.claim(tx).await?;
                     }
                     refuse_second(tx, &row).await?;
+                    if let Some(allowance) = &allowance {
+                        usage::admit_session(tx, allowance).await?;
+                    }
                     rows::create(tx, &row).await?;
                     let fence = Fence {
                         session: row.id,

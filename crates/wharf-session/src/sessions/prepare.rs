@@ -9,6 +9,7 @@ use wharf_model::{
 };
 use wharf_storage::events::Event;
 use wharf_storage::messages::{NewOutbound, OutboundDraft, TimelineEntry, Wording};
+use wharf_storage::usage::Allowance;
 use wharf_storage::{SessionKeys, StorageError};
 
 use super::{AcceptError, MAX_METADATA, MessageView};
@@ -36,6 +37,8 @@ pub struct NewMessage {
     pub expires_in: Option<Duration>,
     /// The caller's own JSON object.
     pub metadata: Option<Value>,
+    /// Whose quota it counts towards; `None` for nobody's.
+    pub allowance: Option<Allowance>,
 }
 
 /// All that the unit of work needs, and the answer.
@@ -45,6 +48,7 @@ pub(super) struct PreparedMessage {
     pub event: Event,
     pub session: SessionId,
     pub lane: Lane,
+    pub allowance: Option<Allowance>,
     pub view: MessageView,
 }
 
@@ -83,6 +87,7 @@ pub(super) fn prepare(
 ) -> Result<PreparedMessage, StorageError> {
     let mut secret = [0; 32];
     cx.random.fill(&mut secret);
+    let allowance = new.allowance;
     let view = view_of(cx, new, wording, now);
     let metadata = view.metadata.as_ref().map(|metadata| metadata.to_string().into_bytes());
     let body = view.content.as_ref().map(content::encode).unwrap_or_default();
@@ -111,6 +116,7 @@ pub(super) fn prepare(
         event,
         session: view.session_id,
         lane,
+        allowance,
         view: hide_otp(view),
     })
 }

@@ -151,6 +151,7 @@ impl World {
             send_at: None,
             expires_in: None,
             metadata: None,
+            allowance: None,
         }
     }
 

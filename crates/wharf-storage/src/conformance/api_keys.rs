@@ -21,6 +21,7 @@ fn new_key(subject: &Subject, hash: u8) -> NewApiKey {
         expires_at: Some(subject.now() + Duration::from_secs(60)),
         ips: Some(vec!["198.51.100.0/24".to_owned()]),
         sessions: Some(vec![SessionId::generate(&SystemEdges, &SystemEdges)]),
+        plan: None,
         created_by: None,
         created_at: subject.now(),
     }

@@ -14,6 +14,7 @@ pub mod backup;
 pub mod events;
 pub mod idempotency;
 pub mod messages;
+pub mod plans;
 pub mod races;
 pub mod receipts;
 pub mod receptions;
@@ -21,6 +22,7 @@ pub mod seals;
 pub mod sessions;
 mod subject;
 pub mod unit_of_work;
+pub mod usage;
 pub mod vault;
 pub mod verifications;
 pub mod wa_state;
@@ -160,6 +162,20 @@ macro_rules! conformance {
             a_key_that_has_ended_is_not_rotated,
             of_many_rotations_the_last_two_texts_are_left,
             an_unused_key_is_one_that_was_neither_used_nor_made_lately,
+        ]);
+        $crate::conformance!(@module $fresh, plans, [
+            a_plan_reads_back_and_is_changed,
+            a_name_is_given_to_one_plan,
+            a_key_carries_its_plan,
+            a_plan_stays_while_a_key_carries_it,
+            another_workspace_has_no_part_in_it,
+        ]);
+        $crate::conformance!(@module $fresh, usage, [
+            what_is_taken_is_counted_by_key_and_day,
+            a_unit_beyond_a_quota_leaves_nothing,
+            of_many_that_take_at_once_as_many_are_admitted_as_there_are,
+            a_key_makes_as_many_sessions_as_it_may,
+            old_days_are_cleared_away,
         ]);
         $crate::conformance!(@module $fresh, vault, [
             a_string_is_found_by_its_id_until_it_expires,

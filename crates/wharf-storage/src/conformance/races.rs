@@ -242,6 +242,7 @@ fn new_key(workspace_id: WorkspaceId, id: ApiKeyId, number: u8, subject: &Subjec
         expires_at: None,
         ips: None,
         sessions: None,
+        plan: None,
         created_by: None,
         created_at: subject.now(),
     }

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use wharf_model::Network;
 
 use crate::conformance::{
-    Subject, api_keys, events, idempotency, messages, receipts, receptions, seals, sessions, vault, verifications,
-    wa_state,
+    Subject, api_keys, events, idempotency, messages, plans, receipts, receptions, seals, sessions, usage, vault,
+    verifications, wa_state,
 };
 use crate::{MasterKey, StorageConfig};
 
@@ -90,6 +90,9 @@ async fn run_cases(url: fn() -> Option<String>) {
         messages::a_wiped_body_is_gone,
         messages::a_retry_receipt_finds_its_message_for_thirty_days,
         messages::a_nudge_comes_after_the_commit,
+        plans::a_plan_reads_back_and_is_changed,
+        plans::a_key_carries_its_plan,
+        plans::a_plan_stays_while_a_key_carries_it,
         receipts::a_batch_of_reports_is_taken_in_order,
         receipts::a_read_receipt_implies_the_delivery,
         receptions::a_text_is_used_once,
@@ -109,6 +112,9 @@ async fn run_cases(url: fn() -> Option<String>) {
         sessions::of_two_that_bring_a_device_in_one_finds_the_other,
         sessions::a_session_says_where_its_credentials_went,
         sessions::history_is_newest_first,
+        usage::what_is_taken_is_counted_by_key_and_day,
+        usage::a_key_makes_as_many_sessions_as_it_may,
+        usage::old_days_are_cleared_away,
         vault::a_string_is_found_by_its_id_until_it_expires,
         vault::a_link_works_once,
         vault::a_string_that_is_over_is_cleared_away,

@@ -1,8 +1,8 @@
 //! Plain values: what goes into a statement and what comes out of a row. Both dialects speak these four kinds.
 
 use wharf_model::{
-    ApiKeyId, ContentKind, Day, Direction, EventId, EventKind, Lane, MessageId, MessageStatus, Network, SessionId,
-    SessionStatus, Timestamp, VerificationId, VerificationStatus, WorkspaceId,
+    ApiKeyId, ContentKind, Day, Direction, EventId, EventKind, Lane, MessageId, MessageStatus, Network, PlanId,
+    SessionId, SessionStatus, Timestamp, VerificationId, VerificationStatus, WorkspaceId,
 };
 
 use crate::error::StorageError;
@@ -245,7 +245,15 @@ macro_rules! ids {
     )+};
 }
 
-ids!(ApiKeyId, EventId, MessageId, SessionId, VerificationId, WorkspaceId);
+ids!(
+    ApiKeyId,
+    EventId,
+    MessageId,
+    PlanId,
+    SessionId,
+    VerificationId,
+    WorkspaceId
+);
 
 macro_rules! names {
     ($($name:ty => $what:literal),+) => {$(

@@ -6,7 +6,7 @@
 //! everybody who writes has a way to try again (the API's caller by its 503, an actor by its next look, the engine by a
 //! new client).
 //!
-//! 1. [`Lock::Devices`], [`Lock::Keys`], [`Lock::Workspaces`]: rare.
+//! 1. [`Lock::Devices`], [`Lock::Plans`], [`Lock::Made`] of one key, [`Lock::Keys`], [`Lock::Workspaces`]: rare.
 //! 2. [`Lock::Owned`] or [`Lock::Changed`] of one session: fenced writes of a session go on beside each other; what
 //!    reads to write, or replaces the owner, is alone.
 //! 3. [`Lock::Messages`] of one session: what moves messages of a session on, one unit at a time, because status,
@@ -15,7 +15,7 @@
 //! 5. The locks of rows. Units that write several rows of one kind write them in the order of their keys.
 //! 6. The rows of statistics, which many units write: at the very end, in the order of their keys.
 
-use wharf_model::SessionId;
+use wharf_model::{ApiKeyId, SessionId};
 
 use crate::seal::Blind;
 
@@ -28,6 +28,11 @@ pub(crate) enum Lock {
     AllKeys,
     /// Nobody else brings a linked device in.
     Devices,
+    /// Nobody else changes a plan, or which keys carry one.
+    Plans,
+    /// Nobody else makes a session with this key, whose sessions are counted. The number is of its kind alone, as that of
+    /// [`Lock::Codes`].
+    Made(ApiKeyId),
     /// The first workspace is made once.
     Workspaces,
     /// The session keeps its owner until the commit. Shared.
@@ -60,6 +65,8 @@ impl Lock {
             Self::Keys | Self::Owned(_) => SHARED,
             Self::AllKeys
             | Self::Devices
+            | Self::Plans
+            | Self::Made(_)
             | Self::Workspaces
             | Self::Changed(_)
             | Self::Messages(_)
@@ -73,9 +80,11 @@ impl Lock {
             Self::Keys | Self::AllKeys => 1,
             Self::Workspaces => 2,
             Self::Devices => 3,
+            Self::Plans => 4,
+            Self::Made(key) => of_counted(key.as_bytes()),
             Self::Owned(session) | Self::Changed(session) => of_session(session) & !1,
             Self::Messages(session) => of_session(session) | 1,
-            Self::Codes(counted) => of_counted(counted),
+            Self::Codes(counted) => of_counted(counted.as_bytes()),
         }
     }
 }
@@ -86,8 +95,8 @@ fn of_session(session: SessionId) -> i64 {
     i64::from_be_bytes([a, b, c, d, e, f, g, h]) | i64::MIN
 }
 
-/// Half of the index, without the sign that sessions have and above the small numbers.
-fn of_counted(counted: Blind) -> i64 {
-    let [.., a, b, c, d, e, f, g, h] = *counted.as_bytes();
+/// Half of the index or of the id, without the sign that sessions have and above the small numbers.
+fn of_counted(counted: &[u8; 16]) -> i64 {
+    let [.., a, b, c, d, e, f, g, h] = *counted;
     (i64::from_be_bytes([a, b, c, d, e, f, g, h]) & i64::MAX) | 0x100
 }

@@ -260,6 +260,7 @@ impl Day {
             send_at: None,
             expires_in: None,
             metadata: None,
+            allowance: None,
         };
         let Outcome::New(message) = self.sessions.accept(self.workspace, new, None).await.unwrap() else {
             panic!("no key was given");

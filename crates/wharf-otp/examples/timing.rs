@@ -169,7 +169,7 @@ fn pending(keys: &WorkspaceKeys, session: SessionId, purpose: String) -> Result<
     Ok(NewVerification {
         id,
         workspace_id: keys.workspace(),
-        session_id: session,
+        session_id: Some(session),
         phone_index: phone,
         mac: verifications::mac_of(keys, id, phone, &purpose, "712400"),
         purpose,
@@ -182,7 +182,7 @@ fn pending(keys: &WorkspaceKeys, session: SessionId, purpose: String) -> Result<
         max_sends: 5,
         next_send_at: now + DAY,
         expires_at: now + DAY,
-        undelivered_at: now + DAY,
+        undelivered_at: Some(now + DAY),
         keep_until: now + DAY,
         created_at: now,
         country: None,

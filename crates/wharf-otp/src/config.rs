@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use wharf_model::Network;
+
 use crate::country::Countries;
 use crate::template;
+use crate::test_numbers::TestNumbers;
 
 /// At most `most` sends in `window`; 0 means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +74,8 @@ pub struct OtpConfig {
     pub max_failures: u32,
     /// The language of messages whose `locale` is not given or not known.
     pub locale: String,
+    /// Numbers whose codes are known, and that get nothing (OTP-18).
+    pub test_numbers: TestNumbers,
 }
 
 impl OtpConfig {
@@ -81,8 +86,8 @@ impl OtpConfig {
 }
 
 impl OtpConfig {
-    /// Settings that cannot all be meant: the name of one, and a sentence.
-    pub fn contradictions(&self) -> Vec<(&'static str, &'static str)> {
+    /// Settings that cannot all be meant by who runs a server of a network: the name of one, and a sentence.
+    pub fn contradictions(&self, network: Network) -> Vec<(&'static str, &'static str)> {
         let (guard, prefix) = (self.guard_after, self.per_prefix.most);
         let checks = [
             (
@@ -104,6 +109,11 @@ impl OtpConfig {
                 !template::is_known(&self.locale),
                 "locale",
                 "must be one of ar, de, en, es, fr, hi, id, pt, ru, tr",
+            ),
+            (
+                network == Network::Live && self.test_numbers.never_end(),
+                "test_numbers_until",
+                "must say until when otp.test_numbers let anybody in, as in 2027-01-01T00:00:00Z",
             ),
         ];
         let wrong = checks.into_iter().filter(|(is_wrong, ..)| *is_wrong);
@@ -132,6 +142,31 @@ impl Default for OtpConfig {
             guard_percent: 10,
             max_failures: 100,
             locale: "en".to_owned(),
+            test_numbers: TestNumbers::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_model::Timestamp;
+
+    use super::*;
+
+    /// OTP-18: whoever serves people says when tests are over.
+    #[test]
+    fn otp_18_test_numbers_of_the_live_network_have_an_end() {
+        let mut config = OtpConfig::default();
+        assert!(config.contradictions(Network::Live).is_empty());
+        config.test_numbers = "+15550100001=123456".parse().unwrap();
+        assert!(config.contradictions(Network::Sandbox).is_empty());
+        let settings: Vec<_> = config
+            .contradictions(Network::Live)
+            .iter()
+            .map(|fault| fault.0)
+            .collect();
+        assert_eq!(settings, ["test_numbers_until"]);
+        config.test_numbers = config.test_numbers.until(Some(Timestamp::from_secs(1_800_000_000)));
+        assert!(config.contradictions(Network::Live).is_empty());
     }
 }

@@ -72,6 +72,12 @@ pub enum OtpError {
     /// The named session is not connected, or no session is (OTP: a named session never fails over).
     #[error("no session can send the code now")]
     SessionUnavailable,
+    /// The workspace has no text of its own with this name and language.
+    #[error("no such text")]
+    NoText,
+    /// The workspace has as many texts of its own as it may.
+    #[error("the workspace has as many texts as it may")]
+    TooManyTexts,
     /// A field that cannot be used.
     #[error("{field}: {detail}")]
     Invalid {

@@ -8,7 +8,8 @@ use wharf_model::{SessionId, Timestamp, VerificationId, VerificationStatus};
 pub(crate) struct Facts<'a> {
     pub id: VerificationId,
     pub status: VerificationStatus,
-    pub session: SessionId,
+    /// `None`: nothing was sent, because the phone is a test number.
+    pub session: Option<SessionId>,
     pub phone: Option<&'a str>,
     pub purpose: &'a str,
     pub metadata: Option<&'a Value>,
@@ -20,7 +21,10 @@ pub(crate) fn data(facts: Facts<'_>, reason: Option<&str>) -> Value {
     let mut data = Map::new();
     data.insert("otp_id".to_owned(), json!(facts.id.to_string()));
     data.insert("status".to_owned(), json!(facts.status.as_str()));
-    data.insert("session_id".to_owned(), json!(facts.session.to_string()));
+    data.insert(
+        "session_id".to_owned(),
+        json!(facts.session.map(|session| session.to_string())),
+    );
     data.insert("phone".to_owned(), json!(facts.phone));
     data.insert("purpose".to_owned(), json!(facts.purpose));
     data.insert("at".to_owned(), json!(facts.at.to_string()));

@@ -44,7 +44,7 @@ impl Deliveries {
         let facts = Facts {
             id: followed.id,
             status: followed.status,
-            session: step.session,
+            session: Some(step.session),
             phone: step.recipient,
             purpose: &followed.purpose,
             metadata: step.metadata,

@@ -14,6 +14,7 @@ mod country;
 mod error;
 mod events;
 mod follow;
+mod locale;
 mod once;
 mod pool;
 mod proof;
@@ -21,15 +22,20 @@ mod stats;
 mod sweep;
 mod telemetry;
 mod template;
+mod test_numbers;
+mod texts;
 mod verifications;
 mod view;
+mod wording;
 
 pub use config::{OtpConfig, Rate};
 pub use country::{Countries, Country, CountryError};
 pub use error::{LimitPolicy, OtpError, Standing};
 pub use follow::Deliveries;
 pub use stats::{LatencyView, Quantiles, StatsQuery, StatsView};
+pub use test_numbers::{TestNumbers, TestNumbersError};
 pub use verifications::{
-    Awaited, CheckCode, Found, OtpDeps, ReceiveCode, SendCode, Sent, VerificationQuery, Verifications, Which,
+    Awaited, CheckCode, Found, OtpDeps, ReceiveCode, SendCode, Sent, TextSource, TextView, VerificationQuery,
+    Verifications, Which, may_know,
 };
 pub use view::{CheckView, ReceptionView, SendView, VerificationView};

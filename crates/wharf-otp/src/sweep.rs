@@ -99,7 +99,7 @@ impl Verifications {
                 is_unheard(tx, &teller, &due, now).await
             })
         });
-        if ended.await? {
+        if let (true, Some(session)) = (ended.await?, session) {
             self.cx.deliveries.pool.note(session, false, now);
         }
         Ok(())

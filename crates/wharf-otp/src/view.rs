@@ -15,8 +15,10 @@ use crate::error::Standing;
 pub struct VerificationView {
     /// Its id.
     pub id: VerificationId,
-    /// The session that sent its last message.
-    pub session_id: SessionId,
+    /// The session that sent its last message; `None`: nothing is sent to a test number.
+    pub session_id: Option<SessionId>,
+    /// Whether nothing was sent, because the phone is a test number.
+    pub test: bool,
     /// Whom it is about.
     pub phone: Phone,
     /// What for: one verification of a phone and a purpose is active at a time.
@@ -87,6 +89,7 @@ impl VerificationView {
         Ok(Self {
             id: row.id,
             session_id: row.session_id,
+            test: row.is_test(),
             phone: phone.parse().map_err(|_| StorageError::Unreadable("phone"))?,
             purpose: row.purpose,
             status: standing.status,

@@ -74,6 +74,7 @@ mod lock;
 pub mod messages;
 mod migrate;
 mod open;
+pub mod otp_texts;
 pub mod plans;
 mod postgres;
 pub mod receptions;

@@ -87,6 +87,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0011_plans.sql"),
         postgres: include_str!("../migrations/postgres/0011_plans.sql"),
     },
+    Migration {
+        version: 12,
+        name: "otp_texts",
+        sqlite: include_str!("../migrations/sqlite/0012_otp_texts.sql"),
+        postgres: include_str!("../migrations/postgres/0012_otp_texts.sql"),
+    },
 ];
 
 const APPLIED: &str = "

@@ -85,6 +85,9 @@ pub enum ApiError {
     /// No such verification in this workspace.
     #[error("No verification of this workspace has this id, or none is kept for this phone.")]
     OtpNotFound,
+    /// No such text of the workspace's own.
+    #[error("The workspace has no text of its own with this name and language.")]
+    OtpTemplateNotFound,
     /// No string is kept under this id or link.
     #[error("No session string is kept under this id or link, or not any more.")]
     KeptStringNotFound,
@@ -192,6 +195,9 @@ pub enum ApiError {
     /// The key has made as many sessions as it may.
     #[error("The plan of this API key allows {} sessions, and as many exist.", .0.limit)]
     SessionQuotaReached(SessionQuotaReached),
+    /// There is no room for another text.
+    #[error("The workspace has as many texts of its own as it may; delete one first.")]
+    OtpTooManyTemplates,
     /// A unique value is taken.
     #[error("Something with the same unique value exists already.")]
     Conflict,
@@ -326,6 +332,7 @@ impl ApiError {
             Self::SessionNotFound => ErrorCode::SessionNotFound,
             Self::MessageNotFound => ErrorCode::MessageNotFound,
             Self::OtpNotFound => ErrorCode::OtpNotFound,
+            Self::OtpTemplateNotFound => ErrorCode::OtpTemplateNotFound,
             Self::KeptStringNotFound => ErrorCode::KeptStringNotFound,
             Self::ApiKeyNotFound => ErrorCode::ApiKeyNotFound,
             Self::PlanNotFound => ErrorCode::PlanNotFound,
@@ -357,6 +364,7 @@ impl ApiError {
             Self::ApiKeyInactive => ErrorCode::ApiKeyInactive,
             Self::PlanInUse => ErrorCode::PlanInUse,
             Self::SessionQuotaReached(_) => ErrorCode::SessionQuotaReached,
+            Self::OtpTooManyTemplates => ErrorCode::OtpTooManyTemplates,
             Self::Conflict => ErrorCode::Conflict,
             Self::IdempotencyInProgress => ErrorCode::IdempotencyInProgress,
             Self::SecretAlreadyShown => ErrorCode::SecretAlreadyShown,

@@ -87,6 +87,8 @@ codes! {
         "No message of this workspace has the id.";
     OtpNotFound => "otp_not_found", NOT_FOUND, "No such verification",
         "No verification of this workspace has the id, none is kept for the phone, or it was deleted since.";
+    OtpTemplateNotFound => "otp_template_not_found", NOT_FOUND, "No such text",
+        "The workspace has no text of its own with this name and language.";
     ApiKeyNotFound => "api_key_not_found", NOT_FOUND, "No such API key",
         "No API key of this workspace has the id.";
     PlanNotFound => "plan_not_found", NOT_FOUND, "No such plan",
@@ -126,6 +128,8 @@ codes! {
         "An API key that was not revoked carries the plan. Give the key another one, or revoke it.";
     SessionQuotaReached => "session_quota_reached", CONFLICT, "No more sessions",
         "As many sessions of this API key exist as its plan allows. Delete one, or ask for a larger plan.";
+    OtpTooManyTemplates => "otp_too_many_templates", CONFLICT, "Too many texts",
+        "The workspace has 200 texts of its own already. Delete one first.";
     Conflict => "conflict", CONFLICT, "Conflict",
         "Something with the same unique value exists already.";
     IdempotencyInProgress => "idempotency_in_progress", CONFLICT, "Still in progress",

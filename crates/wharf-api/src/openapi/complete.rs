@@ -41,6 +41,7 @@ fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
     [
         (HttpMethod::Get, &mut item.get),
         (HttpMethod::Post, &mut item.post),
+        (HttpMethod::Put, &mut item.put),
         (HttpMethod::Patch, &mut item.patch),
         (HttpMethod::Delete, &mut item.delete),
     ]
@@ -83,7 +84,7 @@ fn shared_statuses(path: &str, method: &HttpMethod, operation: &Operation) -> Ve
         let found = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(own) if own.parameter_in == *place);
         parameters.iter().any(found)
     };
-    let has_body = matches!(method, HttpMethod::Post | HttpMethod::Patch);
+    let has_body = matches!(method, HttpMethod::Post | HttpMethod::Put | HttpMethod::Patch);
     let mut statuses = vec![500, 503];
     if !path.ends_with('z') {
         statuses.push(429);

@@ -86,8 +86,11 @@ pub(crate) struct VerificationBody {
     /// What for: one verification of a phone and a purpose is pending at a time.
     #[schema(example = "verify")]
     purpose: String,
-    /// The session that sent its last message, or is to get the text.
-    session_id: SessionIdText,
+    /// The session that sent its last message, or is to get the text; null where nothing is sent, to a test number.
+    #[schema(required)]
+    session_id: Option<SessionIdText>,
+    /// Whether the phone is one of the configuration's test numbers, whose code is known: nothing was sent to it.
+    test: bool,
     /// Digits of the code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 6)]
@@ -152,7 +155,8 @@ impl From<VerificationView> for VerificationBody {
             status: VerificationStatus::as_str(view.status),
             phone: Some(view.phone.to_string()),
             purpose: view.purpose,
-            session_id: SessionIdText(view.session_id),
+            session_id: view.session_id.map(SessionIdText),
+            test: view.test,
             length: Some(view.length),
             locale: Some(view.locale),
             template: Some(view.template),
@@ -181,7 +185,8 @@ impl From<ReceptionView> for VerificationBody {
             status: VerificationStatus::as_str(view.status),
             phone: view.phone.map(|phone| phone.to_string()),
             purpose: view.purpose,
-            session_id: SessionIdText(view.session_id),
+            session_id: Some(SessionIdText(view.session_id)),
+            test: false,
             length: None,
             locale: None,
             template: None,

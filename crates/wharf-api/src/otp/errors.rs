@@ -9,6 +9,8 @@ impl From<OtpError> for ApiError {
         match error {
             OtpError::NotFound => Self::OtpNotFound,
             OtpError::NoSession => Self::SessionNotFound,
+            OtpError::NoText => Self::OtpTemplateNotFound,
+            OtpError::TooManyTexts => Self::OtpTooManyTemplates,
             OtpError::SessionUnavailable => Self::SessionUnavailable,
             OtpError::Invalid { field, code, detail } => Self::invalid_field(&format!("/{field}"), code, detail),
             OtpError::CountryNotAllowed(country) => Self::OtpCountryNotAllowed(country),

@@ -6,7 +6,7 @@ use garde::Validate;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use wharf_model::{Phone, VerificationStatus};
-use wharf_otp::VerificationQuery;
+use wharf_otp::{VerificationQuery, may_know};
 
 use super::body::VerificationBody;
 use crate::auth::Allowed;
@@ -82,7 +82,10 @@ pub(crate) async fn list_verifications(
 ) -> Result<Json<List<VerificationBody>>, ApiError> {
     let (workspace, query) = (caller.workspace(), request.query()?);
     let page = page_request(request.limit, request.cursor);
+    let allowed = caller.allowed_sessions();
     let mut verifications = state.verifications.list(workspace, query, page).await?;
-    verifications.rows.retain(|view| caller.sees(view.session_id));
+    verifications
+        .rows
+        .retain(|view| may_know(allowed.as_deref(), view.session_id));
     Ok(Json(List::of_page(verifications, VerificationBody::from)))
 }

@@ -10,6 +10,7 @@ mod list;
 mod receive;
 mod send;
 mod stats;
+mod templates;
 mod unlock;
 mod verify;
 
@@ -26,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(verify::verify_code))
         .routes(routes!(unlock::unlock_phone))
         .routes(routes!(stats::get_otp_stats))
+        .merge(templates::routes())
         .routes(routes!(get::get_verification))
         .routes(routes!(cancel::cancel_verification))
 }

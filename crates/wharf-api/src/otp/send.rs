@@ -42,11 +42,11 @@ pub(crate) struct SendOtp {
     #[garde(custom(rules::optional_between(60, 600)))]
     #[schema(minimum = 60, maximum = 600)]
     ttl: Option<u32>,
-    /// The language of the message, such as `es` or `pt-BR`; one that is not known falls back to the configured one.
+    /// The language of the message, such as `es` or `pt-BR`; one that there is no text in falls back to the configured one.
     #[garde(inner(custom(is_locale)))]
     #[schema(min_length = 2, max_length = 35, pattern = "^[A-Za-z0-9_-]*$", example = "es")]
     locale: Option<String>,
-    /// The text of the message; `default` is the only one so far.
+    /// The name of its text: `default`, or one of your own (`/api/otp/templates`).
     #[garde(inner(custom(is_name)))]
     #[schema(min_length = 1, max_length = 40, pattern = "^[a-z0-9_-]*$", example = "default")]
     template: Option<String>,

@@ -96,6 +96,7 @@ fn requests_take_no_unknown_fields() {
         "SendOtp",
         "VerifyOtp",
         "ReceiveOtp",
+        "SaveOtpTemplate",
         "CreateSession",
         "UpdateSession",
         "ConnectSession",

@@ -19,6 +19,8 @@ mod operations;
 mod otp;
 mod otp_receive;
 mod otp_stats;
+mod otp_templates;
+mod otp_test_numbers;
 mod plans;
 mod script;
 mod sessions;

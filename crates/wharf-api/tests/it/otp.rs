@@ -79,12 +79,12 @@ impl Codes {
         self.app.request(Method::POST, &path).send().await.unwrap()
     }
 
-    async fn find(&self, sent: &Value) -> Value {
+    pub async fn find(&self, sent: &Value) -> Value {
         json_of(self.app.get(&path_of(sent)).send().await.unwrap(), 200).await
     }
 
     /// The last message of a verification, as it is stored.
-    async fn stored(&self, sent: &Value) -> Value {
+    pub async fn stored(&self, sent: &Value) -> Value {
         let attempt = sent["send_attempts"].as_array().unwrap().last().unwrap();
         let path = format!("/api/messages/{}", text(&attempt["message_id"]));
         json_of(self.app.get(&path).send().await.unwrap(), 200).await
@@ -96,14 +96,20 @@ impl Codes {
         within("the message", self.client.sent_as(&id)).await
     }
 
-    /// The code, which is alone on its line.
-    async fn read(&self, sent: &Value) -> String {
+    /// What the phone shows.
+    pub async fn said(&self, sent: &Value) -> String {
         let Content::Text(said) = self.message(sent).await.content else {
             panic!("a code comes as a text");
         };
+        said.body
+    }
+
+    /// The code, which is alone on its line.
+    async fn read(&self, sent: &Value) -> String {
+        let said = self.said(sent).await;
         let is_code = |line: &&str| line.len() >= 6 && line.bytes().all(|byte| byte.is_ascii_digit());
-        let codes: Vec<&str> = said.body.lines().filter(is_code).collect();
-        assert_eq!(codes.len(), 1, "{}", said.body);
+        let codes: Vec<&str> = said.lines().filter(is_code).collect();
+        assert_eq!(codes.len(), 1, "{said}");
         codes[0].to_owned()
     }
 
@@ -137,7 +143,7 @@ impl Codes {
     }
 
     /// Waits until the log tells of all these, and gives every event about codes.
-    async fn until_told(&self, kinds: &[&str]) -> Vec<Value> {
+    pub async fn until_told(&self, kinds: &[&str]) -> Vec<Value> {
         let mut changes = self.app.storage.changes();
         let waiting = async {
             loop {
@@ -167,7 +173,7 @@ impl Codes {
         counts
     }
 
-    async fn post_as(&self, key: &str, path: &str, body: &Value) -> Response {
+    pub async fn post_as(&self, key: &str, path: &str, body: &Value) -> Response {
         let request = self.app.anonymous(Method::POST, path).bearer_auth(key);
         request.json(body).send().await.unwrap()
     }
@@ -177,7 +183,7 @@ impl Codes {
         request.send().await.unwrap()
     }
 
-    async fn listed(&self, query: &str) -> Value {
+    pub async fn listed(&self, query: &str) -> Value {
         let page = self.app.get(&format!("/api/otp?{query}")).send().await.unwrap();
         json_of(page, 200).await
     }
@@ -189,7 +195,7 @@ async fn within<T>(what: &str, waiting: impl Future<Output = T>) -> T {
         .unwrap_or_else(|_| panic!("{what} never came"))
 }
 
-fn path_of(sent: &Value) -> String {
+pub fn path_of(sent: &Value) -> String {
     format!("/api/otp/{}", text(&sent["id"]))
 }
 
@@ -210,7 +216,7 @@ fn retry_after(answer: &Response) -> u64 {
 }
 
 /// A refusal for one field.
-async fn fault(answer: Response, pointer: &str, code: &str) {
+pub async fn fault(answer: Response, pointer: &str, code: &str) {
     let refused = problem(answer, 422, "validation_failed").await;
     let fault = &refused["errors"][0];
     assert_eq!(

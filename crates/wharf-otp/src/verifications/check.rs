@@ -9,7 +9,7 @@ use wharf_storage::verifications::{self as rows, CheckResult, Checked, Verificat
 use wharf_storage::{Blind, Queue, StorageError, Tx, WorkspaceKeys};
 
 use super::send::{phone_index, purpose};
-use super::{Teller, Verifications};
+use super::{Teller, Verifications, may_know};
 use crate::error::{OtpError, Standing};
 use crate::view::VerificationView;
 use crate::{once, telemetry};
@@ -91,7 +91,7 @@ impl Try {
         if let Some(allowed) = &self.allowed {
             // Before anything is counted: the caller must not touch what he must not know of.
             let found = rows::get(tx, workspace, id).await?;
-            if !found.is_some_and(|found| allowed.contains(&found.session_id)) {
+            if !found.is_some_and(|found| may_know(Some(allowed), found.session_id)) {
                 return Ok(None);
             }
         }

@@ -9,12 +9,13 @@ mod read;
 mod receive;
 mod receptions;
 mod send;
+mod texts;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::Notify;
-use wharf_model::{Clock, EventId, EventKind, Random, Timestamp};
+use wharf_model::{Clock, EventId, EventKind, Random, SessionId, Timestamp};
 use wharf_session::Sessions;
 use wharf_storage::events::{self as log, Event};
 use wharf_storage::verifications::{Open, Verification};
@@ -27,12 +28,14 @@ pub use receptions::Found;
 pub(crate) use receptions::ReceptionTeller;
 pub(crate) use send::one_spelling;
 pub use send::{SendCode, Sent};
+pub use texts::{TextSource, TextView};
 
 use crate::config::OtpConfig;
 use crate::country::OwnCountries;
 use crate::events::{self, Facts};
 use crate::follow::Deliveries;
 use crate::telemetry;
+use crate::texts::Texts;
 
 /// What [`Verifications`] is made of.
 #[derive(Clone, Debug)]
@@ -69,6 +72,7 @@ pub(crate) struct Cx {
     /// The refusals that were told of.
     blocked: block::Told,
     pub(crate) own_countries: OwnCountries,
+    texts: Texts,
     /// Something may fall due earlier than what the sweep sleeps for.
     pub(crate) earlier: Notify,
 }
@@ -94,9 +98,19 @@ impl Verifications {
                 random,
                 blocked: block::Told::default(),
                 own_countries: OwnCountries::default(),
+                texts: Texts::default(),
                 earlier: Notify::new(),
             }),
         }
+    }
+}
+
+/// Whether a caller that is limited to sessions (`None`: to none) may know of a verification of this session. One of a test
+/// number has no session, and nothing of anybody's session is in it: whoever may send codes may go on with it.
+pub fn may_know(allowed: Option<&[SessionId]>, session: Option<SessionId>) -> bool {
+    match (allowed, session) {
+        (Some(allowed), Some(session)) => allowed.contains(&session),
+        (None, _) | (_, None) => true,
     }
 }
 
@@ -146,7 +160,7 @@ impl Teller {
         let event = Event {
             id,
             workspace_id: about.workspace_id,
-            session_id: Some(about.session_id),
+            session_id: about.session_id,
             kind,
             data,
             created_at: at,

@@ -12,7 +12,7 @@ use wharf_storage::verifications::{
 };
 use wharf_storage::{Blind, Sealed, StorageError, Tx, WorkspaceKeys};
 
-use super::{Sent, Teller};
+use super::{Sent, Teller, may_know};
 use crate::config::{OtpConfig, Rate};
 use crate::country::Country;
 use crate::error::{LimitPolicy, Standing};
@@ -47,11 +47,18 @@ pub(super) enum Refusal {
     Elsewhere,
 }
 
+/// The message that brings the code, and who sends it.
+pub(super) struct Outgoing {
+    pub session: SessionId,
+    pub message: PreparedCode,
+}
+
 /// All that the unit needs.
 pub(super) struct Order {
     /// Of a new verification.
     pub id: VerificationId,
-    pub session: SessionId,
+    /// `None`: nothing is sent to a test number (OTP-18).
+    pub outgoing: Option<Outgoing>,
     pub allowed: Option<Vec<SessionId>>,
     /// The phone as it is written, which a verification belongs to.
     pub phone: Blind,
@@ -71,7 +78,6 @@ pub(super) struct Order {
     pub ttl: Duration,
     pub limits: Vec<Limit>,
     pub code: String,
-    pub message: PreparedCode,
     pub now: Timestamp,
     pub config: OtpConfig,
     pub keys: Arc<WorkspaceKeys>,
@@ -91,20 +97,37 @@ impl Order {
         }
         self.keep_limits(tx).await?;
         self.guard(tx).await?;
-        if let Some(allowance) = &self.allowance {
-            usage::take(tx, allowance, Resource::Otps, 1, self.now).await?;
-        }
+        self.take_quota(tx).await?;
         let resent = pending.is_some();
         let verification = match pending {
             Some(pending) => self.renew(tx, &pending).await?,
             None => self.begin(tx).await?,
         };
-        self.message.store(tx).await?;
-        rows::insert_send(tx, &self.new_send(&verification)).await?;
+        if let Some(outgoing) = &self.outgoing {
+            self.hand_over(tx, outgoing, &verification).await?;
+        }
         let sends = rows::sends(tx, verification.workspace_id, verification.id).await?;
         let mut view = VerificationView::new(verification, &self.keys, self.now)?;
         view.sends = sends.into_iter().map(Into::into).collect();
         Ok(Sent { view, resent })
+    }
+
+    /// A code for a test number goes to nobody, and counts for nothing.
+    async fn take_quota(&self, tx: &mut Tx) -> Result<(), StorageError> {
+        match (&self.allowance, &self.outgoing) {
+            (Some(allowance), Some(_)) => usage::take(tx, allowance, Resource::Otps, 1, self.now).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn hand_over(
+        &self,
+        tx: &mut Tx,
+        outgoing: &Outgoing,
+        verification: &Verification,
+    ) -> Result<(), StorageError> {
+        outgoing.message.store(tx).await?;
+        rows::insert_send(tx, &self.new_send(outgoing, verification)).await
     }
 
     /// The one that is pending. One whose time is over ends now, instead of when the sweep comes to it.
@@ -123,8 +146,7 @@ impl Order {
 
     /// OTP-6: not too soon, and not too often. A caller that is limited to sessions has no part in those of others.
     fn may_follow(&self, pending: &Verification) -> Result<(), StorageError> {
-        let allowed = self.allowed.as_ref();
-        if allowed.is_some_and(|allowed| !allowed.contains(&pending.session_id)) {
+        if !may_know(self.allowed.as_deref(), pending.session_id) {
             return Err(StorageError::rejected(Refusal::Elsewhere));
         }
         let standing = Standing::of(pending, self.now);
@@ -171,7 +193,8 @@ impl Order {
         if rows::failures(tx, workspace, self.phone).await? >= config.max_failures {
             return Err(StorageError::rejected(Refusal::Locked));
         }
-        if config.guard_after == 0 {
+        // Nobody reports what is not sent.
+        if config.guard_after == 0 || self.outgoing.is_none() {
             return Ok(());
         }
         let since = self.now - GUARD_WINDOW;
@@ -190,7 +213,7 @@ impl Order {
         let new = NewVerification {
             id: self.id,
             workspace_id: self.keys.workspace(),
-            session_id: self.session,
+            session_id: self.session(),
             phone_index: self.phone,
             purpose: self.purpose.clone(),
             mac: rows::mac_of(&self.keys, self.id, self.phone, &self.purpose, &self.code),
@@ -203,7 +226,7 @@ impl Order {
             max_sends: self.config.max_sends,
             next_send_at: self.now + self.config.cooldown,
             expires_at: self.expires_at(),
-            undelivered_at: self.now + self.config.undelivered_after,
+            undelivered_at: self.undelivered_at(),
             keep_until: self.keep_until(),
             created_at: self.now,
             country: self.country.map(|country| country.to_string()),
@@ -221,7 +244,7 @@ impl Order {
         // Each wait is twice as long as the one before.
         let waits = 2_u32.saturating_pow(pending.sends);
         let renewal = Renewal {
-            session_id: self.session,
+            session_id: self.session(),
             mac: rows::mac_of(&self.keys, pending.id, self.phone, &self.purpose, &self.code),
             template: self.wording.template.clone(),
             locale: self.wording.locale.clone(),
@@ -229,7 +252,7 @@ impl Order {
             metadata: self.sealed_metadata(pending.id)?,
             next_send_at: self.now + self.config.cooldown.saturating_mul(waits),
             expires_at: self.expires_at(),
-            undelivered_at: self.now + self.config.undelivered_after,
+            undelivered_at: self.undelivered_at(),
             keep_until: self.keep_until(),
             at: self.now,
         };
@@ -241,6 +264,15 @@ impl Order {
         self.metadata.as_ref().map(seal).transpose()
     }
 
+    fn session(&self) -> Option<SessionId> {
+        self.outgoing.as_ref().map(|outgoing| outgoing.session)
+    }
+
+    /// What is not sent is not missed.
+    fn undelivered_at(&self) -> Option<Timestamp> {
+        self.outgoing.as_ref().map(|_| self.now + self.config.undelivered_after)
+    }
+
     fn expires_at(&self) -> Timestamp {
         self.now + self.ttl
     }
@@ -249,12 +281,12 @@ impl Order {
         (self.now + self.config.retention).max(self.expires_at())
     }
 
-    fn new_send(&self, verification: &Verification) -> NewSend {
+    fn new_send(&self, outgoing: &Outgoing, verification: &Verification) -> NewSend {
         NewSend {
             verification_id: verification.id,
             workspace_id: verification.workspace_id,
-            session_id: self.session,
-            message_id: self.message.id(),
+            session_id: outgoing.session,
+            message_id: outgoing.message.id(),
             n: verification.sends,
             at: self.now,
             phone_index: self.counted,

@@ -26,11 +26,11 @@ pub enum Found {
 }
 
 impl Found {
-    /// The session that sends, or is to get it.
-    pub const fn session_id(&self) -> SessionId {
+    /// The session that sends, or is to get it; `None`: nothing is sent to a test number.
+    pub const fn session_id(&self) -> Option<SessionId> {
         match self {
             Self::Send(view) => view.session_id,
-            Self::Receive(view) => view.session_id,
+            Self::Receive(view) => Some(view.session_id),
         }
     }
 }
@@ -125,7 +125,7 @@ impl<'a> ReceptionTeller<'a> {
         let facts = Facts {
             id: about.id,
             status: about.status,
-            session: about.session_id,
+            session: Some(about.session_id),
             phone: phone.as_deref(),
             purpose: &about.purpose,
             metadata: metadata.as_ref(),

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wharf_model::{ApiKeyId, Phone, SessionId, VerificationId, WorkspaceId};
-use wharf_session::{AcceptError, Idempotent, NewCode, Outcome, PreparedCode};
+use wharf_session::{AcceptError, Idempotent, NewCode, Outcome};
 use wharf_storage::usage::Allowance;
 use wharf_storage::verifications::{self as rows, Counted};
 use wharf_storage::{Blind, Queue, StorageError, WorkspaceKeys};
 
-use super::order::{Limit, Order, Refusal};
+use super::order::{Limit, Order, Outgoing, Refusal};
 use super::{Teller, Verifications};
 use crate::config::{OtpConfig, Rate};
 use crate::country::Country;
 use crate::error::{LimitPolicy, OtpError};
 use crate::once::{self, Once};
-use crate::template::{self, Template};
+use crate::template::Template;
 use crate::view::VerificationView;
 use crate::{code, telemetry};
 
@@ -27,8 +27,8 @@ const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// What a verification is for where the caller says nothing.
 const PURPOSE: &str = "verify";
 
-/// The longest purpose, in characters.
-const MAX_PURPOSE: usize = 40;
+/// The longest name of a purpose or a text, in characters.
+const MAX_NAME: usize = 40;
 
 /// The largest metadata, in bytes of JSON, as of messages.
 const MAX_METADATA: usize = 16 * 1024;
@@ -80,9 +80,11 @@ pub struct Sent {
     pub resent: bool,
 }
 
-/// How a code goes.
+/// A code, and how it goes.
 struct Way {
-    session: SessionId,
+    code: String,
+    /// `None`: the phone is a test number, whose code is known and goes to nobody (OTP-18).
+    session: Option<SessionId>,
     country: Option<Country>,
 }
 
@@ -90,7 +92,6 @@ struct Way {
 struct Wanted {
     length: u8,
     ttl: Duration,
-    template: Template,
     purpose: String,
 }
 
@@ -100,18 +101,10 @@ impl Wanted {
         if !OtpConfig::LENGTHS.contains(&length) {
             return Err(invalid("length", "out_of_range", "Must be between 6 and 10."));
         }
-        if new.template.as_deref().is_some_and(|name| name != template::DEFAULT) {
-            return Err(invalid(
-                "template",
-                "unknown_value",
-                "There is no text of this name; `default` is one.",
-            ));
-        }
         check_metadata(new.metadata.as_ref())?;
         Ok(Self {
             length,
             ttl,
-            template: Template::choose(new.locale.as_deref(), &config.locale),
             purpose: purpose(new.purpose.clone())?,
         })
     }
@@ -137,15 +130,20 @@ pub(super) fn check_metadata(metadata: Option<&Value>) -> Result<(), OtpError> {
 /// The purpose that a caller names, or the default.
 pub(super) fn purpose(named: Option<String>) -> Result<String, OtpError> {
     let purpose = named.unwrap_or_else(|| PURPOSE.to_owned());
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
-    if (1..=MAX_PURPOSE).contains(&purpose.len()) && purpose.bytes().all(plain) {
+    if is_name(&purpose) {
         return Ok(purpose);
     }
     let wanted = "Must be 1 to 40 of a to z, 0 to 9, `_` and `-`.";
     Err(invalid("purpose", "invalid_value", wanted))
 }
 
-fn invalid(field: &'static str, code: &'static str, detail: &str) -> OtpError {
+/// Whether callers may name a purpose or a text so.
+pub(super) fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(plain)
+}
+
+pub(super) fn invalid(field: &'static str, code: &'static str, detail: &str) -> OtpError {
     OtpError::Invalid {
         field,
         code,
@@ -199,18 +197,20 @@ impl Verifications {
         let keys = cx.storage.workspace_keys(workspace).await.map_err(OtpError::Storage)?;
         let once = once::once(idempotent, &keys, (cx.clock.now(), KEPT));
         let key = once.as_ref().map(|(key, _)| key.clone());
-        let way = match self.way(workspace, &new).await {
-            Ok(way) => way,
+        let ready = match self.ready(&keys, &new, wanted.length).await {
+            Ok(ready) => ready,
             // What was sent before is told again, whether it could be sent now or not.
             Err(error) => return self.replayed(&keys, key).await?.ok_or(error),
         };
-        let order = Arc::new(self.order(&keys, &new, wanted, way).await?);
+        let order = Arc::new(self.order(&keys, &new, wanted, ready).await?);
         let written = self.carry_out(Arc::clone(&order), once).await;
         match once::outcome(&keys, key.as_ref(), written).map_err(of_unit) {
             Ok(outcome) => {
                 if let Outcome::New(sent) = &outcome {
-                    order.message.accepted();
-                    telemetry::sent(sent.resent);
+                    if let Some(outgoing) = &order.outgoing {
+                        outgoing.message.accepted();
+                        telemetry::sent(sent.resent);
+                    }
                     cx.earlier.notify_one();
                 }
                 Ok(outcome)
@@ -256,11 +256,29 @@ impl Verifications {
         }
     }
 
+    /// What the message says, and how it goes.
+    async fn ready(&self, keys: &WorkspaceKeys, new: &SendCode, length: u8) -> Result<(Template, Way), OtpError> {
+        let template = self.template(keys, new).await?;
+        Ok((template, self.way(keys.workspace(), new, length).await?))
+    }
+
     /// Whether and how a code can reach the phone.
-    async fn way(&self, workspace: WorkspaceId, new: &SendCode) -> Result<Way, OtpError> {
+    async fn way(&self, workspace: WorkspaceId, new: &SendCode, length: u8) -> Result<Way, OtpError> {
+        let cx = &self.cx;
+        if let Some(known) = cx.config.test_numbers.code_of(&new.phone, cx.clock.now()) {
+            return Ok(Way {
+                code: known.to_owned(),
+                session: None,
+                country: Country::of(&new.phone),
+            });
+        }
         let session = self.session(workspace, new).await?;
         let country = self.allowed_country(workspace, &new.phone).await?;
-        Ok(Way { session, country })
+        Ok(Way {
+            code: code::generate(&*cx.random, length),
+            session: Some(session),
+            country,
+        })
     }
 
     /// A named session, if it can send; never another one in its place. Without a name one of those that can.
@@ -305,34 +323,35 @@ impl Verifications {
         keys: &Arc<WorkspaceKeys>,
         new: &SendCode,
         wanted: Wanted,
-        Way { session, country }: Way,
+        (template, way): (Template, Way),
     ) -> Result<Order, OtpError> {
         let cx = &self.cx;
-        let code = code::generate(&*cx.random, wanted.length);
-        let message = self.message(keys.workspace(), new, (&wanted, session, &code)).await?;
+        let outgoing = self
+            .outgoing(keys.workspace(), new, (wanted.ttl, &template, &way))
+            .await?;
         let id = VerificationId::generate(&*cx.clock, &*cx.random);
         let client = new.client.map(|client| keys.blind("client", &client.to_string()));
         let (counted, prefix) = (counted_index(keys, &new.phone), prefix_index(keys, &new.phone));
         Ok(Order {
             id,
-            session,
+            outgoing,
             allowed: new.allowed.clone(),
             phone: phone_index(keys, &new.phone),
             counted,
             prefix,
             client,
-            country,
+            country: way.country,
             key: new.key,
             allowance: new.allowance,
             sealed_phone: rows::seal_phone(keys, id, &new.phone.to_string()).map_err(OtpError::Storage)?,
             metadata: new.metadata.as_ref().map(|json| json.to_string().into_bytes()),
             purpose: wanted.purpose,
-            wording: wanted.template.wording(),
-            length: wanted.length,
+            wording: template.wording(),
+            // That of a test number is as long as it is.
+            length: u8::try_from(way.code.len()).unwrap_or(wanted.length),
             ttl: wanted.ttl,
-            limits: self.limits(counted, prefix, client, new.key, session),
-            code,
-            message,
+            limits: self.limits(counted, prefix, client, new.key, way.session),
+            code: way.code,
             now: cx.clock.now(),
             config: cx.config.clone(),
             keys: Arc::clone(keys),
@@ -340,21 +359,31 @@ impl Verifications {
         })
     }
 
-    async fn message(
+    /// The message, where there is a session to send it.
+    async fn outgoing(
         &self,
         workspace: WorkspaceId,
         new: &SendCode,
-        (wanted, session, code): (&Wanted, SessionId, &str),
-    ) -> Result<PreparedCode, OtpError> {
+        (ttl, template, way): (Duration, &Template, &Way),
+    ) -> Result<Option<Outgoing>, OtpError> {
+        let Some(session) = way.session else {
+            return Ok(None);
+        };
         let message = NewCode {
             session,
             phone: new.phone.clone(),
-            text: wanted.template.render(code, wanted.ttl),
-            wording: wanted.template.wording(),
-            expires_in: wanted.ttl,
+            text: template.render(&way.code, ttl),
+            wording: template.wording(),
+            expires_in: ttl,
             metadata: new.metadata.clone(),
         };
-        self.cx.sessions.prepare_code(workspace, message).await.map_err(refused)
+        let message = self
+            .cx
+            .sessions
+            .prepare_code(workspace, message)
+            .await
+            .map_err(refused)?;
+        Ok(Some(Outgoing { session, message }))
     }
 
     /// The limits that are on, and what they count.
@@ -364,7 +393,7 @@ impl Verifications {
         prefix: Blind,
         client: Option<Blind>,
         key: Option<ApiKeyId>,
-        session: SessionId,
+        session: Option<SessionId>,
     ) -> Vec<Limit> {
         let config = &self.cx.config;
         let counted = [
@@ -377,11 +406,7 @@ impl Verifications {
             (LimitPolicy::Prefix, config.per_prefix, Some(Counted::Prefix(prefix))),
             (LimitPolicy::Client, config.per_client, client.map(Counted::Client)),
             (LimitPolicy::Key, config.per_key, key.map(Counted::Key)),
-            (
-                LimitPolicy::Session,
-                config.per_session,
-                Some(Counted::Session(session)),
-            ),
+            (LimitPolicy::Session, config.per_session, session.map(Counted::Session)),
         ];
         let limit = |(policy, rate, counted): (LimitPolicy, Rate, Option<Counted>)| {
             let counted = counted.filter(|_| rate.most > 0)?;

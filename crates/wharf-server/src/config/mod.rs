@@ -25,9 +25,10 @@ pub use sections::{LogFormat, LogSettings, Sections};
 pub const MANUAL: &str = include_str!("../../config.default.toml");
 
 /// Keys whose values are never shown.
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 5] = [
     "storage.master_key",
     "storage.url",
+    "otp.test_numbers",
     "vault.s3_secret_access_key",
     "vault.mega_password",
 ];

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use wharf_api::{AddressRange, ApiConfig, RatePolicy};
-use wharf_model::{Browser, Device, PacingPolicy};
-use wharf_otp::{OtpConfig, Rate};
+use wharf_model::{Browser, Device, PacingPolicy, Timestamp};
+use wharf_otp::{OtpConfig, Rate, TestNumbers};
 use wharf_session::SessionConfig;
 use wharf_storage::Durability;
 use wharf_vault::destination::mega::Account;
@@ -15,6 +15,7 @@ use wharf_whatsapp::EngineConfig;
 
 use super::reader::Reader;
 use crate::generator::{GeneratorConfig, KeptAt};
+use crate::server::NETWORK;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -252,11 +253,27 @@ fn otp(reader: &mut Reader<'_>) -> OtpConfig {
         guard_percent: reader.number("otp.guard_percent", 0..=100),
         max_failures: reader.number("otp.max_failures", 1..=1000),
         locale: reader.text("otp.locale").to_owned(),
+        test_numbers: test_numbers(reader),
     };
-    for (setting, fault) in config.contradictions() {
+    for (setting, fault) in config.contradictions(NETWORK) {
         reader.faults.add(&format!("otp.{setting}"), fault);
     }
     config
+}
+
+fn test_numbers(reader: &mut Reader<'_>) -> TestNumbers {
+    let wanted =
+        "numbers and their codes of 6 to 10 digits between commas, each number once, such as +15550100001=123456";
+    let numbers: TestNumbers = reader.parsed("otp.test_numbers", wanted).unwrap_or_default();
+    let until = reader
+        .optional("otp.test_numbers_until")
+        .map(Timestamp::parse_rfc3339)
+        .transpose();
+    if until.is_err() {
+        let wanted = "expected a time such as 2027-01-01T00:00:00Z, or nothing";
+        reader.faults.add("otp.test_numbers_until", wanted);
+    }
+    numbers.until(until.ok().flatten())
 }
 
 /// A fault is noted.

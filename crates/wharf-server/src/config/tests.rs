@@ -1,4 +1,8 @@
+use wharf_model::{Network, Timestamp};
+use wharf_otp::TestNumbers;
+
 use super::*;
+use crate::server::NETWORK;
 
 fn sources(variables: &[(&str, &str)]) -> Sources {
     Sources {
@@ -102,4 +106,43 @@ fn a_limit_is_not_lifted_without_saying_so() {
         .unwrap_err()
         .to_string();
     assert!(told.contains("unsafe_open"), "{told}");
+}
+
+/// OTP-18: what cannot be read is told without being shown; what lets people in has an end where people are served.
+#[test]
+fn otp_18_test_numbers_are_read_and_not_shown() {
+    let given = |numbers: &str, until: &str| {
+        sources(&[
+            ("WHARF_OTP__TEST_NUMBERS", numbers),
+            ("WHARF_OTP__TEST_NUMBERS_UNTIL", until),
+        ])
+    };
+    let numbers = "+15550100001=123456, +15550100002=7654321";
+    let settings = Settings::load(&given(numbers, "2027-01-01T00:00:00Z")).unwrap();
+    let until = Timestamp::parse_rfc3339("2027-01-01T00:00:00Z").unwrap();
+    let wanted = numbers.parse::<TestNumbers>().unwrap().until(Some(until));
+    assert_eq!(settings.sections.otp.test_numbers, wanted);
+    let shown = settings.redacted();
+    assert!(shown.contains("***") && !shown.contains("123456"), "{shown}");
+
+    for (numbers, until, setting) in [
+        ("+15550100001=12345", "2027-01-01T00:00:00Z", "otp.test_numbers:"),
+        ("+15550100001=12345a", "2027-01-01T00:00:00Z", "otp.test_numbers:"),
+        ("nobody=4711471", "2027-01-01T00:00:00Z", "otp.test_numbers:"),
+        (numbers, "tomorrow", "otp.test_numbers_until:"),
+    ] {
+        let told = Settings::load(&given(numbers, until)).unwrap_err().to_string();
+        assert!(told.contains(setting) && !told.contains("4711471"), "{told}");
+    }
+
+    match (NETWORK, Settings::load(&given(numbers, ""))) {
+        (Network::Live, refused) => {
+            let told = refused.unwrap_err().to_string();
+            assert!(told.contains("otp.test_numbers_until: must say until when"), "{told}");
+        }
+        (Network::Sandbox, taken) => {
+            let wanted = numbers.parse::<TestNumbers>().unwrap();
+            assert_eq!(taken.unwrap().sections.otp.test_numbers, wanted);
+        }
+    }
 }

@@ -131,6 +131,9 @@ pub(super) const TABLES: &[Table] = &[
     table!("verification_latency", key "workspace_id, day, kind, bucket" > "$1, $2, $3, $4"
         &[Start::Bytes, Start::Number, Start::Text, Start::Number], limit "$5",
         "workspace_id, day, kind, bucket, count", 5 "$1, $2, $3, $4, $5"),
+    table!("otp_texts", key "workspace_id, template, locale" > "$1, $2, $3" &[Start::Bytes, Start::Text, Start::Text],
+        limit "$4",
+        "workspace_id, template, locale, body, created_at, updated_at", 6 "$1, $2, $3, $4, $5, $6"),
     numbered!("audit",
         "seq, workspace_id, at, who, action, session_id, address, request_id, api_key_id", 9 "$1, $2, $3, $4, $5, $6, $7, $8, $9"),
     table!("vault", key "hash" > "$1" &[Start::Bytes], limit "$2",

@@ -14,6 +14,7 @@ pub mod backup;
 pub mod events;
 pub mod idempotency;
 pub mod messages;
+pub mod otp_texts;
 pub mod plans;
 pub mod races;
 pub mod receipts;
@@ -198,6 +199,13 @@ macro_rules! conformance {
             another_workspace_has_no_part_in_it,
             what_happens_is_counted,
             numbers_go_with_their_units_and_their_days,
+            what_no_session_sends_is_not_counted,
+        ]);
+        $crate::conformance!(@module $fresh, otp_texts, [
+            a_text_reads_back_and_is_replaced,
+            a_workspace_has_so_many_texts_and_no_more,
+            texts_of_another_workspace_are_not_there,
+            a_text_opens_in_its_own_row_alone,
         ]);
         $crate::conformance!(@module $fresh, receptions, [
             a_text_is_used_once,

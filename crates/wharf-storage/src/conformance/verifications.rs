@@ -57,7 +57,7 @@ async fn send(subject: &Subject, session: &Linked, purpose: &str, code: &str) ->
     let new = NewVerification {
         id: sent.id,
         workspace_id: subject.workspace,
-        session_id: session.id,
+        session_id: Some(session.id),
         phone_index: phone,
         purpose: purpose.to_owned(),
         mac: verifications::mac_of(&keys, sent.id, phone, purpose, code),
@@ -70,7 +70,7 @@ async fn send(subject: &Subject, session: &Linked, purpose: &str, code: &str) ->
         max_sends: 2,
         next_send_at: subject.now() + MINUTE / 2,
         expires_at: subject.now() + MINUTE * 5,
-        undelivered_at: subject.now() + MINUTE / 3,
+        undelivered_at: Some(subject.now() + MINUTE / 3),
         keep_until: subject.now() + MINUTE * 60,
         created_at: subject.now(),
         country: Some(COUNTRY.to_owned()),
@@ -261,7 +261,7 @@ pub async fn a_new_code_takes_the_place_of_the_old_one(subject: &Subject) {
         message: subject.accept(vec![second]).await[0],
     };
     let renewal = Renewal {
-        session_id: session.id,
+        session_id: Some(session.id),
         mac: verifications::mac_of(&keys, sent.id, index(&keys, PHONE), PURPOSE, "222222"),
         template: "default".to_owned(),
         locale: "es".to_owned(),
@@ -269,7 +269,7 @@ pub async fn a_new_code_takes_the_place_of_the_old_one(subject: &Subject) {
         metadata: None,
         next_send_at: subject.now() + MINUTE,
         expires_at: subject.now() + MINUTE * 5,
-        undelivered_at: subject.now() + MINUTE / 3,
+        undelivered_at: Some(subject.now() + MINUTE / 3),
         keep_until: subject.now() + MINUTE * 60,
         at: subject.now(),
     };
@@ -663,4 +663,70 @@ pub async fn numbers_go_with_their_units_and_their_days(subject: &Subject) {
     delete(second).await;
     delete(second).await;
     assert_eq!(days().await, [second]);
+}
+
+/// A test number gets nothing: its verification has no session, falls due at its end, and is in no numbers.
+pub async fn what_no_session_sends_is_not_counted(subject: &Subject) {
+    let (keys, workspace, today) = (
+        subject.workspace_keys().await,
+        subject.workspace,
+        Day::of(subject.now()),
+    );
+    let (id, phone) = (
+        VerificationId::generate(&SystemEdges, &SystemEdges),
+        index(&keys, PHONE),
+    );
+    let new = NewVerification {
+        id,
+        workspace_id: workspace,
+        session_id: None,
+        phone_index: phone,
+        purpose: PURPOSE.to_owned(),
+        mac: verifications::mac_of(&keys, id, phone, PURPOSE, "111111"),
+        phone: verifications::seal_phone(&keys, id, PHONE).unwrap(),
+        metadata: None,
+        template: "default".to_owned(),
+        locale: "en".to_owned(),
+        length: 6,
+        max_attempts: 3,
+        max_sends: 2,
+        next_send_at: subject.now(),
+        expires_at: subject.now() + MINUTE * 5,
+        undelivered_at: None,
+        keep_until: subject.now() + MINUTE * 60,
+        created_at: subject.now(),
+        country: Some(COUNTRY.to_owned()),
+    };
+    let renewal = Renewal {
+        session_id: None,
+        mac: verifications::mac_of(&keys, id, phone, PURPOSE, "111111"),
+        template: "default".to_owned(),
+        locale: "en".to_owned(),
+        length: 6,
+        metadata: None,
+        next_send_at: subject.now(),
+        expires_at: subject.now() + MINUTE * 5,
+        undelivered_at: None,
+        keep_until: subject.now() + MINUTE * 60,
+        at: subject.now(),
+    };
+    let renewed = subject
+        .write(move |tx| {
+            Box::pin(async move {
+                verifications::insert(tx, &new).await?;
+                verifications::renew(tx, workspace, id, &renewal).await
+            })
+        })
+        .await;
+    assert!(renewed.is_test());
+    assert_eq!((renewed.sends, renewed.undelivered_at), (2, None));
+    let next = subject.read(|tx| Box::pin(verifications::next_due_at(tx))).await;
+    assert_eq!(next, Some(renewed.expires_at));
+    let (result, found) = compared(check(subject, id, "111111").await).unwrap();
+    assert_eq!((result, found.session_id), (CheckResult::Approved, None));
+    assert!(stats(subject, workspace, (today, today)).await.is_empty());
+    let waited = subject
+        .read(move |tx| Box::pin(verifications::latencies(tx, workspace, today, today)))
+        .await;
+    assert!(waited.is_empty());
 }

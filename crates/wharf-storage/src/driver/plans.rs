@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use wharf_model::Network;
 
 use crate::conformance::{
-    Subject, api_keys, events, idempotency, messages, plans, receipts, receptions, seals, sessions, usage, vault,
-    verifications, wa_state,
+    Subject, api_keys, events, idempotency, messages, otp_texts, plans, receipts, receptions, seals, sessions, usage,
+    vault, verifications, wa_state,
 };
 use crate::{MasterKey, StorageConfig};
 
@@ -90,6 +90,8 @@ async fn run_cases(url: fn() -> Option<String>) {
         messages::a_wiped_body_is_gone,
         messages::a_retry_receipt_finds_its_message_for_thirty_days,
         messages::a_nudge_comes_after_the_commit,
+        otp_texts::a_text_reads_back_and_is_replaced,
+        otp_texts::texts_of_another_workspace_are_not_there,
         plans::a_plan_reads_back_and_is_changed,
         plans::a_key_carries_its_plan,
         plans::a_plan_stays_while_a_key_carries_it,

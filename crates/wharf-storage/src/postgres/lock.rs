@@ -11,7 +11,8 @@
 //!    reads to write, or replaces the owner, is alone.
 //! 3. [`Lock::Messages`] of one session: what moves messages of a session on, one unit at a time, because status,
 //!    queue and the order in a chat are decided on rows that were read.
-//! 4. [`Lock::Codes`] of one phone: what sends it codes, one unit at a time, because limits are counted.
+//! 4. [`Lock::Codes`] of one phone: what sends it codes, one unit at a time, because limits are counted. Of one workspace:
+//!    what saves its texts, because they are counted, too.
 //! 5. The locks of rows. Units that write several rows of one kind write them in the order of their keys.
 //! 6. The rows of statistics, which many units write: at the very end, in the order of their keys.
 

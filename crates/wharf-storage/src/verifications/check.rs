@@ -164,7 +164,10 @@ fn count_end(tx: &mut Tx, verification: &Verification, end: VerificationStatus, 
         VerificationStatus::Cancelled => Counter::Cancelled,
         VerificationStatus::Pending => return,
     };
-    stats::count(tx, Cell::of(verification), counter);
+    let Some(cell) = Cell::of(verification) else {
+        return;
+    };
+    stats::count(tx, cell, counter);
     if counter == Counter::Approved {
         let (day, took) = (Day::of(verification.created_at), now.since(verification.created_at));
         stats::note_latency(tx, verification.workspace_id, day, Wait::Approved, took);

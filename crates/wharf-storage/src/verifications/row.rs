@@ -14,8 +14,8 @@ pub struct Verification {
     pub id: VerificationId,
     /// Whose it is.
     pub workspace_id: WorkspaceId,
-    /// The session that sends its last message.
-    pub session_id: SessionId,
+    /// The session that sends its last message; `None`: nothing is sent to a test number.
+    pub session_id: Option<SessionId>,
     /// The phone, blind.
     pub phone_index: Blind,
     /// What for.
@@ -96,6 +96,11 @@ pub struct Check {
 }
 
 impl Verification {
+    /// Whether its code was told to nobody, because the phone is a test number.
+    pub const fn is_test(&self) -> bool {
+        self.session_id.is_none()
+    }
+
     /// Opens the sealed fields.
     ///
     /// # Errors

@@ -21,8 +21,8 @@ pub struct NewVerification {
     pub id: VerificationId,
     /// Whose it is.
     pub workspace_id: WorkspaceId,
-    /// The session that sends its message.
-    pub session_id: SessionId,
+    /// The session that sends its message; `None`: nothing is sent to a test number, and nothing of it is counted.
+    pub session_id: Option<SessionId>,
     /// The phone, blind.
     pub phone_index: Blind,
     /// What for.
@@ -47,8 +47,8 @@ pub struct NewVerification {
     pub next_send_at: Timestamp,
     /// Until when the code can be checked.
     pub expires_at: Timestamp,
-    /// When to tell that nothing was heard of its delivery.
-    pub undelivered_at: Timestamp,
+    /// When to tell that nothing was heard of its delivery; `None`: never.
+    pub undelivered_at: Option<Timestamp>,
     /// When it is deleted.
     pub keep_until: Timestamp,
     /// Now.
@@ -58,22 +58,22 @@ pub struct NewVerification {
 }
 
 impl NewVerification {
-    fn cell(&self) -> Cell {
-        Cell {
+    fn cell(&self) -> Option<Cell> {
+        Some(Cell {
             workspace_id: self.workspace_id,
             day: Day::of(self.created_at),
             country: self.country.clone(),
             purpose: self.purpose.clone(),
-            session_id: self.session_id,
-        }
+            session_id: self.session_id?,
+        })
     }
 }
 
 /// A new code for a verification that is pending. Its attempts stay as they are (OTP-6 of the services brief).
 #[derive(Clone, Debug)]
 pub struct Renewal {
-    /// The session that sends it.
-    pub session_id: SessionId,
+    /// The session that sends it; `None`: nothing is sent to a test number.
+    pub session_id: Option<SessionId>,
     /// Of the new code.
     pub mac: CodeMac,
     /// The text that is sent.
@@ -88,8 +88,8 @@ pub struct Renewal {
     pub next_send_at: Timestamp,
     /// Until when the new code can be checked.
     pub expires_at: Timestamp,
-    /// When to tell that nothing was heard of its delivery.
-    pub undelivered_at: Timestamp,
+    /// When to tell that nothing was heard of its delivery; `None`: never.
+    pub undelivered_at: Option<Timestamp>,
     /// When the verification is deleted.
     pub keep_until: Timestamp,
     /// Now.
@@ -162,16 +162,23 @@ pub async fn insert(tx: &mut Tx, new: &NewVerification) -> Result<(), StorageErr
             new.expires_at,
             new.undelivered_at,
             new.keep_until,
-            new.undelivered_at.min(new.expires_at),
+            first_due(new.undelivered_at, new.expires_at),
             new.created_at,
             new.country.as_deref()
         ],
     )
     .await?;
-    for counter in [Counter::Created, Counter::Sends] {
-        stats::count(tx, new.cell(), counter);
+    if let Some(cell) = new.cell() {
+        for counter in [Counter::Created, Counter::Sends] {
+            stats::count(tx, cell.clone(), counter);
+        }
     }
     Ok(())
+}
+
+/// What of a verification falls due first.
+fn first_due(undelivered_at: Option<Timestamp>, expires_at: Timestamp) -> Timestamp {
+    undelivered_at.map_or(expires_at, |at| at.min(expires_at))
 }
 
 /// Stores a message of a verification.
@@ -251,14 +258,16 @@ pub async fn renew(
                 renewal.expires_at,
                 renewal.undelivered_at,
                 renewal.keep_until,
-                renewal.undelivered_at.min(renewal.expires_at),
+                first_due(renewal.undelivered_at, renewal.expires_at),
                 &renewal.metadata,
                 &workspace
             ],
         )
         .await?;
     let renewed = read_one(renewed)?.ok_or(StorageError::NotFound("verification"))?;
-    stats::count(tx, Cell::of(&renewed), Counter::Sends);
+    if let Some(cell) = Cell::of(&renewed) {
+        stats::count(tx, cell, Counter::Sends);
+    }
     Ok(renewed)
 }
 

@@ -83,14 +83,15 @@ pub struct Cell {
 }
 
 impl Cell {
-    pub(super) fn of(verification: &Verification) -> Self {
-        Self {
+    /// `None`: what is sent to nobody is not counted.
+    pub(super) fn of(verification: &Verification) -> Option<Self> {
+        Some(Self {
             workspace_id: verification.workspace_id,
             day: Day::of(verification.created_at),
             country: verification.country.clone(),
             purpose: verification.purpose.clone(),
-            session_id: verification.session_id,
-        }
+            session_id: verification.session_id?,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ SEED ?= 1
 TIMES ?= 20
 FUZZ_SECONDS ?= 600
 
-.PHONY: demo test check openapi errors prove-kill prove-faults prove-generator prove-repeat prove-fuzz bench
+.PHONY: demo test check openapi errors prove-kill prove-otp prove-faults prove-generator prove-repeat prove-fuzz bench
 
 # Wharf with its simulated WhatsApp network: no phone needed. Prints a link to open.
 demo:
@@ -36,6 +36,11 @@ errors:
 # Fifty kills in the middle of the work, on each database, with the release build: nothing that was accepted is lost.
 prove-kill:
 	cargo xtask prove-kill --seed $(SEED)
+
+# Fifty kills between the steps of one-time passwords, on each database, with the release build: a code that was sent works,
+# once, and never again.
+prove-otp:
+	cargo xtask prove-otp --seed $(SEED)
 
 # Faults of network, database, disk and clock, on each database: the same invariants, and recovery without a restart.
 prove-faults:

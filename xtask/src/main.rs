@@ -31,6 +31,17 @@ enum Task {
         #[arg(long, default_value_t = 50)]
         kills: u32,
     },
+    /// Kills Wharf between the steps of one-time passwords, over and over, and checks that each code works once.
+    ProveOtp {
+        #[command(flatten)]
+        proof: proof::Proof,
+        /// How many times, on each database.
+        #[arg(long, default_value_t = 50)]
+        kills: u32,
+        /// How many people log in between two kills, at least.
+        #[arg(long, default_value_t = 10)]
+        visits: u32,
+    },
     /// Breaks network, database, disk and clock, and checks that Wharf survives without a loss.
     ProveFaults {
         #[command(flatten)]
@@ -75,6 +86,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::Test => test::run(),
         Task::ProveKill { proof, kills } => proof::kill(&proof, kills),
+        Task::ProveOtp { proof, kills, visits } => proof::otp(&proof, kills, visits),
         Task::ProveFaults { proof, short } => proof::faults(&proof, short),
         Task::ProveGenerator { attempts } => proof::generator(attempts, "release"),
         Task::ProveRepeat { times } => test::repeat(times),

@@ -114,6 +114,20 @@ pub fn kill(proof: &Proof, kills: u32) -> Result<()> {
     Ok(())
 }
 
+/// Kills Wharf `kills` times between the steps of one-time passwords, on each database, with at least so many visitors
+/// between two kills, and checks what they were answered and shown.
+pub fn otp(proof: &Proof, kills: u32, visits: u32) -> Result<()> {
+    // No Baileys here: PostgreSQL is all that it needs beside the binaries.
+    packages::install()?;
+    let binaries = Binaries::build(&proof.profile)?;
+    for dialect in proof.dialects() {
+        let mut command = prover(proof, "prove-otp", &binaries);
+        command.args(["--kills", &kills.to_string(), "--visits", &visits.to_string()]);
+        run(command, proof, dialect)?;
+    }
+    Ok(())
+}
+
 /// Breaks the network, the database, the disk and the clock under Wharf, and checks what is left.
 pub fn faults(proof: &Proof, short: bool) -> Result<()> {
     let binaries = prepare(&proof.profile)?;

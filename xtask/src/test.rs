@@ -14,7 +14,7 @@ use crate::{packages, report, schemathesis, settle};
 /// A step and what runs it.
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("formatting and tidy", formatting_and_tidy),
     ("packages", packages::install),
     ("tests of every crate, with the sandbox", crates),
@@ -24,15 +24,17 @@ const STEPS: [Step; 10] = [
     ("API fuzzing with schemathesis", schemathesis::run),
     ("the demo in a browser", browser),
     ("five kills on each database", kills),
+    ("five kills between the steps of one-time passwords", otp_kills),
     ("faults of network, database, disk and clock", faults),
 ];
 
 /// The programs that steps run.
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     "wharf",
     "wharf-sandbox",
     "wharf-interop-engine",
     "prove-kill",
+    "prove-otp",
     "prove-faults",
 ];
 
@@ -101,6 +103,10 @@ pub fn repeat(times: u32) -> Result<()> {
 
 fn kills() -> Result<()> {
     proof::kill(&short_proof()?, 5)
+}
+
+fn otp_kills() -> Result<()> {
+    proof::otp(&short_proof()?, 5, 4)
 }
 
 fn faults() -> Result<()> {

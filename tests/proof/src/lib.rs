@@ -11,6 +11,7 @@ pub mod faults;
 pub mod generator;
 pub mod mutate;
 pub mod options;
+pub mod otp;
 pub mod recording;
 pub mod summary;
 

@@ -169,6 +169,20 @@ pub struct Violation {
     pub count: usize,
 }
 
+impl Violation {
+    /// What a check found. `None`: it found nothing.
+    pub(crate) fn of(invariant: &'static str, sentence: &'static str, mut details: Vec<String>) -> Option<Self> {
+        let count = details.len();
+        details.truncate(DETAILS);
+        (count > 0).then_some(Self {
+            invariant,
+            sentence,
+            details,
+            count,
+        })
+    }
+}
+
 /// The judgement.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -206,17 +220,9 @@ impl fmt::Display for Report {
 /// Judges a recording.
 pub fn check(recording: &Recording) -> Report {
     let index = Index::new(recording);
-    let judged = INVARIANTS.iter().filter_map(|invariant| {
-        let mut details = (invariant.check)(&index);
-        let count = details.len();
-        details.truncate(DETAILS);
-        (count > 0).then_some(Violation {
-            invariant: invariant.name,
-            sentence: invariant.sentence,
-            details,
-            count,
-        })
-    });
+    let judged = INVARIANTS
+        .iter()
+        .filter_map(|invariant| Violation::of(invariant.name, invariant.sentence, (invariant.check)(&index)));
     Report {
         violations: judged.collect(),
     }

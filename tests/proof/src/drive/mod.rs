@@ -19,10 +19,12 @@ pub use finish::{finish, settle};
 pub use load::{Callers, Load, Pace};
 pub use moment::{Moment, Plan};
 pub use network::NetworkLog;
+pub(crate) use network::whole_log;
 pub use progress::Progress;
 pub use ready::all_ready;
 pub use recorder::Recorder;
 pub use stage::{Database, Dialect, Stage, StageOptions};
+pub(crate) use stage::{start_sandbox, wharf_options};
 pub use visitors::{Company, Visitors};
 
 use crate::recording::Millis;

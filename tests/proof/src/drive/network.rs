@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use wharf_testkit::process::Remote;
 
 use super::Recorder;
+use crate::recording::Observation;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
 const PAGE: usize = 10_000;
@@ -66,6 +67,28 @@ async fn read(control: &Remote, recorder: &Recorder, mut stopped: watch::Receive
         }
         // Either it is time to look again, or to look for the last time.
         let _ = tokio::time::timeout(LOOK_AGAIN, stopped.changed()).await;
+    }
+}
+
+/// The whole log as it stands.
+///
+/// # Errors
+/// It has gaps, or cannot be read.
+pub(crate) async fn whole_log(control: &Remote) -> Result<Vec<Observation>> {
+    let (mut last, mut found) = (0, Vec::new());
+    loop {
+        let before = last;
+        let page = control
+            .text(&format!("/sandbox/api/stanzas?after={last}&limit={PAGE}"))
+            .await?;
+        for line in page.lines() {
+            last = number(line, last)?;
+            let observation = serde_json::from_str(line);
+            found.push(observation.with_context(|| format!("not a line of the sandbox's log: {line}"))?);
+        }
+        if last == before {
+            return Ok(found);
+        }
     }
 }
 

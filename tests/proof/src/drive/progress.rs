@@ -30,8 +30,15 @@ impl Progress {
     /// How far the run has come.
     pub fn show(&mut self, step: &str, recorder: &Recorder) {
         let (accepted, wire, inbound) = (recorder.accepted(), recorder.wire(), recorder.inbound_count());
+        self.say(&format!(
+            "{step}  accepted {accepted}, on the wire {wire}, inbound {inbound}"
+        ));
+    }
+
+    /// The same in other words.
+    pub fn say(&mut self, words: &str) {
         let seconds = self.started.elapsed().as_secs();
-        let line = format!("{seconds:>4} s  {step}  accepted {accepted}, on the wire {wire}, inbound {inbound}");
+        let line = format!("{seconds:>4} s  {words}");
         if self.terminal {
             tell(&format!("\r\x1b[K{line}"));
         } else if self.said.is_none_or(|said| said.elapsed() >= SELDOM) {

@@ -86,7 +86,8 @@ pub enum Database {
 }
 
 impl Database {
-    fn start(dialect: Dialect) -> Result<Self> {
+    /// Starts an empty one.
+    pub(crate) fn start(dialect: Dialect) -> Result<Self> {
         Ok(match dialect {
             Dialect::Sqlite => Self::Sqlite,
             Dialect::Postgres => {
@@ -263,7 +264,8 @@ impl Stage {
     }
 }
 
-async fn start_sandbox(options: &StageOptions) -> Result<Sandbox> {
+/// A sandbox that logs every stanza.
+pub(crate) async fn start_sandbox(options: &StageOptions) -> Result<Sandbox> {
     let arguments = ["--stanza-log", STANZA_LOG, "--seed", &options.seed.to_string()].map(str::to_owned);
     let sandbox = SandboxOptions {
         arguments: arguments.to_vec(),
@@ -273,7 +275,8 @@ async fn start_sandbox(options: &StageOptions) -> Result<Sandbox> {
     Ok(Sandbox::start(&options.sandbox, &sandbox).await?)
 }
 
-fn wharf_options(options: &StageOptions, sandbox: &Sandbox, database: &Database) -> WharfOptions {
+/// How Wharf is started: without limits on its callers.
+pub(crate) fn wharf_options(options: &StageOptions, sandbox: &Sandbox, database: &Database) -> WharfOptions {
     let dir = options.data_dir.clone().unwrap_or_else(|| options.folder.join("data"));
     let mut wharf = WharfOptions::new(&options.wharf, dir)
         .against(sandbox)

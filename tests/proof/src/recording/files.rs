@@ -120,7 +120,8 @@ impl Files {
     }
 }
 
-fn lines<T: Serialize>(path: &Path, values: &[T]) -> Result<()> {
+/// Writes a part that is known whole.
+pub(crate) fn lines<T: Serialize>(path: &Path, values: &[T]) -> Result<()> {
     let mut text = String::new();
     for value in values {
         text.push_str(&serde_json::to_string(value)?);

@@ -6,6 +6,7 @@ mod wire;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use files::lines;
 pub use files::{Files, Part, read};
 pub use wire::{Closed, Copy, Decryption, Direction, Login, Observation, Observed, Stanza};
 

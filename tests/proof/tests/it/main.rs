@@ -3,3 +3,4 @@
 mod broken;
 mod good;
 mod judged;
+mod otp;

@@ -404,7 +404,7 @@ async fn the_report_shows_the_keys_that_nobody_uses() {
     app.state.flush_usage().await;
     app.clock.advance(Duration::from_millis(1));
     json_of(call(&app, &counted.0).await, 200).await;
-    assert_eq!(ids(90).await, [idle.1.clone()]);
+    assert_eq!(ids(90).await, std::slice::from_ref(&idle.1));
     app.clock.advance(DAY);
     app.state.flush_usage().await;
     assert_eq!(ids(1).await, [written.1, idle.1]);

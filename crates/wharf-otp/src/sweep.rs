@@ -38,7 +38,7 @@ impl Verifications {
                 None => return,
                 Some(Ok(_)) => self.until_due().await,
                 Some(Err(error)) => {
-                    tracing::warn!(error = %error, "Verifications that are due could not be ended; it is tried again");
+                    tracing::warn!(error.cause = ?error, "Verifications that are due could not be ended; it is tried again");
                     AFTER_A_FAILURE
                 }
             };

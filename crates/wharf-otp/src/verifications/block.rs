@@ -40,7 +40,7 @@ impl Cx {
             return;
         }
         if let Err(error) = self.append_blocked(keys, prefix, new, (now, until)).await {
-            tracing::error!(error = %error, "It could not be told that codes are refused");
+            tracing::error!(error.cause = ?error, "It could not be told that codes are refused");
         }
     }
 

@@ -181,25 +181,20 @@ impl Verifications {
         let cx = &self.cx;
         let keys = cx.storage.workspace_keys(workspace).await.map_err(OtpError::Storage)?;
         let (now, teller) = (cx.clock.now(), Teller::new(cx, &keys));
-        let cancelled = cx
-            .storage
-            .write(Queue::Normal, move |tx| {
-                Box::pin(async move {
-                    let cancelled = rows::cancel(tx, workspace, id, now).await?;
-                    if let Some(cancelled) = &cancelled {
-                        teller.tell(tx, cancelled, EventKind::OtpCancelled, None, now).await?;
-                    }
-                    Ok(cancelled.is_some())
-                })
+        let cancelled = cx.storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move {
+                match rows::cancel(tx, workspace, id, now).await? {
+                    Some(cancelled) => teller.tell(tx, &cancelled, EventKind::OtpCancelled, None, now).await,
+                    None => Ok(()),
+                }
             })
-            .await
-            .map_err(OtpError::Storage)?;
+        });
+        cancelled.await.map_err(OtpError::Storage)?;
         let view = self.get(workspace, id).await?;
         match view.status {
             VerificationStatus::Cancelled => Ok(view),
-            // It ended in between, or was over before: `cancelled` is false then.
-            _ if !cancelled => Err(OtpError::over(view.standing())),
-            _ => Ok(view),
+            // It ended in between, or was over before.
+            _ => Err(OtpError::over(view.standing())),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
+use serde_json::json;
 use wharf_testkit::postgres::{Cluster, Flush};
 use wharf_testkit::process::Sandbox;
 
@@ -16,7 +17,8 @@ use crate::processor::{Processes, family_time};
 use crate::report::figure::{Figure, Target, Unit};
 use crate::report::{Row, Section, Use};
 
-const CONNECTIONS: [usize; 3] = [1, 16, 64];
+const CONNECTIONS: [usize; 3] = [1, 16, MOST];
+const MOST: usize = 64;
 const SESSIONS: usize = 16;
 const CHATS: usize = 32;
 
@@ -26,8 +28,9 @@ pub async fn measure(bench: &Bench) -> Result<Section> {
         title: "(c) Accepting",
         method: format!(
             "Messages a second answered with 202, each with an `Idempotency-Key`, for {SESSIONS} sessions that are linked but \
-             disconnected, so that accepting alone is measured; {} s each. Under each rate: p50 / p99 of the answer. SQLite \
-             with `synchronous=full`, PostgreSQL with `fsync` and `synchronous_commit`: both survive a loss of power.",
+             disconnected, so that accepting alone is measured; {} s each. Under each rate: p50 / p99 of the answer. Within a \
+             quota: with a key whose plan limits the messages of a day, which are counted in the same commit. SQLite with \
+             `synchronous=full`, PostgreSQL with `fsync` and `synchronous_commit`: both survive a loss of power.",
             bench.plan.load_for.as_secs()
         ),
         rows: Vec::new(),
@@ -66,14 +69,17 @@ async fn on(
         let server = server_of(cluster)?;
         processes = processes.and("database", move || family_time(server));
     }
-    let requests = requests(wharf, &sessions);
+    let free = requests(wharf, &sessions, &wharf.authorization());
+    let limited = requests(wharf, &sessions, &with_a_quota(wharf).await?);
+    let runs = CONNECTIONS.map(|connections| (connections, "", &free));
     let mut key = 0;
-    for connections in CONNECTIONS {
-        let load = accept(wharf, &requests, connections, bench.plan.load_for, &mut key);
+    for (connections, within, requests) in runs.into_iter().chain([(MOST, ", within a quota", &limited)]) {
+        let load = accept(wharf, requests, connections, bench.plan.load_for, &mut key);
         let (accepted, shares) = processes.during(load).await?;
-        let what = format!("{dialect}, {connections} connections");
+        let what = format!("{dialect}, {connections} connections{within}");
         tell(&format!("(c) {what}: {:.0} /s", accepted.per_second));
-        section.rows.extend(rows(&what, &accepted, dialect, connections));
+        let targeted = dialect == "SQLite" && connections == MOST;
+        section.rows.extend(rows(&what, &accepted, targeted));
         section.uses.push(Use {
             what,
             messages: accepted.times.len(),
@@ -88,8 +94,7 @@ struct Accepted {
     times: Spread,
 }
 
-fn rows(what: &str, accepted: &Accepted, dialect: &str, connections: usize) -> [Row; 2] {
-    let targeted = dialect == "SQLite" && connections == 64;
+fn rows(what: &str, accepted: &Accepted, targeted: bool) -> [Row; 2] {
     let rate = Figure::new(Unit::PerSecond, accepted.per_second);
     let times = |percent| accepted.times.percentile(percent);
     let answered = Figure::pair(Unit::Seconds, times(50), times(99));
@@ -99,13 +104,23 @@ fn rows(what: &str, accepted: &Accepted, dialect: &str, connections: usize) -> [
     ]
 }
 
+/// The authorization of a key whose plan limits the messages of a day, to more than are ever sent here.
+async fn with_a_quota(wharf: &Wharf) -> Result<String> {
+    let api = wharf.process().api();
+    let plan = json!({ "name": "benchmark", "messages_per_day": 1_000_000_000 });
+    let plan = api.post("/api/plans", &plan).await?;
+    let key = json!({ "label": "benchmark", "scopes": ["messages:send"], "plan": plan["id"] });
+    let made = api.post("/api/api-keys", &key).await?;
+    let key = made["key"].as_str().context("a new key without its text")?;
+    Ok(format!("Bearer {key}"))
+}
+
 /// One for each session and chat.
-fn requests(wharf: &Wharf, sessions: &[String]) -> Vec<Request> {
-    let authorization = wharf.authorization();
+fn requests(wharf: &Wharf, sessions: &[String], authorization: &str) -> Vec<Request> {
     let chats = (0..CHATS).map(|chat| format!("1555020{chat:04}"));
     let pairs = chats.flat_map(|chat| sessions.iter().map(move |session| (session, chat.clone())));
     let bodies = pairs.map(|(session, chat)| Wharf::message(session, &chat));
-    let post = |body: String| Request::post_once(wharf.address(), "/api/messages", Some(&authorization), &body);
+    let post = |body: String| Request::post_once(wharf.address(), "/api/messages", Some(authorization), &body);
     bodies.map(post).collect()
 }
 

@@ -79,6 +79,7 @@ async fn call(verifications: &Verifications, asking: WorkspaceId, ids: &Ids) -> 
         which: Which::Id(ids.0[kind][SystemEdges.below(IDS) as usize]),
         code: "004217".to_owned(),
         allowed: None,
+        key: None,
     };
     let asked = Instant::now();
     let answer = verifications.check(asking, check, None).await;
@@ -186,6 +187,7 @@ fn pending(keys: &WorkspaceKeys, session: SessionId, purpose: String) -> Result<
         keep_until: now + DAY,
         created_at: now,
         country: None,
+        key_id: None,
     })
 }
 

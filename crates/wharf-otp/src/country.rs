@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rlibphonenumber::PHONE_NUMBER_UTIL;
-use wharf_model::{Phone, Timestamp, WorkspaceId};
+use tokio::sync::Mutex as Turn;
+use wharf_model::{Clock, Phone, Timestamp, WorkspaceId};
 
 /// How long it is believed which countries the sessions of a workspace are of.
 const KEPT: Duration = Duration::from_secs(60);
@@ -107,32 +108,67 @@ struct Seen {
     at: Timestamp,
 }
 
+#[derive(Debug, Default)]
+struct Known {
+    seen: HashMap<WorkspaceId, Seen>,
+    turns: HashMap<WorkspaceId, Arc<Turn<()>>>,
+}
+
 /// What is known of the sessions' countries.
 #[derive(Debug, Default)]
-pub(crate) struct OwnCountries(Mutex<HashMap<WorkspaceId, Seen>>);
+pub(crate) struct OwnCountries(Mutex<Known>);
 
 impl OwnCountries {
-    /// Whether a workspace has a session of a country. `None`: somebody has to look.
-    pub(crate) fn holds(&self, workspace: WorkspaceId, country: Country, now: Timestamp) -> Option<bool> {
+    /// Whether a workspace has a session of a country. Polls `look` where that is not known: one at a time for a workspace,
+    /// because a look opens the profile of every session.
+    pub(crate) async fn has<E>(
+        &self,
+        (workspace, country): (WorkspaceId, Country),
+        clock: &dyn Clock,
+        look: impl Future<Output = Result<Vec<Country>, E>>,
+    ) -> Result<bool, E> {
+        if let Some(held) = self.holds(workspace, country, clock.now()) {
+            return Ok(held);
+        }
+        let turn = self.turn(workspace);
+        let _taken = turn.lock().await;
+        let now = clock.now();
+        // Whoever had the turn before may have looked.
+        if let Some(held) = self.holds(workspace, country, now) {
+            return Ok(held);
+        }
+        let countries = look.await?;
+        let held = countries.contains(&country);
+        self.note(workspace, countries, now);
+        Ok(held)
+    }
+
+    /// `None`: somebody has to look. A clock that was set back says nothing of how long ago it was.
+    fn holds(&self, workspace: WorkspaceId, country: Country, now: Timestamp) -> Option<bool> {
         let known = self.lock();
-        let seen = known.get(&workspace)?;
+        let seen = known.seen.get(&workspace)?;
         let held = seen.countries.contains(&country);
         let kept = if held { KEPT } else { LOOKED_AGAIN };
-        (now.since(seen.at) < kept).then_some(held)
+        (seen.at <= now && now.since(seen.at) < kept).then_some(held)
     }
 
-    /// Somebody looked.
-    pub(crate) fn note(&self, workspace: WorkspaceId, countries: Vec<Country>, at: Timestamp) {
-        self.lock().insert(workspace, Seen { countries, at });
+    fn note(&self, workspace: WorkspaceId, countries: Vec<Country>, at: Timestamp) {
+        self.lock().seen.insert(workspace, Seen { countries, at });
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Seen>> {
+    fn turn(&self, workspace: WorkspaceId) -> Arc<Turn<()>> {
+        Arc::clone(self.lock().turns.entry(workspace).or_default())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use wharf_model::SystemEdges;
 
     use super::*;
@@ -186,5 +222,36 @@ mod tests {
             let held = [germany, spain].map(|country| own.holds(workspace, country, now));
             assert_eq!(held, [of_germany, of_spain], "{later} s");
         }
+        let before = start - Duration::from_millis(1);
+        assert_eq!(own.holds(workspace, germany, before), None, "the clock was set back");
+    }
+
+    #[tokio::test]
+    async fn of_many_that_ask_at_once_one_looks() {
+        let workspace = WorkspaceId::generate(&SystemEdges, &SystemEdges);
+        let (germany, own, looks) = (Country(*b"DE"), OwnCountries::default(), AtomicUsize::new(0));
+        let look = async || {
+            looks.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            Ok::<_, ()>(vec![germany])
+        };
+        let asked = (0..50).map(|_| own.has((workspace, germany), &SystemEdges, look()));
+        let held = futures::future::join_all(asked).await;
+        assert!(held.into_iter().all(|held| held == Ok(true)));
+        assert_eq!(looks.load(Ordering::SeqCst), 1);
+        let failing = async { Err::<Vec<Country>, _>("no database") };
+        let spain = own.has((workspace, Country(*b"ES")), &SystemEdges, failing).await;
+        assert_eq!(spain, Ok(false), "that was seen, too");
+    }
+
+    #[tokio::test]
+    async fn after_a_look_that_failed_the_next_one_looks() {
+        let workspace = WorkspaceId::generate(&SystemEdges, &SystemEdges);
+        let (germany, own) = (Country(*b"DE"), OwnCountries::default());
+        let failing = async { Err::<Vec<Country>, _>("no database") };
+        let asked = own.has((workspace, germany), &SystemEdges, failing).await;
+        assert_eq!(asked, Err("no database"));
+        let look = async { Ok::<_, &str>(vec![germany]) };
+        assert_eq!(own.has((workspace, germany), &SystemEdges, look).await, Ok(true));
     }
 }

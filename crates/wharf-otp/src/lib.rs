@@ -36,6 +36,6 @@ pub use stats::{LatencyView, Quantiles, StatsQuery, StatsView};
 pub use test_numbers::{TestNumbers, TestNumbersError};
 pub use verifications::{
     Awaited, CheckCode, Found, OtpDeps, ReceiveCode, SendCode, Sent, TextSource, TextView, VerificationQuery,
-    Verifications, Which, may_know,
+    Verifications, Which,
 };
 pub use view::{CheckView, ReceptionView, SendView, VerificationView};

@@ -1,12 +1,16 @@
 //! What became of verifications, in numbers of days.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use wharf_model::{Day, SessionId, WorkspaceId};
-use wharf_storage::verifications::{self as rows, Cell, Counts, Wait, Waited};
+use wharf_storage::verifications::{self as rows, Cell, Counter, Counts, Wait, Waited};
 
 use crate::error::OtpError;
 use crate::verifications::Verifications;
+
+/// How many purposes are told of by name: callers choose them freely.
+const MOST_PURPOSES: usize = 100;
 
 /// Which numbers.
 #[derive(Clone, Debug)]
@@ -28,9 +32,9 @@ pub struct StatsView {
     pub latency: Option<LatencyView>,
     /// By the country of the phone, `None` where it is not known.
     pub by_country: Vec<(Option<String>, Counts)>,
-    /// By what the codes were for.
-    pub by_purpose: Vec<(String, Counts)>,
-    /// By the session that sent.
+    /// By what the codes were for; `None` for those that are not told of by name.
+    pub by_purpose: Vec<(Option<String>, Counts)>,
+    /// By the session that sent; of a verification the one that sent first.
     pub by_session: Vec<(SessionId, Counts)>,
     /// By day; days on which nothing was made are left out.
     pub by_day: Vec<(Day, Counts)>,
@@ -73,7 +77,7 @@ impl StatsView {
             total,
             latency: waited.map(LatencyView::new),
             by_country: countries.into_iter().collect(),
-            by_purpose: purposes.into_iter().collect(),
+            by_purpose: with_most_created(purposes),
             by_session: sessions.into_iter().collect(),
             by_day: days.into_iter().collect(),
         }
@@ -82,6 +86,18 @@ impl StatsView {
 
 fn add<K: Ord>(sums: &mut BTreeMap<K, Counts>, key: K, counts: &Counts) {
     sums.entry(key).or_default().absorb(counts);
+}
+
+/// The purposes for which the most was created, by name, and all the others as one.
+fn with_most_created(sums: BTreeMap<Option<String>, Counts>) -> Vec<(Option<String>, Counts)> {
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    // What has no name takes nobody's place.
+    sums.sort_by_key(|(purpose, counts)| (purpose.is_none(), Reverse(counts.of(Counter::Created))));
+    let mut told = BTreeMap::new();
+    for (place, (purpose, counts)) in sums.into_iter().enumerate() {
+        add(&mut told, purpose.filter(|_| place < MOST_PURPOSES), &counts);
+    }
+    told.into_iter().collect()
 }
 
 impl LatencyView {
@@ -154,6 +170,24 @@ mod tests {
             count: *count,
         };
         counts.iter().map(waited).collect()
+    }
+
+    #[test]
+    fn the_purposes_with_most_are_told_by_name() {
+        let created = |number: usize| {
+            let mut counts = Counts::default();
+            (0..number).for_each(|_| counts.count(Counter::Created));
+            counts
+        };
+        let name = |number: usize| Some(format!("p{number:03}"));
+        // As many as may be with two of each, two with fewer, one with more, and some without a name.
+        let named = (0..MOST_PURPOSES).map(|number| (name(number), created(2)));
+        let others = [(name(200), created(1)), (name(201), created(3)), (None, created(5))];
+        let told = with_most_created(named.chain(others).collect());
+        assert_eq!(told.len(), MOST_PURPOSES + 1);
+        assert_eq!(told[0], (None, created(5 + 1 + 2)));
+        assert_eq!((&told[1], &told[MOST_PURPOSES]), (&(name(0), created(2)), &(name(201), created(3))));
+        assert!(told.iter().all(|(purpose, _)| *purpose != name(MOST_PURPOSES - 1)), "the last of equals");
     }
 
     #[test]

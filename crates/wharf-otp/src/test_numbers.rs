@@ -32,6 +32,11 @@ impl TestNumbers {
         !self.codes.is_empty() && self.until.is_none()
     }
 
+    /// The earlier of a moment and their end: no known code is worth anything later.
+    pub(crate) fn at_most(&self, at: Timestamp) -> Timestamp {
+        self.until.map_or(at, |until| at.min(until))
+    }
+
     /// The code of a phone, if it is a test number now.
     pub(crate) fn code_of(&self, phone: &Phone, now: Timestamp) -> Option<&str> {
         if self.until.is_some_and(|until| until <= now) {
@@ -119,5 +124,8 @@ mod tests {
         let before = Timestamp::from_millis(end.as_millis() - 1);
         assert_eq!(numbers.code_of(&phone, before), Some("123456"));
         assert_eq!(numbers.code_of(&phone, end), None);
+        let after = Timestamp::from_millis(end.as_millis() + 1);
+        assert_eq!([before, end, after].map(|at| numbers.at_most(at)), [before, end, end]);
+        assert_eq!(TestNumbers::default().at_most(after), after);
     }
 }

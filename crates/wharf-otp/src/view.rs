@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use wharf_model::{MessageId, MessageStatus, Phone, SessionId, Timestamp, VerificationId, VerificationStatus};
+use wharf_model::{ApiKeyId, MessageId, MessageStatus, Phone, SessionId, Timestamp, VerificationId, VerificationStatus};
 use wharf_storage::receptions::{self, Reception};
 use wharf_storage::verifications::{CheckResult, Open, Send, Verification};
 use wharf_storage::{SessionKeys, StorageError, WorkspaceKeys};
 
 use crate::error::Standing;
+use crate::verifications::may_know;
 
 /// A verification, as it was at a moment.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct VerificationView {
     pub id: VerificationId,
     /// The session that sent its last message; `None`: nothing is sent to a test number.
     pub session_id: Option<SessionId>,
+    /// The API key that made it.
+    pub key_id: Option<ApiKeyId>,
     /// Whether nothing was sent, because the phone is a test number.
     pub test: bool,
     /// Whom it is about.
@@ -89,6 +92,7 @@ impl VerificationView {
         Ok(Self {
             id: row.id,
             session_id: row.session_id,
+            key_id: row.key_id,
             test: row.is_test(),
             phone: phone.parse().map_err(|_| StorageError::Unreadable("phone"))?,
             purpose: row.purpose,
@@ -123,6 +127,10 @@ impl VerificationView {
             next_send_in: self.next_send_in,
             expires_in: self.expires_in,
         }
+    }
+    /// Whether a caller that is limited to sessions (`None`: to none) and comes with a key may know of it.
+    pub fn is_for(&self, allowed: Option<&[SessionId]>, key: Option<ApiKeyId>) -> bool {
+        may_know(allowed, key, (self.session_id, self.key_id))
     }
 }
 

@@ -65,11 +65,15 @@ pub enum Action {
     ApiKeyRotated,
     /// An API key was revoked.
     ApiKeyRevoked,
+    /// A text of messages with codes was saved.
+    OtpTextSaved,
+    /// A text of messages with codes was deleted.
+    OtpTextDeleted,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::SessionLinked,
         Self::SessionImported,
         Self::SessionExported,
@@ -85,6 +89,8 @@ impl Action {
         Self::ApiKeyCreated,
         Self::ApiKeyRotated,
         Self::ApiKeyRevoked,
+        Self::OtpTextSaved,
+        Self::OtpTextDeleted,
     ];
 
     /// The stable name on the wire and in storage.
@@ -105,6 +111,8 @@ impl Action {
             Self::ApiKeyCreated => "api_key.created",
             Self::ApiKeyRotated => "api_key.rotated",
             Self::ApiKeyRevoked => "api_key.revoked",
+            Self::OtpTextSaved => "otp_text.saved",
+            Self::OtpTextDeleted => "otp_text.deleted",
         }
     }
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use wharf_model::VerificationId;
-use wharf_otp::{Found, may_know};
+use wharf_otp::Found;
 
 use super::body::VerificationBody;
 use crate::auth::{Allowed, Caller};
@@ -16,7 +16,7 @@ use crate::wire::VerificationIdText;
 /// What an id names, where the caller may know of it.
 pub(super) async fn seen_by(caller: &Caller, state: &ApiState, id: VerificationId) -> Result<Found, ApiError> {
     let found = state.verifications.find(caller.workspace(), id).await?;
-    if may_know(caller.allowed_sessions().as_deref(), found.session_id()) {
+    if found.is_for(caller.allowed_sessions().as_deref(), caller.key_id()) {
         Ok(found)
     } else {
         Err(ApiError::OtpNotFound)

@@ -6,7 +6,7 @@ use garde::Validate;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use wharf_model::{Phone, VerificationStatus};
-use wharf_otp::{VerificationQuery, may_know};
+use wharf_otp::VerificationQuery;
 
 use super::body::VerificationBody;
 use crate::auth::Allowed;
@@ -82,10 +82,8 @@ pub(crate) async fn list_verifications(
 ) -> Result<Json<List<VerificationBody>>, ApiError> {
     let (workspace, query) = (caller.workspace(), request.query()?);
     let page = page_request(request.limit, request.cursor);
-    let allowed = caller.allowed_sessions();
+    let (allowed, key) = (caller.allowed_sessions(), caller.key_id());
     let mut verifications = state.verifications.list(workspace, query, page).await?;
-    verifications
-        .rows
-        .retain(|view| may_know(allowed.as_deref(), view.session_id));
+    verifications.rows.retain(|view| view.is_for(allowed.as_deref(), key));
     Ok(Json(List::of_page(verifications, VerificationBody::from)))
 }

@@ -52,6 +52,7 @@ impl VerifyOtp {
             which,
             code: self.code.expose_secret().to_owned(),
             allowed: caller.allowed_sessions(),
+            key: caller.key_id(),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_model::{EventKind, Phone, SessionId, Timestamp, VerificationId, VerificationStatus, WorkspaceId};
+use wharf_model::{ApiKeyId, EventKind, Phone, SessionId, Timestamp, VerificationId, VerificationStatus, WorkspaceId};
 use wharf_session::{Idempotent, Outcome};
 use wharf_storage::verifications::{self as rows, CheckResult, Checked, Verification};
 use wharf_storage::{Blind, Queue, StorageError, Tx, WorkspaceKeys};
@@ -40,6 +40,8 @@ pub struct CheckCode {
     pub code: String,
     /// The sessions whose verifications the caller may check; `None`: all.
     pub allowed: Option<Vec<SessionId>>,
+    /// The API key that asks.
+    pub key: Option<ApiKeyId>,
 }
 
 /// Logs are written with `Debug`: neither numbers of people nor digits may reach them.
@@ -73,6 +75,7 @@ struct Try {
     place: Place,
     code: String,
     allowed: Option<Vec<SessionId>>,
+    key: Option<ApiKeyId>,
     now: Timestamp,
     keys: Arc<WorkspaceKeys>,
     teller: Teller,
@@ -91,7 +94,9 @@ impl Try {
         if let Some(allowed) = &self.allowed {
             // Before anything is counted: the caller must not touch what he must not know of.
             let found = rows::get(tx, workspace, id).await?;
-            if !found.is_some_and(|found| may_know(Some(allowed), found.session_id)) {
+            let known =
+                found.is_some_and(|found| may_know(Some(allowed), self.key, (found.session_id, found.key_id)));
+            if !known {
                 return Ok(None);
             }
         }
@@ -135,6 +140,7 @@ impl Verifications {
             place,
             code: check.code,
             allowed: check.allowed,
+            key: check.key,
             now,
             keys: Arc::clone(&keys),
             teller: Teller::new(cx, &keys),

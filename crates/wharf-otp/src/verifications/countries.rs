@@ -30,16 +30,14 @@ impl Verifications {
     }
 
     async fn is_own_country(&self, workspace: WorkspaceId, country: Country) -> Result<bool, OtpError> {
-        let (cx, now) = (&self.cx, self.cx.clock.now());
-        if let Some(held) = cx.own_countries.holds(workspace, country, now) {
-            return Ok(held);
-        }
-        let phones = cx.sessions.linked_phones(workspace).await.map_err(OtpError::Storage)?;
-        let mut countries: Vec<Country> = phones.iter().filter_map(Country::of).collect();
-        countries.sort_unstable();
-        countries.dedup();
-        let held = countries.contains(&country);
-        cx.own_countries.note(workspace, countries, now);
-        Ok(held)
+        let cx = &self.cx;
+        let look = async {
+            let phones = cx.sessions.linked_phones(workspace).await.map_err(OtpError::Storage)?;
+            let mut countries: Vec<Country> = phones.iter().filter_map(Country::of).collect();
+            countries.sort_unstable();
+            countries.dedup();
+            Ok::<_, OtpError>(countries)
+        };
+        cx.own_countries.has((workspace, country), &*cx.clock, look).await
     }
 }

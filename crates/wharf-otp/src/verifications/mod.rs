@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::Notify;
-use wharf_model::{Clock, EventId, EventKind, Random, SessionId, Timestamp};
+use wharf_model::{ApiKeyId, Clock, EventId, EventKind, Random, SessionId, Timestamp};
 use wharf_session::Sessions;
 use wharf_storage::events::{self as log, Event};
 use wharf_storage::verifications::{Open, Verification};
@@ -105,12 +105,17 @@ impl Verifications {
     }
 }
 
-/// Whether a caller that is limited to sessions (`None`: to none) may know of a verification of this session. One of a test
-/// number has no session, and nothing of anybody's session is in it: whoever may send codes may go on with it.
-pub fn may_know(allowed: Option<&[SessionId]>, session: Option<SessionId>) -> bool {
+/// Whether a caller that is limited to sessions (`None`: to none) and comes with a key may know of a verification of a session,
+/// which a key made. One of a test number has no session: it is for the key that made it.
+pub(crate) fn may_know(
+    allowed: Option<&[SessionId]>,
+    key: Option<ApiKeyId>,
+    (session, maker): (Option<SessionId>, Option<ApiKeyId>),
+) -> bool {
     match (allowed, session) {
+        (None, _) => true,
         (Some(allowed), Some(session)) => allowed.contains(&session),
-        (None, _) | (_, None) => true,
+        (Some(_), None) => key.is_some() && key == maker,
     }
 }
 

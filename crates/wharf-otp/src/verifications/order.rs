@@ -43,7 +43,7 @@ pub(super) enum Refusal {
         wait: Duration,
     },
     Locked,
-    /// One is pending through a session that the caller must not know of.
+    /// One is pending that the caller must not know of.
     Elsewhere,
 }
 
@@ -146,7 +146,8 @@ impl Order {
 
     /// OTP-6: not too soon, and not too often. A caller that is limited to sessions has no part in those of others.
     fn may_follow(&self, pending: &Verification) -> Result<(), StorageError> {
-        if !may_know(self.allowed.as_deref(), pending.session_id) {
+        let (allowed, about) = (self.allowed.as_deref(), (pending.session_id, pending.key_id));
+        if !may_know(allowed, self.key, about) {
             return Err(StorageError::rejected(Refusal::Elsewhere));
         }
         let standing = Standing::of(pending, self.now);
@@ -230,6 +231,7 @@ impl Order {
             keep_until: self.keep_until(),
             created_at: self.now,
             country: self.country.map(|country| country.to_string()),
+            key_id: self.key,
         };
         rows::insert(tx, &new).await?;
         let stored = rows::get(tx, self.keys.workspace(), self.id).await?;
@@ -273,8 +275,13 @@ impl Order {
         self.outgoing.as_ref().map(|_| self.now + self.config.undelivered_after)
     }
 
+    /// What is told to nobody is good for as long as there are test numbers, whatever the caller says: it is known.
     fn expires_at(&self) -> Timestamp {
-        self.now + self.ttl
+        let end = self.now + self.ttl;
+        match self.outgoing {
+            Some(_) => end,
+            None => self.config.test_numbers.at_most(end),
+        }
     }
 
     fn keep_until(&self) -> Timestamp {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wharf_model::{
-    Clock, EventId, EventKind, Random, SessionId, Timestamp, VerificationId, VerificationStatus, WorkspaceId,
+    ApiKeyId, Clock, EventId, EventKind, Random, SessionId, Timestamp, VerificationId, VerificationStatus, WorkspaceId,
 };
 use wharf_storage::events::{self as log, Event};
 use wharf_storage::receptions::{self as rows, Open, Reception};
 use wharf_storage::{Queue, SealError, SessionKeys, StorageError, Tx};
 
-use super::{Cx, Verifications};
+use super::{Cx, Verifications, may_know};
 use crate::error::OtpError;
 use crate::events::{self, Facts};
 use crate::telemetry;
@@ -26,11 +26,11 @@ pub enum Found {
 }
 
 impl Found {
-    /// The session that sends, or is to get it; `None`: nothing is sent to a test number.
-    pub const fn session_id(&self) -> Option<SessionId> {
+    /// Whether a caller that is limited to sessions (`None`: to none) and comes with a key may know of it.
+    pub fn is_for(&self, allowed: Option<&[SessionId]>, key: Option<ApiKeyId>) -> bool {
         match self {
-            Self::Send(view) => view.session_id,
-            Self::Receive(view) => Some(view.session_id),
+            Self::Send(view) => view.is_for(allowed, key),
+            Self::Receive(view) => may_know(allowed, key, (Some(view.session_id), None)),
         }
     }
 }

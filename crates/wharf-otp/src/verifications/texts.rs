@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wharf_model::{Timestamp, WorkspaceId};
+use wharf_storage::audit::{self, Action, AuditEntry, Requester};
 use wharf_storage::otp_texts::{self as rows, NewOtpText, OtpText};
 use wharf_storage::{Queue, StorageError, WorkspaceKeys};
 
@@ -97,6 +98,7 @@ impl Verifications {
         workspace: WorkspaceId,
         (template, locale): (&str, &str),
         body: &str,
+        by: Requester,
     ) -> Result<TextView, OtpError> {
         if !is_name(template) {
             let wanted = "Must be 1 to 40 of a to z, 0 to 9, `_` and `-`.";
@@ -114,11 +116,11 @@ impl Verifications {
             body,
             updated_at: self.cx.clock.now(),
         };
-        self.store_text(workspace, &own).await?;
+        self.store_text(workspace, &own, by).await?;
         Ok(own.into())
     }
 
-    async fn store_text(&self, workspace: WorkspaceId, own: &OwnText) -> Result<(), OtpError> {
+    async fn store_text(&self, workspace: WorkspaceId, own: &OwnText, by: Requester) -> Result<(), OtpError> {
         let cx = &self.cx;
         let keys = cx.storage.workspace_keys(workspace).await.map_err(OtpError::Storage)?;
         let body = rows::seal(&keys, &own.template, &own.locale, &own.body).map_err(OtpError::Storage)?;
@@ -129,8 +131,13 @@ impl Verifications {
             body,
             at: own.updated_at,
         };
+        let entry = entry(workspace, own.updated_at, by, Action::OtpTextSaved);
         let saved = cx.storage.write(Queue::Normal, move |tx| {
-            Box::pin(async move { rows::save(tx, &new, MOST_TEXTS).await })
+            Box::pin(async move {
+                let saved = rows::save(tx, &new, MOST_TEXTS).await?;
+                audit::append(tx, Some(&entry).filter(|_| saved)).await?;
+                Ok(saved)
+            })
         });
         let saved = saved.await;
         cx.texts.forget(workspace);
@@ -144,13 +151,23 @@ impl Verifications {
     ///
     /// # Errors
     /// [`OtpError::NoText`]: it has none of this name and language.
-    pub async fn delete_text(&self, workspace: WorkspaceId, template: &str, locale: &str) -> Result<(), OtpError> {
+    pub async fn delete_text(
+        &self,
+        workspace: WorkspaceId,
+        (template, locale): (&str, &str),
+        by: Requester,
+    ) -> Result<(), OtpError> {
         let cx = &self.cx;
         // What cannot be saved is not there.
         let locale = locale::canonical(locale).filter(|_| is_name(template));
         let (template, locale) = (template.to_owned(), locale.ok_or(OtpError::NoText)?);
+        let entry = entry(workspace, cx.clock.now(), by, Action::OtpTextDeleted);
         let deleted = cx.storage.write(Queue::Normal, move |tx| {
-            Box::pin(async move { rows::delete(tx, workspace, &template, &locale).await })
+            Box::pin(async move {
+                let deleted = rows::delete(tx, workspace, &template, &locale).await?;
+                audit::append(tx, Some(&entry).filter(|_| deleted)).await?;
+                Ok(deleted)
+            })
         });
         let deleted = deleted.await;
         cx.texts.forget(workspace);
@@ -186,6 +203,18 @@ impl Verifications {
         let texts: Arc<[OwnText]> = open(keys, found.await?)?.into();
         cx.texts.note(workspace, Arc::clone(&texts), look);
         Ok(texts)
+    }
+}
+
+/// Who changed what strangers are told.
+fn entry(workspace: WorkspaceId, at: Timestamp, by: Requester, action: Action) -> AuditEntry {
+    AuditEntry {
+        workspace,
+        at,
+        by,
+        action,
+        session: None,
+        api_key: None,
     }
 }
 

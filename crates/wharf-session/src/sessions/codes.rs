@@ -142,7 +142,7 @@ impl Sessions {
     }
 
     /// The phones of the accounts that the workspace's sessions are linked to. Opens the profile of every session: whoever
-    /// asks often keeps the answer.
+    /// asks often keeps the answer. A session whose profile cannot be opened is left out.
     ///
     /// # Errors
     /// Storage failed.
@@ -156,7 +156,15 @@ impl Sessions {
                 .read(move |tx| Box::pin(async move { sessions::list(tx, workspace, &wanted).await }))
                 .await?;
             for row in &found.rows {
-                phones.extend(self.linked_phone(row).await?);
+                match self.linked_phone(row).await {
+                    Ok(phone) => phones.extend(phone),
+                    // The others can send for all that.
+                    Err(error @ (StorageError::Seal(_) | StorageError::Unreadable(_))) => {
+                        let (id, cause) = (row.id, error);
+                        tracing::warn!(session.id = %id, error.cause = ?cause, "The session's profile cannot be opened");
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             if found.next.is_none() {
                 return Ok(phones);

@@ -1,7 +1,10 @@
 -- A verification is found by its workspace and its id together, and by its id alone nowhere: an id of another workspace takes
--- the same way as one that nobody made (OTP-15). It knows the country of its phone; one of a test number has no session.
+-- the same way as one that nobody made (OTP-15). It knows the country of its phone; one of a test number has no session. It
+-- counts where it began, and belongs to the key that made it.
 alter table verifications add column country text; -- of the phone; null: not known
 alter table verifications alter column session_id drop not null; -- null: nothing is sent to a test number
+alter table verifications add column first_session_id bytea; -- null: it began as a test number, or before anything was counted
+alter table verifications add column key_id bytea; -- made it; null: no key did, or nobody noted which
 
 alter table verification_checks add column workspace_id bytea references workspaces (id);
 update verification_checks c set workspace_id = v.workspace_id from verifications v where v.id = c.verification_id;

@@ -4,7 +4,7 @@ create table verification_stats (
     workspace_id bytea not null references workspaces (id),
     day bigint not null,
     country text not null, -- of the phone; empty: not known
-    purpose text not null,
+    purpose text not null, -- empty: of those beyond as many as a day has
     session_id bytea not null,
     created bigint not null,
     sends bigint not null,

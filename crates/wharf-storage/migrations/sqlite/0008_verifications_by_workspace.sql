@@ -1,5 +1,6 @@
 -- A verification is found by its workspace and its id together, and by its id alone nowhere: an id of another workspace takes
--- the same way as one that nobody made (OTP-15). It knows the country of its phone; one of a test number has no session.
+-- the same way as one that nobody made (OTP-15). It knows the country of its phone; one of a test number has no session. It
+-- counts where it began, and belongs to the key that made it.
 create table verifications_new (
     seq integer primary key autoincrement,
     id blob not null,
@@ -26,6 +27,8 @@ create table verifications_new (
     created_at integer not null,
     finished_at integer,
     country text, -- of the phone; null: not known
+    first_session_id blob, -- null: it began as a test number, or before anything was counted
+    key_id blob, -- made it; null: no key did, or nobody noted which
     unique (workspace_id, id)
 ) strict;
 

@@ -4,7 +4,7 @@ create table verification_stats (
     workspace_id blob not null references workspaces (id),
     day integer not null,
     country text not null, -- of the phone; empty: not known
-    purpose text not null,
+    purpose text not null, -- empty: of those beyond as many as a day has
     session_id blob not null,
     created integer not null,
     sends integer not null,

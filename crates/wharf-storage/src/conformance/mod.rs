@@ -200,6 +200,9 @@ macro_rules! conformance {
             what_happens_is_counted,
             numbers_go_with_their_units_and_their_days,
             what_no_session_sends_is_not_counted,
+            what_began_as_a_test_is_not_counted,
+            an_end_counts_beside_its_beginning,
+            a_day_has_so_many_purposes_and_no_more,
         ]);
         $crate::conformance!(@module $fresh, otp_texts, [
             a_text_reads_back_and_is_replaced,

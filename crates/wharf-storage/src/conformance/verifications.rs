@@ -74,6 +74,7 @@ async fn send(subject: &Subject, session: &Linked, purpose: &str, code: &str) ->
         keep_until: subject.now() + MINUTE * 60,
         created_at: subject.now(),
         country: Some(COUNTRY.to_owned()),
+        key_id: None,
     };
     let first = send_of(subject, session, &keys, &sent, 1);
     subject
@@ -176,7 +177,7 @@ pub async fn one_of_many_right_codes_is_approved(subject: &Subject) {
     assert_eq!(approved, 1);
 }
 
-/// A hash that was moved to another row proves nothing there.
+/// OTP-3: a hash that was moved to another row proves nothing there.
 pub async fn a_hash_is_of_its_own_row_alone(subject: &Subject) {
     let session = subject.session("s").await;
     let one = send(subject, &session, "one", "111111").await;
@@ -214,7 +215,7 @@ pub async fn a_hash_is_of_its_own_row_alone(subject: &Subject) {
     }
 }
 
-/// Nor does it prove anything in a later verification of the same phone and purpose.
+/// OTP-3: nor does it prove anything in a later verification of the same phone and purpose.
 pub async fn a_hash_is_of_no_later_verification(subject: &Subject) {
     let session = subject.session("s").await;
     let first = send(subject, &session, PURPOSE, "111111").await;
@@ -302,7 +303,7 @@ pub async fn a_new_code_takes_the_place_of_the_old_one(subject: &Subject) {
     assert_eq!(sends.iter().map(|send| send.n).collect::<Vec<_>>(), [1, 2]);
 }
 
-/// At whatever end; a message that waits for another try comes to its own end at once.
+/// OTP-4: at whatever end; a message that waits for another try comes to its own end at once.
 pub async fn the_end_takes_the_digits_out_of_the_messages(subject: &Subject) {
     let session = subject.session("s").await;
     let sent = send(subject, &session, PURPOSE, "111111").await;
@@ -599,7 +600,7 @@ pub async fn what_happens_is_counted(subject: &Subject) {
         workspace_id: workspace,
         day: today,
         country: Some(COUNTRY.to_owned()),
-        purpose: purpose.to_owned(),
+        purpose: Some(purpose.to_owned()),
         session_id: session.id,
     };
     let login = counts(&[
@@ -667,49 +668,9 @@ pub async fn numbers_go_with_their_units_and_their_days(subject: &Subject) {
 
 /// A test number gets nothing: its verification has no session, falls due at its end, and is in no numbers.
 pub async fn what_no_session_sends_is_not_counted(subject: &Subject) {
-    let (keys, workspace, today) = (
-        subject.workspace_keys().await,
-        subject.workspace,
-        Day::of(subject.now()),
-    );
-    let (id, phone) = (
-        VerificationId::generate(&SystemEdges, &SystemEdges),
-        index(&keys, PHONE),
-    );
-    let new = NewVerification {
-        id,
-        workspace_id: workspace,
-        session_id: None,
-        phone_index: phone,
-        purpose: PURPOSE.to_owned(),
-        mac: verifications::mac_of(&keys, id, phone, PURPOSE, "111111"),
-        phone: verifications::seal_phone(&keys, id, PHONE).unwrap(),
-        metadata: None,
-        template: "default".to_owned(),
-        locale: "en".to_owned(),
-        length: 6,
-        max_attempts: 3,
-        max_sends: 2,
-        next_send_at: subject.now(),
-        expires_at: subject.now() + MINUTE * 5,
-        undelivered_at: None,
-        keep_until: subject.now() + MINUTE * 60,
-        created_at: subject.now(),
-        country: Some(COUNTRY.to_owned()),
-    };
-    let renewal = Renewal {
-        session_id: None,
-        mac: verifications::mac_of(&keys, id, phone, PURPOSE, "111111"),
-        template: "default".to_owned(),
-        locale: "en".to_owned(),
-        length: 6,
-        metadata: None,
-        next_send_at: subject.now(),
-        expires_at: subject.now() + MINUTE * 5,
-        undelivered_at: None,
-        keep_until: subject.now() + MINUTE * 60,
-        at: subject.now(),
-    };
+    let (keys, workspace) = (subject.workspace_keys().await, subject.workspace);
+    let (id, new) = of_test_number(subject, &keys);
+    let renewal = renewal(subject, &keys, id, None);
     let renewed = subject
         .write(move |tx| {
             Box::pin(async move {
@@ -724,6 +685,161 @@ pub async fn what_no_session_sends_is_not_counted(subject: &Subject) {
     assert_eq!(next, Some(renewed.expires_at));
     let (result, found) = compared(check(subject, id, "111111").await).unwrap();
     assert_eq!((result, found.session_id), (CheckResult::Approved, None));
+    assert_nothing_counted(subject).await;
+}
+
+/// Of what began as a test number nothing is counted, also not once a session sends.
+pub async fn what_began_as_a_test_is_not_counted(subject: &Subject) {
+    let session = subject.session("s").await;
+    let (keys, workspace) = (subject.workspace_keys().await, subject.workspace);
+    let (id, new) = of_test_number(subject, &keys);
+    let message = subject.outbound(&session, Lane::Otp, "15551234567@s.whatsapp.net");
+    let sent = Sent {
+        workspace,
+        id,
+        message: subject.accept(vec![message]).await[0],
+    };
+    let renewal = renewal(subject, &keys, id, Some(&session));
+    let second = send_of(subject, &session, &keys, &sent, 2);
+    let renewed = subject
+        .write(move |tx| {
+            Box::pin(async move {
+                verifications::insert(tx, &new).await?;
+                let renewed = verifications::renew(tx, workspace, id, &renewal).await?;
+                verifications::insert_send(tx, &second).await?;
+                Ok(renewed)
+            })
+        })
+        .await;
+    assert_eq!((renewed.session_id, renewed.first_session_id), (Some(session.id), None));
+    step(subject, sent.message, MessageStatus::Delivered).await;
+    let (result, _) = compared(check(subject, id, "111111").await).unwrap();
+    assert_eq!(result, CheckResult::Approved);
+    assert_nothing_counted(subject).await;
+}
+
+/// A verification is counted where it began, whoever sends its last message; messages where they are sent.
+pub async fn an_end_counts_beside_its_beginning(subject: &Subject) {
+    let (first, second) = (subject.session("a").await, subject.session("b").await);
+    let sent = send(subject, &first, PURPOSE, "111111").await;
+    let (keys, workspace) = (subject.workspace_keys().await, subject.workspace);
+    let message = subject.outbound(&second, Lane::Otp, "15551234567@s.whatsapp.net");
+    let again = Sent {
+        workspace,
+        id: sent.id,
+        message: subject.accept(vec![message]).await[0],
+    };
+    let renewal = renewal(subject, &keys, sent.id, Some(&second));
+    let new_send = send_of(subject, &second, &keys, &again, 2);
+    subject
+        .write(move |tx| {
+            Box::pin(async move {
+                verifications::renew(tx, workspace, again.id, &renewal).await?;
+                verifications::insert_send(tx, &new_send).await
+            })
+        })
+        .await;
+    step(subject, again.message, MessageStatus::Sent).await;
+    compared(check(subject, sent.id, "111111").await).unwrap();
+    let today = Day::of(subject.now());
+    let found = stats(subject, workspace, (today, today)).await;
+    let of = |session: &Linked| {
+        let own = found.iter().filter(|(cell, _)| cell.session_id == session.id);
+        own.map(|(_, counts)| *counts).collect::<Vec<_>>()
+    };
+    let began = counts(&[(Counter::Created, 1), (Counter::Sends, 1), (Counter::Approved, 1)]);
+    assert_eq!(of(&first), [began]);
+    assert_eq!(of(&second), [counts(&[(Counter::Sends, 1), (Counter::Sent, 1)])]);
+}
+
+/// Callers choose purposes freely: a day has a thousand rows with one, and what is beyond counts without.
+pub async fn a_day_has_so_many_purposes_and_no_more(subject: &Subject) {
+    let session = subject.session("s").await;
+    let (today, workspace) = (Day::of(subject.now()), subject.workspace);
+    let cell = move |day: Day, number: u32| Cell {
+        workspace_id: workspace,
+        day,
+        country: Some(COUNTRY.to_owned()),
+        purpose: Some(format!("p{number:04}")),
+        session_id: session.id,
+    };
+    let count = async |day: Day, numbers: std::ops::Range<u32>| {
+        let cells: Vec<_> = numbers.map(|number| cell(day, number)).collect();
+        subject
+            .write(move |tx| {
+                Box::pin(async move {
+                    for cell in cells {
+                        verifications::count(tx, cell, Counter::Created);
+                    }
+                    Ok(())
+                })
+            })
+            .await;
+    };
+    count(today, 0..999).await;
+    // One fits; two are beyond, and what is there goes on being counted.
+    count(today, 998..1002).await;
+    count(today, 1001..1002).await;
+    let found = stats(subject, workspace, (today, today)).await;
+    let created = |purpose: Option<&str>| {
+        let own = found.iter().find(|(cell, _)| cell.purpose.as_deref() == purpose);
+        own.map(|(_, counts)| counts.of(Counter::Created))
+    };
+    assert_eq!(found.len(), 1001);
+    assert_eq!((created(Some("p0998")), created(Some("p0999"))), (Some(2), Some(1)));
+    assert_eq!((created(Some("p1000")), created(None)), (None, Some(3)));
+    let yesterday = today.before(1);
+    count(yesterday, 1001..1002).await;
+    let found = stats(subject, workspace, (yesterday, yesterday)).await;
+    assert_eq!(found[0].0.purpose.as_deref(), Some("p1001"), "each day has its own");
+}
+
+fn of_test_number(subject: &Subject, keys: &WorkspaceKeys) -> (VerificationId, NewVerification) {
+    let id = VerificationId::generate(&SystemEdges, &SystemEdges);
+    let phone = index(keys, PHONE);
+    let new = NewVerification {
+        id,
+        workspace_id: subject.workspace,
+        session_id: None,
+        phone_index: phone,
+        purpose: PURPOSE.to_owned(),
+        mac: verifications::mac_of(keys, id, phone, PURPOSE, "111111"),
+        phone: verifications::seal_phone(keys, id, PHONE).unwrap(),
+        metadata: None,
+        template: "default".to_owned(),
+        locale: "en".to_owned(),
+        length: 6,
+        max_attempts: 3,
+        max_sends: 2,
+        next_send_at: subject.now(),
+        expires_at: subject.now() + MINUTE * 5,
+        undelivered_at: None,
+        keep_until: subject.now() + MINUTE * 60,
+        created_at: subject.now(),
+        country: Some(COUNTRY.to_owned()),
+        key_id: None,
+    };
+    (id, new)
+}
+
+fn renewal(subject: &Subject, keys: &WorkspaceKeys, id: VerificationId, session: Option<&Linked>) -> Renewal {
+    Renewal {
+        session_id: session.map(|session| session.id),
+        mac: verifications::mac_of(keys, id, index(keys, PHONE), PURPOSE, "111111"),
+        template: "default".to_owned(),
+        locale: "en".to_owned(),
+        length: 6,
+        metadata: None,
+        next_send_at: subject.now(),
+        expires_at: subject.now() + MINUTE * 5,
+        undelivered_at: None,
+        keep_until: subject.now() + MINUTE * 60,
+        at: subject.now(),
+    }
+}
+
+async fn assert_nothing_counted(subject: &Subject) {
+    let (today, workspace) = (Day::of(subject.now()), subject.workspace);
     assert!(stats(subject, workspace, (today, today)).await.is_empty());
     let waited = subject
         .read(move |tx| Box::pin(verifications::latencies(tx, workspace, today, today)))

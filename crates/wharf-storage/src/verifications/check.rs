@@ -164,7 +164,7 @@ fn count_end(tx: &mut Tx, verification: &Verification, end: VerificationStatus, 
         VerificationStatus::Cancelled => Counter::Cancelled,
         VerificationStatus::Pending => return,
     };
-    let Some(cell) = Cell::of(verification) else {
+    let Some(cell) = Cell::of_end(verification) else {
         return;
     };
     stats::count(tx, cell, counter);

@@ -1,6 +1,6 @@
 //! A verification as its row holds it, and opened.
 
-use wharf_model::{MessageId, MessageStatus, SessionId, Timestamp, VerificationId, VerificationStatus, WorkspaceId};
+use wharf_model::{ApiKeyId, MessageId, MessageStatus, SessionId, Timestamp, VerificationId, VerificationStatus, WorkspaceId};
 
 use super::check::CheckResult;
 use crate::driver::value::Row;
@@ -51,6 +51,10 @@ pub struct Verification {
     pub finished_at: Option<Timestamp>,
     /// The country of the phone, where it is known.
     pub country: Option<String>,
+    /// The session that sent its first message, where it counts; `None`: it began as a test number, and counts nowhere.
+    pub first_session_id: Option<SessionId>,
+    /// The API key that made it.
+    pub key_id: Option<ApiKeyId>,
 }
 
 /// The sealed fields of a verification, opened.
@@ -147,7 +151,7 @@ macro_rules! columns {
     () => {
         "seq, id, workspace_id, session_id, phone_index, purpose, status, mac, phone, metadata, template, locale, length,
          attempts, max_attempts, sends, max_sends, next_send_at, expires_at, undelivered_at, created_at, finished_at,
-         country"
+         country, first_session_id, key_id"
     };
 }
 pub(super) use columns;
@@ -178,6 +182,8 @@ pub(super) fn read(row: &mut Row) -> Result<(i64, Verification), StorageError> {
         created_at: row.take()?,
         finished_at: row.take()?,
         country: row.take()?,
+        first_session_id: row.take()?,
+        key_id: row.take()?,
     };
     Ok((seq, verification))
 }

@@ -55,6 +55,8 @@ pub struct NewVerification {
     pub created_at: Timestamp,
     /// The country of the phone, where it is known.
     pub country: Option<String>,
+    /// The API key that makes it.
+    pub key_id: Option<ApiKeyId>,
 }
 
 impl NewVerification {
@@ -63,7 +65,7 @@ impl NewVerification {
             workspace_id: self.workspace_id,
             day: Day::of(self.created_at),
             country: self.country.clone(),
-            purpose: self.purpose.clone(),
+            purpose: Some(self.purpose.clone()),
             session_id: self.session_id?,
         })
     }
@@ -142,8 +144,9 @@ pub async fn insert(tx: &mut Tx, new: &NewVerification) -> Result<(), StorageErr
     tx.send(
         "insert into verifications (id, workspace_id, session_id, phone_index, purpose, status, mac, phone, metadata,
              template, locale, length, max_attempts, sends, max_sends, next_send_at, expires_at, undelivered_at,
-             keep_until, due_at, created_at, country)
-         values ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, $10, $11, $12, 1, $13, $14, $15, $16, $17, $18, $19, $20)",
+             keep_until, due_at, created_at, country, first_session_id, key_id)
+         values ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, $10, $11, $12, 1, $13, $14, $15, $16, $17, $18, $19, $20,
+             $3, $21)",
         params![
             &new.id,
             &new.workspace_id,
@@ -164,7 +167,8 @@ pub async fn insert(tx: &mut Tx, new: &NewVerification) -> Result<(), StorageErr
             new.keep_until,
             first_due(new.undelivered_at, new.expires_at),
             new.created_at,
-            new.country.as_deref()
+            new.country.as_deref(),
+            &new.key_id
         ],
     )
     .await?;
@@ -265,7 +269,7 @@ pub async fn renew(
         )
         .await?;
     let renewed = read_one(renewed)?.ok_or(StorageError::NotFound("verification"))?;
-    if let Some(cell) = Cell::of(&renewed) {
+    if let Some(cell) = Cell::of_send(&renewed) {
         stats::count(tx, cell, Counter::Sends);
     }
     Ok(renewed)
@@ -296,8 +300,8 @@ pub async fn note_status(
         params![&message, status, code],
     )
     .await?;
-    let sql =
-        "select purpose, status, sends, created_at, country from verifications where workspace_id = $1 and id = $2";
+    let sql = "select purpose, status, sends, created_at, country, first_session_id from verifications
+               where workspace_id = $1 and id = $2";
     let Some(mut row) = tx.first(sql, params![&workspace_id, &id]).await? else {
         return Ok(None);
     };
@@ -311,10 +315,13 @@ pub async fn note_status(
         workspace_id,
         day: Day::of(row.take()?),
         country: row.take()?,
-        purpose: followed.purpose.clone(),
+        purpose: Some(followed.purpose.clone()),
         session_id,
     };
-    count_steps(tx, &cell, (before, status), now.since(accepted_at));
+    // Of what began as a test number nothing counts.
+    if row.take::<Option<SessionId>>()?.is_some() {
+        count_steps(tx, &cell, (before, status), now.since(accepted_at));
+    }
     Ok(Some(followed))
 }
 

@@ -62,8 +62,8 @@ impl Counts {
         }
     }
 
-    fn param(&self, counter: Counter) -> i64 {
-        i64::try_from(self.of(counter)).unwrap_or(i64::MAX)
+    fn params(&self) -> [i64; Counter::COUNT] {
+        self.0.map(|number| i64::try_from(number).unwrap_or(i64::MAX))
     }
 }
 
@@ -76,21 +76,30 @@ pub struct Cell {
     pub day: Day,
     /// The country of the phone, where it is known.
     pub country: Option<String>,
-    /// What for.
-    pub purpose: String,
-    /// The session that sends; of a verification the one that sent last.
+    /// What for. `None`: of one of those beyond as many as a day has.
+    pub purpose: Option<String>,
+    /// The session that sends; of a verification the one that sent first.
     pub session_id: SessionId,
 }
 
 impl Cell {
-    /// `None`: what is sent to nobody is not counted.
-    pub(super) fn of(verification: &Verification) -> Option<Self> {
+    /// Where the end of a verification counts: beside its beginning, whoever sent last. `None`: it began as a test number, and
+    /// counts nowhere.
+    pub(super) fn of_end(verification: &Verification) -> Option<Self> {
         Some(Self {
             workspace_id: verification.workspace_id,
             day: Day::of(verification.created_at),
             country: verification.country.clone(),
-            purpose: verification.purpose.clone(),
+            purpose: Some(verification.purpose.clone()),
+            session_id: verification.first_session_id?,
+        })
+    }
+
+    /// Where the last message of a verification counts. `None`: nothing was sent, or it counts nowhere.
+    pub(super) fn of_send(verification: &Verification) -> Option<Self> {
+        Some(Self {
             session_id: verification.session_id?,
+            ..Self::of_end(verification)?
         })
     }
 }
@@ -129,6 +138,31 @@ impl FromValue for Wait {
             .ok_or(StorageError::Unreadable("kind of a wait"))
     }
 }
+
+/// How many rows with a purpose a workspace has for a day at most.
+const MOST_ROWS: u32 = 1_000;
+
+/// Adds to a row that is there.
+const ADD: &str = "update verification_stats set
+    created = created + $6, sends = sends + $7, sent = sent + $8, delivered = delivered + $9, read = read + $10,
+    approved = approved + $11, expired = expired + $12, failed = failed + $13, cancelled = cancelled + $14
+    where workspace_id = $1 and day = $2 and country = $3 and purpose = $4 and session_id = $5";
+
+/// Begins a row, or adds to one that somebody began meanwhile.
+const BEGIN: &str =
+    "insert into verification_stats (workspace_id, day, country, purpose, session_id, created, sends, sent, delivered,
+         read, approved, expired, failed, cancelled)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+     on conflict (workspace_id, day, country, purpose, session_id) do update set
+         created = verification_stats.created + excluded.created,
+         sends = verification_stats.sends + excluded.sends,
+         sent = verification_stats.sent + excluded.sent,
+         delivered = verification_stats.delivered + excluded.delivered,
+         read = verification_stats.read + excluded.read,
+         approved = verification_stats.approved + excluded.approved,
+         expired = verification_stats.expired + excluded.expired,
+         failed = verification_stats.failed + excluded.failed,
+         cancelled = verification_stats.cancelled + excluded.cancelled";
 
 /// The upper bounds of the buckets, in milliseconds. What takes longer than the last one is in it, too: a code lives ten
 /// minutes.
@@ -170,10 +204,17 @@ pub fn note_latency(tx: &mut Tx, workspace: WorkspaceId, day: Day, wait: Wait, t
     *tx.notes().tallies.waits.entry(key).or_default() += 1;
 }
 
-/// Writes what a unit counted. The last thing that it does.
+/// Writes what a unit counted. The last thing that it does. Rows that are there come first, each in one statement; then those
+/// that are new, so that all units take the rows of a day in the same order.
 pub(crate) async fn write(tx: &mut Tx, tallies: Tallies) -> Result<(), StorageError> {
+    let mut new = Vec::new();
     for (cell, counts) in tallies.counts {
-        add(tx, &cell, &counts).await?;
+        if add(tx, ADD, &cell, &counts).await? == 0 {
+            new.push((cell, counts));
+        }
+    }
+    for (cell, counts) in new {
+        add(tx, BEGIN, &admitted(tx, cell).await?, &counts).await?;
     }
     for ((workspace, day, wait, bucket), count) in tallies.waits {
         tx.send(
@@ -187,36 +228,37 @@ pub(crate) async fn write(tx: &mut Tx, tallies: Tallies) -> Result<(), StorageEr
     Ok(())
 }
 
-async fn add(tx: &mut Tx, cell: &Cell, counts: &Counts) -> Result<(), StorageError> {
-    tx.send(
-        "insert into verification_stats (workspace_id, day, country, purpose, session_id, created, sends, sent, delivered,
-             read, approved, expired, failed, cancelled)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-         on conflict (workspace_id, day, country, purpose, session_id) do update set
-             created = verification_stats.created + excluded.created,
-             sends = verification_stats.sends + excluded.sends,
-             sent = verification_stats.sent + excluded.sent,
-             delivered = verification_stats.delivered + excluded.delivered,
-             read = verification_stats.read + excluded.read,
-             approved = verification_stats.approved + excluded.approved,
-             expired = verification_stats.expired + excluded.expired,
-             failed = verification_stats.failed + excluded.failed,
-             cancelled = verification_stats.cancelled + excluded.cancelled",
+/// Where a new row is to count: without its purpose, once the day has as many rows as it may. Callers choose purposes freely,
+/// and each would stay as long as the numbers do.
+async fn admitted(tx: &mut Tx, cell: Cell) -> Result<Cell, StorageError> {
+    let sql = "select day from verification_stats where workspace_id = $1 and day = $2 and purpose <> '' limit 1 offset $3";
+    let last = tx.first(sql, params![&cell.workspace_id, cell.day, MOST_ROWS - 1]).await?;
+    Ok(match last {
+        Some(_) => Cell { purpose: None, ..cell },
+        None => cell,
+    })
+}
+
+/// Adds to the row of a cell. Says how many rows that changed.
+async fn add(tx: &mut Tx, sql: &'static str, cell: &Cell, counts: &Counts) -> Result<u64, StorageError> {
+    let [created, sends, sent, delivered, read, approved, expired, failed, cancelled] = counts.params();
+    tx.execute(
+        sql,
         params![
             &cell.workspace_id,
             cell.day,
             cell.country.as_deref().unwrap_or_default(),
-            &cell.purpose,
+            cell.purpose.as_deref().unwrap_or_default(),
             &cell.session_id,
-            counts.param(Counter::Created),
-            counts.param(Counter::Sends),
-            counts.param(Counter::Sent),
-            counts.param(Counter::Delivered),
-            counts.param(Counter::Read),
-            counts.param(Counter::Approved),
-            counts.param(Counter::Expired),
-            counts.param(Counter::Failed),
-            counts.param(Counter::Cancelled)
+            created,
+            sends,
+            sent,
+            delivered,
+            read,
+            approved,
+            expired,
+            failed,
+            cancelled
         ],
     )
     .await
@@ -245,7 +287,7 @@ pub async fn stats(
                 workspace_id: workspace,
                 day: row.take()?,
                 country: Some(row.take()?).filter(|country: &String| !country.is_empty()),
-                purpose: row.take()?,
+                purpose: Some(row.take()?).filter(|purpose: &String| !purpose.is_empty()),
                 session_id: row.take()?,
             };
             Ok((cell, counts_of(&mut row)?))

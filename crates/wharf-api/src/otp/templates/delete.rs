@@ -22,9 +22,10 @@ pub(crate) async fn delete_otp_template(
     State(state): State<ApiState>,
     path: TextPath,
 ) -> Result<StatusCode, ApiError> {
+    let name = (path.template.as_str(), path.locale.as_str());
     let deleted = state
         .verifications
-        .delete_text(caller.workspace(), &path.template, &path.locale);
+        .delete_text(caller.workspace(), name, caller.requester());
     deleted.await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -49,6 +49,8 @@ pub(crate) async fn save_otp_template(
     Valid { body, .. }: Valid<SaveOtpTemplate>,
 ) -> Result<Json<TextBody>, ApiError> {
     let name = (path.template.as_str(), path.locale.as_str());
-    let saved = state.verifications.save_text(caller.workspace(), name, &body.body);
+    let saved = state
+        .verifications
+        .save_text(caller.workspace(), name, &body.body, caller.requester());
     Ok(Json(saved.await?.into()))
 }

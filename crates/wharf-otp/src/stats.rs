@@ -186,8 +186,14 @@ mod tests {
         let told = with_most_created(named.chain(others).collect());
         assert_eq!(told.len(), MOST_PURPOSES + 1);
         assert_eq!(told[0], (None, created(5 + 1 + 2)));
-        assert_eq!((&told[1], &told[MOST_PURPOSES]), (&(name(0), created(2)), &(name(201), created(3))));
-        assert!(told.iter().all(|(purpose, _)| *purpose != name(MOST_PURPOSES - 1)), "the last of equals");
+        assert_eq!(
+            (&told[1], &told[MOST_PURPOSES]),
+            (&(name(0), created(2)), &(name(201), created(3)))
+        );
+        assert!(
+            told.iter().all(|(purpose, _)| *purpose != name(MOST_PURPOSES - 1)),
+            "the last of equals"
+        );
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use wharf_model::{ApiKeyId, MessageId, MessageStatus, Phone, SessionId, Timestamp, VerificationId, VerificationStatus};
+use wharf_model::{
+    ApiKeyId, MessageId, MessageStatus, Phone, SessionId, Timestamp, VerificationId, VerificationStatus,
+};
 use wharf_storage::receptions::{self, Reception};
 use wharf_storage::verifications::{CheckResult, Open, Send, Verification};
 use wharf_storage::{SessionKeys, StorageError, WorkspaceKeys};

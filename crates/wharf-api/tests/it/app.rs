@@ -290,9 +290,14 @@ impl App {
 
     /// A session that is linked and ready to send, with its client.
     pub async fn ready(&self) -> (String, Arc<ScriptedClient>) {
+        self.ready_as("15550001111").await
+    }
+
+    /// The same with the account of a number.
+    pub async fn ready_as(&self, number: &str) -> (String, Arc<ScriptedClient>) {
         let (id, client) = self.pending("2@x,y,z").await;
         self.network.link(session_id(&id));
-        client.link();
+        client.link_as(number);
         self.until(&id, "ready", |session| session["status"] == "ready").await;
         (id, client)
     }

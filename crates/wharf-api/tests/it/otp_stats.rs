@@ -1,9 +1,13 @@
 //! Statistics of one-time passwords, and the countries that they may go to.
 
+use reqwest::Method;
 use serde_json::{Value, json};
+use wharf_model::Clock as _;
 use wharf_otp::Countries;
+use wharf_storage::sessions::{self, Fence, SessionProfile};
+use wharf_storage::{Queue, StorageError};
 
-use crate::app::{json_of, problem};
+use crate::app::{App, json_of, problem, session_id};
 use crate::otp::{Codes, phone, wrong};
 
 const GERMAN: &str = "+4915112345678";
@@ -175,4 +179,50 @@ async fn a_code_goes_where_the_operator_lets_it_go() {
         let shown: Vec<&Value> = shown.map(|part| &part["country"]).collect();
         assert_eq!(shown, [&json!("DE"), &json!("US")]);
     }
+}
+
+/// OTP-13: a session counts from five seconds after it was linked, and no more a minute after it was unlinked or deleted.
+#[tokio::test]
+async fn a_country_comes_and_goes_with_its_sessions() {
+    let codes = Codes::new().await;
+    let ask = async |number: u32| codes.ask(&json!({"phone": format!("+49151{number:03}45678")})).await;
+    problem(ask(0).await, 403, "otp_country_not_allowed").await;
+    for (number, method, rest) in [(0, Method::DELETE, ""), (10, Method::POST, "/logout")] {
+        let (session, _client) = codes.app.ready_as("4915199999999").await;
+        codes.pass(5);
+        json_of(ask(number + 1).await, 202).await;
+        let path = format!("/api/sessions/{session}{rest}");
+        let ended = codes.app.request(method, &path).send().await.unwrap();
+        assert!(ended.status().is_success(), "{path}");
+        codes.pass(59);
+        json_of(ask(number + 2).await, 202).await;
+        codes.pass(1);
+        problem(ask(number + 3).await, 403, "otp_country_not_allowed").await;
+    }
+    codes.send(&json!({"phone": phone(0)})).await;
+}
+
+/// Puts the profile of one session into the row of another, where nobody can open it.
+async fn break_profile(app: &App, session: &str, other: &str) {
+    let (workspace, id, now) = (app.workspace, session_id(session), app.clock.now());
+    let keys = app.storage.session_keys(session_id(other)).await.unwrap();
+    let foreign = SessionProfile::default().seal(&keys).unwrap();
+    let broken = app.storage.write(Queue::Normal, move |tx| {
+        Box::pin(async move {
+            let row = sessions::get(tx, workspace, id).await?;
+            let epoch = row.ok_or(StorageError::NotFound("session"))?.epoch;
+            let fence = Fence { session: id, epoch };
+            sessions::set_profile(tx, &fence, Some(&foreign), now).await
+        })
+    });
+    broken.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_profile_that_cannot_be_opened_keeps_no_other_session_from_sending() {
+    let codes = Codes::new().await;
+    let (broken, _client) = codes.app.ready_as("4915199999999").await;
+    break_profile(&codes.app, &broken, &codes.session).await;
+    codes.send(&json!({"phone": phone(0)})).await;
+    problem(codes.ask(&json!({"phone": GERMAN})).await, 403, "otp_country_not_allowed").await;
 }

@@ -272,3 +272,22 @@ async fn a_workspace_has_two_hundred_texts_and_no_more() {
     assert_eq!(delete(&app, ("t7", "en")).await.status(), NO_CONTENT);
     save(&app, ("more", "en"), OWN).await;
 }
+
+/// AUD-1: who decided what strangers are told; what was refused changed nothing.
+#[tokio::test]
+async fn what_is_done_with_a_text_stands_in_the_audit_log() {
+    let app = App::new().await;
+    save(&app, ("login", "en"), OWN).await;
+    fault(put(&app, ("login", "en"), &json!({"body": "no code"})).await, "/body", "missing_code").await;
+    assert_eq!(delete(&app, ("login", "en")).await.status(), NO_CONTENT);
+    problem(delete(&app, ("login", "en")).await, 404, "otp_template_not_found").await;
+    let audit = json_of(app.get("/api/audit").send().await.unwrap(), 200).await;
+    let entries = audit["data"].as_array().unwrap();
+    let done: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(done, ["otp_text.deleted", "otp_text.saved"]);
+    for entry in entries {
+        assert_eq!((&entry["api_key_id"], &entry["session_id"]), (&Value::Null, &Value::Null));
+        assert!(entry["who"].as_str().unwrap().starts_with("key_"), "{entry}");
+        assert!(entry["request_id"].is_string(), "{entry}");
+    }
+}

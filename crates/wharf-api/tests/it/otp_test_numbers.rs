@@ -168,7 +168,7 @@ async fn otp_18_what_is_not_sent_is_counted_nowhere() {
     codes.send(&json!({"phone": NUMBER, "purpose": "e"})).await;
 }
 
-/// From that moment on; what is pending then goes on as any other.
+/// From that moment on, whatever was sent before it: what everybody may know lets nobody in.
 #[tokio::test]
 async fn otp_18_a_test_number_is_an_ordinary_one_after_its_end() {
     let until = SystemEdges.now() + Duration::from_secs(120);
@@ -177,12 +177,17 @@ async fn otp_18_a_test_number_is_an_ordinary_one_after_its_end() {
         config.test_numbers = config.test_numbers.clone().until(Some(until));
     };
     let codes = Codes::with(configure).await;
-    let body = json!({"phone": NUMBER});
+    let body = json!({"phone": NUMBER, "ttl": 600});
     let before = codes.send(&body).await;
-    assert_eq!(before["test"], true);
+    assert_eq!(
+        (&before["test"], &before["expires_at"]),
+        (&json!(true), &json!(until.to_string())),
+        "{before}"
+    );
     codes.pass(121);
+    problem(codes.check(&before, CODE).await, 410, "otp_expired").await;
     let (after, code) = codes.send_and_read(&body).await;
-    assert_eq!((&after["id"], &after["resent"]), (&before["id"], &json!(true)));
+    assert_ne!(after["id"], before["id"]);
     assert_eq!(
         (&after["test"], &after["session_id"]),
         (&json!(false), &json!(codes.session))
@@ -192,24 +197,42 @@ async fn otp_18_a_test_number_is_an_ordinary_one_after_its_end() {
     json_of(codes.check(&after, &code).await, 200).await;
 }
 
-/// Nothing of a session is in it.
+/// Nothing of a session is in it: it is for the key that made it, and for those that are limited to nothing.
 #[tokio::test]
-async fn otp_18_a_limited_key_may_go_on_with_a_test_number() {
+async fn otp_18_a_limited_key_knows_of_its_own_test_numbers_only() {
     let codes = Codes::with(numbers).await;
-    let allowed = vec![codes.app.session().await.parse().unwrap()];
-    let workspace = codes.app.workspace;
-    let key = codes.app.key_with(workspace, |key| key.sessions = Some(allowed)).await;
+    let limited = async || {
+        let allowed = vec![codes.app.session().await.parse().unwrap()];
+        let workspace = codes.app.workspace;
+        codes.app.key_with(workspace, |key| key.sessions = Some(allowed)).await
+    };
+    let (key, other) = (limited().await, limited().await);
+    let body = json!({"phone": NUMBER, "metadata": {"user": 7}});
+    let sent = json_of(codes.post_as(&key, "/api/otp/send", &body).await, 202).await;
     let (real, _) = codes.send_to(&phone(0)).await;
-    let sent = codes.send(&json!({"phone": NUMBER})).await;
-    codes.pass(30);
-    let again = codes.post_as(&key, "/api/otp/send", &json!({"phone": NUMBER})).await;
-    assert_eq!(json_of(again, 202).await["id"], sent["id"]);
-    let found = json_of(codes.get_as(&key, &path_of(&sent)).await, 200).await;
-    assert_eq!(found["test"], true);
-    problem(codes.get_as(&key, &path_of(&real)).await, 404, "otp_not_found").await;
-    let list = json_of(codes.get_as(&key, "/api/otp").await, 200).await;
-    let ids: Vec<&Value> = list["data"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
-    assert_eq!(ids, [&sent["id"]]);
+    codes.send(&json!({"phone": NUMBER, "purpose": "admin"})).await;
+    let ids = async |key: &str| -> Vec<Value> {
+        let list = json_of(codes.get_as(key, "/api/otp").await, 200).await;
+        list["data"].as_array().unwrap().iter().map(|row| row["id"].clone()).collect()
+    };
+    assert_eq!(ids(&key).await, [sent["id"].clone()]);
+    assert_eq!(ids(&other).await, [] as [Value; 0]);
     let check = json!({"id": sent["id"], "code": CODE});
+    for refused in [
+        codes.get_as(&other, &path_of(&sent)).await,
+        codes.get_as(&key, &path_of(&real)).await,
+        codes.post_as(&other, &format!("{}/cancel", path_of(&sent)), &json!({})).await,
+        codes.post_as(&other, "/api/otp/verify", &check).await,
+    ] {
+        problem(refused, 404, "otp_not_found").await;
+    }
+    codes.pass(30);
+    let theirs = codes.post_as(&other, "/api/otp/send", &body).await;
+    problem(theirs, 409, "session_unavailable").await;
+    let again = json_of(codes.post_as(&key, "/api/otp/send", &body).await, 202).await;
+    assert_eq!((&again["id"], &again["resent"]), (&sent["id"], &json!(true)));
+    assert_eq!(codes.find(&sent).await["attempts_remaining"], 5);
+    let found = json_of(codes.get_as(&key, &path_of(&sent)).await, 200).await;
+    assert_eq!((&found["test"], &found["metadata"]), (&json!(true), &json!({"user": 7})));
     json_of(codes.post_as(&key, "/api/otp/verify", &check).await, 200).await;
 }

@@ -119,8 +119,13 @@ impl ScriptedClient {
     }
 
     pub fn link(&self) {
+        self.link_as("15550001111");
+    }
+
+    /// The same with the account of a number.
+    pub fn link_as(&self, number: &str) {
         self.emit(ClientEvent::Linked(AccountProfile {
-            phone: "15550001111@s.whatsapp.net".parse().unwrap(),
+            phone: format!("{number}@s.whatsapp.net").parse().unwrap(),
             lid: Some("100000000000001@lid".parse().unwrap()),
             push_name: Some("Ada".to_owned()),
             platform: Some("android".to_owned()),

@@ -94,8 +94,7 @@ impl Try {
         if let Some(allowed) = &self.allowed {
             // Before anything is counted: the caller must not touch what he must not know of.
             let found = rows::get(tx, workspace, id).await?;
-            let known =
-                found.is_some_and(|found| may_know(Some(allowed), self.key, (found.session_id, found.key_id)));
+            let known = found.is_some_and(|found| may_know(Some(allowed), self.key, (found.session_id, found.key_id)));
             if !known {
                 return Ok(None);
             }

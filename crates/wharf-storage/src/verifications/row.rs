@@ -1,6 +1,8 @@
 //! A verification as its row holds it, and opened.
 
-use wharf_model::{ApiKeyId, MessageId, MessageStatus, SessionId, Timestamp, VerificationId, VerificationStatus, WorkspaceId};
+use wharf_model::{
+    ApiKeyId, MessageId, MessageStatus, SessionId, Timestamp, VerificationId, VerificationStatus, WorkspaceId,
+};
 
 use super::check::CheckResult;
 use crate::driver::value::Row;

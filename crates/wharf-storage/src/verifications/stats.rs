@@ -214,7 +214,8 @@ pub(crate) async fn write(tx: &mut Tx, tallies: Tallies) -> Result<(), StorageEr
         }
     }
     for (cell, counts) in new {
-        add(tx, BEGIN, &admitted(tx, cell).await?, &counts).await?;
+        let cell = admitted(tx, cell).await?;
+        add(tx, BEGIN, &cell, &counts).await?;
     }
     for ((workspace, day, wait, bucket), count) in tallies.waits {
         tx.send(
@@ -231,8 +232,11 @@ pub(crate) async fn write(tx: &mut Tx, tallies: Tallies) -> Result<(), StorageEr
 /// Where a new row is to count: without its purpose, once the day has as many rows as it may. Callers choose purposes freely,
 /// and each would stay as long as the numbers do.
 async fn admitted(tx: &mut Tx, cell: Cell) -> Result<Cell, StorageError> {
-    let sql = "select day from verification_stats where workspace_id = $1 and day = $2 and purpose <> '' limit 1 offset $3";
-    let last = tx.first(sql, params![&cell.workspace_id, cell.day, MOST_ROWS - 1]).await?;
+    let sql =
+        "select day from verification_stats where workspace_id = $1 and day = $2 and purpose <> '' limit 1 offset $3";
+    let last = tx
+        .first(sql, params![&cell.workspace_id, cell.day, MOST_ROWS - 1])
+        .await?;
     Ok(match last {
         Some(_) => Cell { purpose: None, ..cell },
         None => cell,
@@ -241,7 +245,17 @@ async fn admitted(tx: &mut Tx, cell: Cell) -> Result<Cell, StorageError> {
 
 /// Adds to the row of a cell. Says how many rows that changed.
 async fn add(tx: &mut Tx, sql: &'static str, cell: &Cell, counts: &Counts) -> Result<u64, StorageError> {
-    let [created, sends, sent, delivered, read, approved, expired, failed, cancelled] = counts.params();
+    let [
+        created,
+        sends,
+        sent,
+        delivered,
+        read,
+        approved,
+        expired,
+        failed,
+        cancelled,
+    ] = counts.params();
     tx.execute(
         sql,
         params![

@@ -59,8 +59,9 @@ impl From<AuditEntry> for AuditBody {
 
 /// The audit log
 ///
-/// Who linked, imported, exported, moved, logged out, deleted, validated or fetched credentials, made, rotated or revoked
-/// API keys, or changed the texts of codes, and from where; newest first. Each entry was stored together with what it tells of.
+/// Who linked, imported, exported, moved, logged out, deleted, validated or fetched credentials, or made, changed, rotated or
+/// revoked API keys, or made, changed or deleted plans, or changed the texts of codes, and from where; newest first. Each
+/// entry was stored together with what it tells of.
 #[utoipa::path(get, path = "/api/audit", tag = "Operations", security(("bearer" = ["admin"])),
     params(Pagination),
     responses((status = 200, description = "A page of entries", body = List<AuditBody>)))]

@@ -3,22 +3,23 @@
 //! A key is claimed before the effect and finished after it; the effect runs in a task of its own, so that a caller who
 //! hangs up does not leave a claim behind, and a claim whose end could not be stored lapses after
 //! two minutes. Only successes are kept: a refused call had no effect and may be repeated.
-//! Where the effect is one unit of work of the facade, claim and effect commit together and this module only speaks
-//! HTTP.
+//! Where the effect is one unit of work, of the facade or of this crate, claim and effect commit together: the one is there
+//! when and only when the other is.
 
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
-use wharf_model::WorkspaceId;
+use wharf_model::{Timestamp, WorkspaceId};
 use wharf_session::Idempotent;
-use wharf_storage::Queue;
 use wharf_storage::idempotency::{self, Claim, IdempotencyKey, fingerprint};
+use wharf_storage::{Queue, StorageError, Tx};
 
 use crate::auth::Caller;
 use crate::error::ApiError;
@@ -141,6 +142,36 @@ impl Once {
         })
     }
 
+    /// Runs an effect once that is one unit of work and whose answer holds a secret: claim and effect commit together, and
+    /// of the answer only the fact is kept.
+    ///
+    /// # Errors
+    /// What the effect says; a rejection that [`ApiError`] knows when the key was used.
+    pub(crate) async fn run_in_unit<V, F>(
+        &self,
+        state: &ApiState,
+        workspace: WorkspaceId,
+        body: &[u8],
+        effect: F,
+    ) -> Result<V, StorageError>
+    where
+        V: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<V, StorageError>> + Send + 'static,
+    {
+        let (key, now) = (self.claim_for(workspace, body), state.clock.now());
+        state
+            .storage
+            .write(Queue::Normal, move |tx| {
+                Box::pin(async move {
+                    if let Some(key) = &key {
+                        claim_secret(tx, key, now).await?;
+                    }
+                    effect(tx).await
+                })
+            })
+            .await
+    }
+
     /// Runs an effect once: the first call runs it, a repeat gets the first answer.
     ///
     /// # Errors
@@ -174,6 +205,31 @@ impl Once {
         };
         let task = tokio::spawn(claimed.conclude(effect));
         Ok(task.await.map_err(ApiError::internal)??.into_response())
+    }
+}
+
+/// The first use of the key was another one than this call; the unit is rolled back.
+#[derive(Debug, thiserror::Error)]
+#[error("the idempotency key was used before")]
+pub(crate) struct Used(Claim);
+
+impl Used {
+    /// What the caller is told.
+    pub(crate) fn error(&self) -> ApiError {
+        match self.0 {
+            Claim::Fresh | Claim::InProgress => ApiError::IdempotencyInProgress,
+            Claim::Mismatch => ApiError::IdempotencyMismatch,
+            // Of such a call no answer is kept.
+            Claim::SecretShown | Claim::Replay(_) => ApiError::SecretAlreadyShown,
+        }
+    }
+}
+
+async fn claim_secret(tx: &mut Tx, key: &IdempotencyKey, now: Timestamp) -> Result<(), StorageError> {
+    let shown = idempotency::Answer::SecretShown;
+    match idempotency::claim_answered(tx, key, &shown, now, now + KEPT).await? {
+        Claim::Fresh => Ok(()),
+        used => Err(StorageError::rejected(Used(used))),
     }
 }
 
@@ -211,7 +267,7 @@ impl Claimed {
         outcome
     }
 
-    async fn finish(&self, answer: &Answer) -> Result<(), wharf_storage::StorageError> {
+    async fn finish(&self, answer: &Answer) -> Result<(), StorageError> {
         let (workspace, key) = (self.key.workspace_id, self.key.key.clone());
         let stored = match self.keep {
             Keep::Fact => idempotency::Answer::SecretShown,
@@ -228,7 +284,7 @@ impl Claimed {
             .await
     }
 
-    async fn release(&self) -> Result<(), wharf_storage::StorageError> {
+    async fn release(&self) -> Result<(), StorageError> {
         let (workspace, key) = (self.key.workspace_id, self.key.key.clone());
         let storage = &self.state.storage;
         storage

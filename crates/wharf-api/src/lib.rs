@@ -1,7 +1,7 @@
 //! Owns the HTTP API: routes, extractors, wire types, errors, the OpenAPI document. Promises that every answer is of a
 //! documented shape, that every error is an RFC 9457 document with a stable code, that a repeated POST with an
 //! idempotency key has one effect, and that no answer and no log line holds a secret that it should not. Never talks to
-//! WhatsApp, and writes nothing but API keys, what the audit log says of them, plans and idempotency: sessions and messages
+//! WhatsApp, and writes nothing but API keys and plans, what the audit log says of both, and idempotency: sessions and messages
 //! are `wharf_session`'s, one-time passwords `wharf_otp`'s.
 
 mod address;
@@ -42,6 +42,7 @@ pub use error::ApiError;
 pub use idempotency::CLAIM_LASTS;
 pub use limit::RatePolicy;
 pub use openapi::{document, openapi};
+pub use plans::{PlanNameError, check_plan_name};
 pub use readiness::Readiness;
 pub use router::router;
 pub use scope::{Scope, UnknownScope};

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use wharf_api::Scope;
 use wharf_api::keys::ApiKey;
 use wharf_model::{ApiKeyId, Clock, Network, PlanId, Random, SessionId, Timestamp, WorkspaceId};
-use wharf_storage::api_keys::{self, FoundKey, NewApiKey, Rotation, Unused};
+use wharf_storage::api_keys::{self, FoundKey, NewApiKey, NotRotated, Replaces, Rotation, Unused};
 use wharf_storage::audit::{self, Action, AuditEntry, Requester};
 use wharf_storage::{PageRequest, Queue, Storage, sessions};
 
@@ -97,27 +97,32 @@ impl KeyMaker {
         Ok((id, key))
     }
 
-    /// Gives a key a new text; the one before works for `overlap`, until the time that stands beside it.
+    /// Gives a key a new text; the one before works for `overlap`, until the time that stands beside it. Without an overlap
+    /// the text of the last rotation is replaced, and the one before it works for as long as it was to work anyway.
     ///
     /// # Errors
-    /// The database failed, there is no such key, or it was revoked or has expired.
-    pub async fn rotate(&self, id: ApiKeyId, overlap: Duration) -> Result<(ApiKey, Timestamp)> {
+    /// The database failed, there is no such key, it was revoked or has expired, or no text works any more that it had
+    /// before its last rotation.
+    pub async fn rotate(&self, id: ApiKeyId, overlap: Option<Duration>) -> Result<(ApiKey, Timestamp)> {
         let (key, at) = (ApiKey::generate(self.network, &*self.random), self.clock.now());
         let rotation = Rotation {
             prefix: key.prefix(),
             hash: key.hash(),
-            previous_until: at + overlap,
+            replaces: overlap.map_or(Replaces::Latest, |overlap| Replaces::InUse { until: at + overlap }),
             at,
         };
         let (workspace, entry) = (self.workspace, self.entry(Action::ApiKeyRotated, id));
         let rotated = self.storage.write(Queue::Normal, move |tx| {
             Box::pin(async move {
                 let rotated = api_keys::rotate(tx, workspace, id, &rotation).await?;
-                audit::append(tx, Some(&entry).filter(|_| rotated.is_some())).await?;
+                audit::append(tx, Some(&entry)).await?;
                 Ok(rotated)
             })
         });
-        let rotated = rotated.await?.context("the key was revoked or has expired")?;
+        let rotated = rotated.await.map_err(|error| match error.rejection::<NotRotated>() {
+            Some(refused) => anyhow::Error::new(*refused),
+            None => error.into(),
+        })?;
         Ok((key, rotated.previous_until.unwrap_or(at)))
     }
 
@@ -144,6 +149,11 @@ impl KeyMaker {
         let key = ApiKey::parse(text, self.network)?;
         let found = self.find(&key).await?.context("this database does not know the key")?;
         let now = self.clock.now();
+        ensure!(found.key.revoked_at.is_none(), "the key was revoked already");
+        ensure!(
+            found.key.expires_at.is_none_or(|until| now < until),
+            "the key has expired, and works no more"
+        );
         ensure!(
             found.text_until.is_none_or(|until| now < until),
             "the key was rotated, and this text of it works no more"
@@ -179,8 +189,8 @@ impl KeyMaker {
         Ok(listed.await?)
     }
 
-    /// Makes the very first key: from the file that the operator supplied, or a new one when there is none at all.
-    /// `None` when keys exist already.
+    /// Makes the very first key where there is none at all: the one in the file that the operator supplied, or a new one,
+    /// which alone is given back.
     ///
     /// # Errors
     /// The file does not hold a key of this build, or the database failed.
@@ -189,8 +199,7 @@ impl KeyMaker {
             self.adopt(file).await?;
             return Ok(None);
         }
-        let some = self.list(PageRequest::first(1)).await?;
-        if !some.rows.is_empty() {
+        if self.has_keys().await? {
             return Ok(None);
         }
         Ok(Some(self.make("bootstrap", &[Scope::Admin]).await?.1))
@@ -200,10 +209,25 @@ impl KeyMaker {
         let place = file.display();
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the key file {place}"))?;
         let key = ApiKey::parse(text.trim(), self.network).with_context(|| format!("{place} cannot be used"))?;
-        if self.find(&key).await?.is_none() {
-            self.store(draft("bootstrap", &[Scope::Admin]), &key).await?;
+        if self.find(&key).await?.is_some() {
+            return Ok(());
         }
+        // A text that was rotated away may have leaked; of texts before the last two nothing is kept to know them by.
+        if self.has_keys().await? {
+            tracing::warn!(
+                file = %place,
+                prefix = %key.prefix(),
+                "the key in the file was rotated or revoked since, or never was a key of this database, which has others: \
+                 it is not adopted"
+            );
+            return Ok(());
+        }
+        self.store(draft("bootstrap", &[Scope::Admin]), &key).await?;
         Ok(())
+    }
+
+    async fn has_keys(&self) -> Result<bool> {
+        Ok(!self.list(PageRequest::first(1)).await?.rows.is_empty())
     }
 
     async fn find(&self, key: &ApiKey) -> Result<Option<FoundKey>> {

@@ -165,6 +165,9 @@ pub enum Keys {
         #[arg(long, value_name = "SECONDS", default_value_t = 86_400,
             value_parser = clap::value_parser!(u32).range(0..=604_800))]
         overlap: u32,
+        /// Replace the text of the last rotation, which nobody received; the one before it works on as long as it would have
+        #[arg(long, conflicts_with = "overlap")]
+        replace_latest: bool,
         /// Where
         #[command(flatten)]
         remote: Remote,

@@ -69,11 +69,19 @@ pub enum Action {
     OtpTextSaved,
     /// A text of messages with codes was deleted.
     OtpTextDeleted,
+    /// An API key got another plan, or none.
+    ApiKeyChanged,
+    /// A plan was made.
+    PlanCreated,
+    /// A plan was changed.
+    PlanChanged,
+    /// A plan was deleted.
+    PlanDeleted,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::SessionLinked,
         Self::SessionImported,
         Self::SessionExported,
@@ -91,6 +99,10 @@ impl Action {
         Self::ApiKeyRevoked,
         Self::OtpTextSaved,
         Self::OtpTextDeleted,
+        Self::ApiKeyChanged,
+        Self::PlanCreated,
+        Self::PlanChanged,
+        Self::PlanDeleted,
     ];
 
     /// The stable name on the wire and in storage.
@@ -113,6 +125,10 @@ impl Action {
             Self::ApiKeyRevoked => "api_key.revoked",
             Self::OtpTextSaved => "otp_text.saved",
             Self::OtpTextDeleted => "otp_text.deleted",
+            Self::ApiKeyChanged => "api_key.changed",
+            Self::PlanCreated => "plan.created",
+            Self::PlanChanged => "plan.changed",
+            Self::PlanDeleted => "plan.deleted",
         }
     }
 }

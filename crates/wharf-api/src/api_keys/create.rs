@@ -1,22 +1,22 @@
 //! `POST /api/api-keys`
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use garde::Validate;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wharf_model::{ApiKeyId, SessionId, WorkspaceId};
+use wharf_model::ApiKeyId;
 use wharf_storage::api_keys::{self, NewApiKey};
 use wharf_storage::audit::{self, Action, AuditEntry, Requester};
-use wharf_storage::{Queue, StorageError, sessions};
+use wharf_storage::{ReadTx, StorageError, sessions};
 
 use super::body::{ApiKeyBody, NewApiKeyBody};
 use crate::address::AddressRange;
 use crate::auth::{Allowed, Caller};
 use crate::error::{ApiError, FieldProblem, Pointer};
 use crate::extract::Valid;
-use crate::idempotency::{Answer, Keep, Once};
+use crate::idempotency::{Answer, Once};
 use crate::keys::ApiKey;
 use crate::rules;
 use crate::scope::{Administer, Scope};
@@ -74,29 +74,24 @@ pub(crate) async fn create_api_key(
     once: Once,
     request: Valid<CreateApiKey>,
 ) -> Result<Response, ApiError> {
-    let raw = request.raw.clone();
-    let effect = create(state.clone(), (*caller).clone(), caller.requester(), request.body);
-    once.run(&state, &caller, &raw, Keep::Fact, effect).await
+    let Valid { body, raw } = request;
+    let key = ApiKey::generate(state.network, &*state.random);
+    let new = new_key(&state, &caller, &key, body);
+    let body = NewApiKeyBody {
+        key: key.reveal().to_owned(),
+        about: ApiKeyBody::new(store(&state, &once, &raw, new, caller.requester()).await?, None),
+    };
+    Ok(Answer::json(StatusCode::CREATED, &body)?.into_response())
 }
 
-async fn create(state: ApiState, caller: Caller, by: Requester, request: CreateApiKey) -> Result<Answer, ApiError> {
-    let workspace = caller.workspace();
-    if request.expires_at.is_some_and(|at| at.0 <= state.clock.now()) {
-        return Err(ApiError::invalid_field(
-            "/expires_at",
-            "in_the_past",
-            "Must lie in the future.",
-        ));
-    }
-    let allowed: Option<Vec<SessionId>> = request.sessions.map(|ids| ids.into_iter().map(|id| id.0).collect());
-    require_sessions(&state, workspace, allowed.as_deref().unwrap_or_default()).await?;
-    let key = ApiKey::generate(state.network, &*state.random);
+fn new_key(state: &ApiState, caller: &Caller, key: &ApiKey, request: CreateApiKey) -> NewApiKey {
     let mut scopes = request.scopes;
     scopes.sort_unstable();
     scopes.dedup();
-    let new = NewApiKey {
+    let allowed = request.sessions.map(|ids| ids.into_iter().map(|id| id.0).collect());
+    NewApiKey {
         id: ApiKeyId::generate(&*state.clock, &*state.random),
-        workspace_id: workspace,
+        workspace_id: caller.workspace(),
         label: request.label,
         prefix: key.prefix(),
         hash: key.hash(),
@@ -107,15 +102,16 @@ async fn create(state: ApiState, caller: Caller, by: Requester, request: CreateA
         plan: request.plan.map(|plan| plan.0),
         created_by: Some(caller.name()),
         created_at: state.clock.now(),
-    };
-    let body = NewApiKeyBody {
-        key: key.reveal().to_owned(),
-        about: ApiKeyBody::new(store(&state, new, by).await?, None),
-    };
-    Answer::json(StatusCode::CREATED, &body)
+    }
 }
 
-async fn store(state: &ApiState, new: NewApiKey, by: Requester) -> Result<api_keys::ApiKey, ApiError> {
+async fn store(
+    state: &ApiState,
+    once: &Once,
+    raw: &[u8],
+    new: NewApiKey,
+    by: Requester,
+) -> Result<api_keys::ApiKey, ApiError> {
     let entry = AuditEntry {
         workspace: new.workspace_id,
         at: new.created_at,
@@ -124,42 +120,53 @@ async fn store(state: &ApiState, new: NewApiKey, by: Requester) -> Result<api_ke
         session: None,
         api_key: Some(new.id),
     };
-    let stored = state
-        .storage
-        .write(Queue::Normal, move |tx| {
-            Box::pin(async move {
-                api_keys::insert(tx, &new).await?;
-                audit::append(tx, Some(&entry)).await?;
-                api_keys::get(tx, new.workspace_id, new.id).await
-            })
+    let stored = once.run_in_unit(state, new.workspace_id, raw, move |tx| {
+        Box::pin(async move {
+            require_use(tx, &new).await?;
+            api_keys::insert(tx, &new).await?;
+            audit::append(tx, Some(&entry)).await?;
+            api_keys::get(tx, new.workspace_id, new.id).await
         })
-        .await
-        .map_err(refused)?;
+    });
+    let stored = stored.await.map_err(refused)?;
     stored.ok_or_else(|| ApiError::internal("a stored key was not found"))
 }
 
-/// A plan that a key cannot carry is a fault of the request.
-pub(super) fn refused(error: StorageError) -> ApiError {
-    match error {
-        StorageError::NotFound("plan") => {
-            ApiError::invalid_field("/plan", "unknown_plan", "No plan of this workspace has this id.")
-        }
-        other => other.into(),
-    }
+/// Why a key is not made.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum Useless {
+    #[error("the key would have expired already")]
+    Expired,
+    #[error("there is no session of this place in the list")]
+    Session(usize),
 }
 
-/// A key for a session that does not exist would silently allow nothing.
-async fn require_sessions(state: &ApiState, workspace: WorkspaceId, ids: &[SessionId]) -> Result<(), ApiError> {
-    for (index, id) in ids.iter().copied().enumerate() {
-        let found = state
-            .storage
-            .read(move |tx| Box::pin(sessions::get(tx, workspace, id)))
-            .await?;
-        if found.is_none() {
-            let pointer = Pointer::default().join("sessions").join(&index.to_string());
-            let fault = FieldProblem::new(pointer, "unknown_session", "No session of this workspace has this id.");
-            return Err(ApiError::ValidationFailed(vec![fault]));
+/// A key that has expired, or for a session that does not exist, would silently allow nothing. Looked at in the unit, after
+/// the claim: a repeat gets the first answer, whatever has become of the time and the sessions.
+async fn require_use(tx: &mut ReadTx, new: &NewApiKey) -> Result<(), StorageError> {
+    if new.expires_at.is_some_and(|at| at <= new.created_at) {
+        return Err(StorageError::rejected(Useless::Expired));
+    }
+    for (index, id) in new.sessions.iter().flatten().enumerate() {
+        if sessions::get(tx, new.workspace_id, *id).await?.is_none() {
+            return Err(StorageError::rejected(Useless::Session(index)));
         }
     }
     Ok(())
+}
+
+/// What a key cannot be given is a fault of the request.
+pub(super) fn refused(error: StorageError) -> ApiError {
+    match (error.rejection::<Useless>().copied(), error) {
+        (Some(Useless::Expired), _) => ApiError::invalid_field("/expires_at", "in_the_past", "Must lie in the future."),
+        (Some(Useless::Session(index)), _) => {
+            let pointer = Pointer::default().join("sessions").join(&index.to_string());
+            let fault = FieldProblem::new(pointer, "unknown_session", "No session of this workspace has this id.");
+            ApiError::ValidationFailed(vec![fault])
+        }
+        (None, StorageError::NotFound("plan")) => {
+            ApiError::invalid_field("/plan", "unknown_plan", "No plan of this workspace has this id.")
+        }
+        (None, other) => other.into(),
+    }
 }

@@ -3,26 +3,29 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use garde::Validate;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wharf_model::{ApiKeyId, WorkspaceId};
-use wharf_storage::api_keys::{self, Rotation};
+use wharf_model::{ApiKeyId, Timestamp, WorkspaceId};
+use wharf_storage::StorageError;
+use wharf_storage::api_keys::{self, NotRotated, Replaces, Rotation};
 use wharf_storage::audit::{self, Action, AuditEntry, Requester};
-use wharf_storage::{Queue, StorageError};
 
 use super::body::{ApiKeyBody, NewApiKeyBody};
 use crate::auth::Allowed;
 use crate::error::ApiError;
 use crate::extract::{Id, OptionalBody};
-use crate::idempotency::{Answer, Keep, Once};
+use crate::idempotency::{Answer, Once};
 use crate::keys::ApiKey;
 use crate::rules;
 use crate::scope::Administer;
 use crate::state::ApiState;
 use crate::wire::ApiKeyIdText;
+
+/// The shortest overlap, in seconds, of a key that rotates itself.
+const LEAST_OF_ITS_OWN: u32 = 60;
 
 /// How a key is to be rotated.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -32,12 +35,18 @@ pub(crate) struct RotateApiKey {
     #[garde(custom(rules::between(0, 604_800)))]
     #[schema(minimum = 0, maximum = 604800, default = 86400)]
     overlap_seconds: u32,
+    /// Replaces the text of the last rotation, which nobody received: it ends at once, and the one before it works until the
+    /// end of its own overlap, whatever `overlap_seconds` says.
+    #[garde(skip)]
+    #[schema(default = false)]
+    replace_latest: bool,
 }
 
 impl Default for RotateApiKey {
     fn default() -> Self {
         Self {
             overlap_seconds: 86_400,
+            replace_latest: false,
         }
     }
 }
@@ -45,7 +54,8 @@ impl Default for RotateApiKey {
 /// Rotate an API key
 ///
 /// The same key, with its scopes and limits, gets a new text, which is in this answer and nowhere else. It works at once; the
-/// one before works beside it for the overlap. A rotation within an overlap ends the text before the last at once.
+/// one before works beside it for the overlap. A rotation within an overlap ends the text before the last at once, but with
+/// `replace_latest`: that is for an answer that was lost. A key that rotates itself needs an overlap of 60 seconds at least.
 #[utoipa::path(post, path = "/api/api-keys/{id}/rotate", tag = "API keys", security(("bearer" = ["admin"])),
     params(("id" = ApiKeyIdText, Path, description = "The key")),
     request_body = Option<RotateApiKey>,
@@ -55,72 +65,103 @@ pub(crate) async fn rotate_api_key(
     State(state): State<ApiState>,
     Id(id): Id<ApiKeyId>,
     once: Once,
-    request: OptionalBody<RotateApiKey>,
+    OptionalBody { body, raw }: OptionalBody<RotateApiKey>,
 ) -> Result<Response, ApiError> {
+    if caller.key_id() == Some(id) {
+        require_way_back(&body)?;
+    }
+    let key = ApiKey::generate(state.network, &*state.random);
     let rotating = Rotating {
         workspace: caller.workspace(),
         id,
-        overlap: Duration::from_secs(u64::from(request.body.overlap_seconds)),
         by: caller.requester(),
+        rotation: rotation(&key, &body, state.clock.now()),
     };
-    let effect = rotating.run(state.clone());
-    once.run(&state, &caller, &request.raw, Keep::Fact, effect).await
+    let rotated = rotating.run(&state, &once, &raw).await?;
+    let body = NewApiKeyBody {
+        key: key.reveal().to_owned(),
+        about: ApiKeyBody::new(rotated, state.authenticator.pending_usage(id)),
+    };
+    Ok(Answer::json(StatusCode::OK, &body)?.into_response())
 }
 
-/// Which key is rotated, and by whom.
+/// Whoever loses the answer still has a key to ask with again.
+fn require_way_back(request: &RotateApiKey) -> Result<(), ApiError> {
+    if request.replace_latest || request.overlap_seconds >= LEAST_OF_ITS_OWN {
+        return Ok(());
+    }
+    Err(ApiError::invalid_field(
+        "/overlap_seconds",
+        "out_of_range",
+        format!(
+            "Must be at least {LEAST_OF_ITS_OWN} where a key rotates itself: were the answer lost, no text would be left \
+             that works."
+        ),
+    ))
+}
+
+fn rotation(key: &ApiKey, request: &RotateApiKey, at: Timestamp) -> Rotation {
+    let replaces = if request.replace_latest {
+        Replaces::Latest
+    } else {
+        Replaces::InUse {
+            until: at + Duration::from_secs(u64::from(request.overlap_seconds)),
+        }
+    };
+    Rotation {
+        prefix: key.prefix(),
+        hash: key.hash(),
+        replaces,
+        at,
+    }
+}
+
+/// Which key is rotated, how, and by whom.
 struct Rotating {
     workspace: WorkspaceId,
     id: ApiKeyId,
-    overlap: Duration,
     by: Requester,
+    rotation: Rotation,
 }
 
 impl Rotating {
-    async fn run(self, state: ApiState) -> Result<Answer, ApiError> {
-        let (key, at, id) = (
-            ApiKey::generate(state.network, &*state.random),
-            state.clock.now(),
-            self.id,
-        );
-        let rotation = Rotation {
-            prefix: key.prefix(),
-            hash: key.hash(),
-            previous_until: at + self.overlap,
-            at,
-        };
-        let about = self.store(&state, rotation).await?;
-        let body = NewApiKeyBody {
-            key: key.reveal().to_owned(),
-            about: ApiKeyBody::new(about, state.authenticator.pending_usage(id)),
-        };
-        Answer::json(StatusCode::OK, &body)
-    }
-
-    async fn store(self, state: &ApiState, rotation: Rotation) -> Result<api_keys::ApiKey, ApiError> {
-        let (workspace, id) = (self.workspace, self.id);
+    async fn run(self, state: &ApiState, once: &Once, raw: &[u8]) -> Result<api_keys::ApiKey, ApiError> {
+        let Self {
+            workspace,
+            id,
+            by,
+            rotation,
+        } = self;
         let entry = AuditEntry {
             workspace,
             at: rotation.at,
-            by: self.by,
+            by,
             action: Action::ApiKeyRotated,
             session: None,
             api_key: Some(id),
         };
-        let rotated = state
-            .storage
-            .write(Queue::Normal, move |tx| {
-                Box::pin(async move {
-                    let rotated = api_keys::rotate(tx, workspace, id, &rotation).await?;
-                    audit::append(tx, Some(&entry).filter(|_| rotated.is_some())).await?;
-                    Ok(rotated)
-                })
+        let rotated = once.run_in_unit(state, workspace, raw, move |tx| {
+            Box::pin(async move {
+                let rotated = api_keys::rotate(tx, workspace, id, &rotation).await?;
+                audit::append(tx, Some(&entry)).await?;
+                Ok(rotated)
             })
-            .await;
-        let rotated = rotated.map_err(|error| match error {
-            StorageError::NotFound(_) => ApiError::ApiKeyNotFound,
-            other => other.into(),
-        })?;
+        });
+        let rotated = rotated.await.map_err(refused)?;
         state.authenticator.forget();
-        rotated.ok_or(ApiError::ApiKeyInactive)
+        Ok(rotated)
+    }
+}
+
+fn refused(error: StorageError) -> ApiError {
+    match (error.rejection::<NotRotated>().copied(), error) {
+        (Some(NotRotated::Ended), _) => ApiError::ApiKeyInactive,
+        (Some(NotRotated::NoOverlap), _) => ApiError::invalid_field(
+            "/replace_latest",
+            "no_overlap",
+            "No text works that the key had before its last rotation. Rotate the key without this.",
+        ),
+        (None, StorageError::NotFound(_)) => ApiError::ApiKeyNotFound,
+        (None, other) => other.into(),
     }
 }

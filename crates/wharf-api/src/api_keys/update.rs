@@ -6,6 +6,7 @@ use garde::Validate;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use wharf_model::ApiKeyId;
+use wharf_storage::audit::{self, Action, AuditEntry};
 use wharf_storage::{Queue, StorageError, api_keys};
 
 use super::body::ApiKeyBody;
@@ -42,11 +43,20 @@ pub(crate) async fn update_api_key(
     Valid { body, .. }: Valid<UpdateApiKey>,
 ) -> Result<Json<ApiKeyBody>, ApiError> {
     let (workspace, now) = (caller.workspace(), state.clock.now());
+    let entry = AuditEntry {
+        workspace,
+        at: now,
+        by: caller.requester(),
+        action: Action::ApiKeyChanged,
+        session: None,
+        api_key: Some(id),
+    };
     let plan = body.plan.map(|plan| plan.map(|plan| plan.0));
     let changed = state.storage.write(Queue::Normal, move |tx| {
         Box::pin(async move {
             if let Some(plan) = plan {
                 api_keys::set_plan(tx, workspace, id, plan, now).await?;
+                audit::append(tx, Some(&entry)).await?;
             }
             api_keys::get(tx, workspace, id).await
         })

@@ -45,7 +45,7 @@ closed for a lasting reason stays as it is until somebody acts; for any other it
 ";
 
 /// The codes of single fields.
-const FIELD_CODES: [(&str, &str); 21] = [
+const FIELD_CODES: [(&str, &str); 22] = [
     ("required", "The field is missing."),
     ("unknown_field", "There is no such field."),
     ("duplicate_field", "The field stands there twice."),
@@ -63,6 +63,7 @@ const FIELD_CODES: [(&str, &str); 21] = [
     ("in_the_past", "The time has passed."),
     ("unknown_session", "No session of this workspace has this id."),
     ("unknown_plan", "No plan of this workspace has this id."),
+    ("no_overlap", "No text works that the key had before its last rotation."),
     ("missing_code", "The text does not hold `{{code}}`."),
     ("repeated_code", "The text holds `{{code}}` more than once."),
     (

@@ -3,9 +3,13 @@
 use wharf_storage::StorageError;
 
 use super::ApiError;
+use crate::idempotency::Used;
 
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
+        if let Some(used) = error.rejection::<Used>() {
+            return used.error();
+        }
         match error {
             StorageError::BadCursor => Self::InvalidCursor,
             StorageError::CursorExpired => Self::CursorExpired,

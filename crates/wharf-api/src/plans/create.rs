@@ -6,12 +6,13 @@ use garde::Validate;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wharf_model::{PlanId, WorkspaceId};
+use wharf_model::PlanId;
 use wharf_storage::Queue;
+use wharf_storage::audit::{self, Action, AuditEntry};
 use wharf_storage::plans::{self, Plan, PlanLimits};
 
 use super::body::PlanBody;
-use super::{MAX_QUOTA, MAX_RATE, MAX_SESSIONS};
+use super::{MAX_QUOTA, MAX_RATE, MAX_SESSIONS, entry};
 use crate::auth::Allowed;
 use crate::error::ApiError;
 use crate::extract::Valid;
@@ -60,15 +61,18 @@ pub(crate) async fn create_plan(
     request: Valid<CreatePlan>,
 ) -> Result<Response, ApiError> {
     let raw = request.raw.clone();
-    let effect = create(state.clone(), caller.workspace(), request.body);
+    let effect = create(
+        state.clone(),
+        entry(&caller, Action::PlanCreated, state.clock.now()),
+        request.body,
+    );
     once.run(&state, &caller, &raw, Keep::Answer, effect).await
 }
 
-async fn create(state: ApiState, workspace: WorkspaceId, request: CreatePlan) -> Result<Answer, ApiError> {
-    let now = state.clock.now();
+async fn create(state: ApiState, entry: AuditEntry, request: CreatePlan) -> Result<Answer, ApiError> {
     let plan = Plan {
         id: PlanId::generate(&*state.clock, &*state.random),
-        workspace_id: workspace,
+        workspace_id: entry.workspace,
         name: request.name,
         limits: PlanLimits {
             requests_per_second: request.requests_per_second,
@@ -76,12 +80,15 @@ async fn create(state: ApiState, workspace: WorkspaceId, request: CreatePlan) ->
             otps_per_day: request.otps_per_day.map(u64::from),
             sessions: request.sessions.map(u64::from),
         },
-        created_at: now,
-        updated_at: now,
+        created_at: entry.at,
+        updated_at: entry.at,
     };
     let new = plan.clone();
     let stored = state.storage.write(Queue::Normal, move |tx| {
-        Box::pin(async move { plans::insert(tx, &new).await })
+        Box::pin(async move {
+            plans::insert(tx, &new).await?;
+            audit::append(tx, Some(&entry)).await
+        })
     });
     stored.await?;
     Answer::json(StatusCode::CREATED, &PlanBody::from(plan))

@@ -3,9 +3,11 @@
 use axum::extract::State;
 use http::StatusCode;
 use wharf_model::PlanId;
+use wharf_storage::audit::{self, Action};
 use wharf_storage::plans::{self, PlanInUse};
 use wharf_storage::{Queue, StorageError};
 
+use super::entry;
 use crate::auth::Allowed;
 use crate::error::ApiError;
 use crate::extract::Id;
@@ -25,12 +27,14 @@ pub(crate) async fn delete_plan(
     State(state): State<ApiState>,
     Id(id): Id<PlanId>,
 ) -> Result<StatusCode, ApiError> {
-    let workspace = caller.workspace();
-    let deleted = state
-        .storage
-        .write(Queue::Normal, move |tx| Box::pin(plans::delete(tx, workspace, id)))
-        .await;
-    deleted.map_err(|error| match error {
+    let entry = entry(&caller, Action::PlanDeleted, state.clock.now());
+    let deleted = state.storage.write(Queue::Normal, move |tx| {
+        Box::pin(async move {
+            plans::delete(tx, entry.workspace, id).await?;
+            audit::append(tx, Some(&entry)).await
+        })
+    });
+    deleted.await.map_err(|error| match error {
         StorageError::NotFound(_) => ApiError::PlanNotFound,
         other if other.rejection::<PlanInUse>().is_some() => ApiError::PlanInUse,
         other => other.into(),

@@ -10,7 +10,11 @@ mod update;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use wharf_model::Timestamp;
+use wharf_storage::audit::{Action, AuditEntry};
 
+use crate::auth::Caller;
+use crate::rules;
 use crate::state::ApiState;
 
 /// The highest rate, in calls a second.
@@ -19,6 +23,34 @@ const MAX_RATE: u32 = 100_000;
 const MAX_QUOTA: u32 = 1_000_000_000;
 /// The most sessions.
 const MAX_SESSIONS: u32 = 1_000_000;
+
+/// A plan cannot be called so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the name of a plan has 1 to {} characters, and NUL is none of them",
+    rules::MAX_NAME
+)]
+pub struct PlanNameError;
+
+/// The rule of a plan's name, for who makes plans without the API.
+///
+/// # Errors
+/// The name is empty or too long, or holds NUL.
+pub fn check_plan_name(name: &str) -> Result<(), PlanNameError> {
+    rules::text(1, rules::MAX_NAME)(name, &()).map_err(|_| PlanNameError)
+}
+
+/// What the audit log says of a change.
+fn entry(caller: &Caller, action: Action, at: Timestamp) -> AuditEntry {
+    AuditEntry {
+        workspace: caller.workspace(),
+        at,
+        by: caller.requester(),
+        action,
+        session: None,
+        api_key: None,
+    }
+}
 
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()

@@ -6,11 +6,12 @@ use garde::Validate;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use wharf_model::PlanId;
+use wharf_storage::audit::{self, Action};
 use wharf_storage::plans::{self, PlanPatch};
 use wharf_storage::{Queue, StorageError};
 
 use super::body::PlanBody;
-use super::{MAX_QUOTA, MAX_RATE, MAX_SESSIONS};
+use super::{MAX_QUOTA, MAX_RATE, MAX_SESSIONS, entry};
 use crate::auth::Allowed;
 use crate::error::ApiError;
 use crate::extract::{Id, Valid};
@@ -76,10 +77,14 @@ pub(crate) async fn update_plan(
     Id(id): Id<PlanId>,
     Valid { body, .. }: Valid<UpdatePlan>,
 ) -> Result<Json<PlanBody>, ApiError> {
-    let (workspace, now) = (caller.workspace(), state.clock.now());
+    let entry = entry(&caller, Action::PlanChanged, state.clock.now());
     let patch = PlanPatch::from(body);
     let changed = state.storage.write(Queue::Normal, move |tx| {
-        Box::pin(async move { plans::patch(tx, workspace, id, &patch, now).await })
+        Box::pin(async move {
+            let plan = plans::patch(tx, entry.workspace, id, &patch, entry.at).await?;
+            audit::append(tx, Some(&entry)).await?;
+            Ok(plan)
+        })
     });
     let plan = changed.await.map_err(|error| match error {
         StorageError::NotFound(_) => ApiError::PlanNotFound,

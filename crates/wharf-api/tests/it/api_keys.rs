@@ -1,9 +1,11 @@
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use wharf_api::{RatePolicy, Scope};
-use wharf_model::Clock;
+use wharf_model::{ApiKeyId, Clock};
+use wharf_storage::api_keys;
 
 use crate::app::{App, NO_CONTENT, json_of, problem, session_id, text};
 
@@ -311,6 +313,140 @@ async fn the_new_text_is_shown_once() {
     assert!(!about(&app, &id).await.to_string().contains(&text(&rotated["key"])));
 }
 
+/// KEY-5: claim and rotation are one unit. Nobody finds the claim of a rotation that is not there yet, not even on a node
+/// that starts afterwards, and the text that programs use is the one before the last.
+#[tokio::test]
+async fn of_twenty_repeats_one_rotates_and_none_finds_it_half_done() {
+    let app = App::new().await;
+    let elsewhere = app.second_node().await;
+    let (used, id) = reader(&app).await;
+    let rotate = |server: &str| {
+        let path = format!("{server}/api/api-keys/{id}/rotate");
+        let request = app.http.post(path).bearer_auth(&app.admin).json(&json!({}));
+        request.header("idempotency-key", "monthly").send()
+    };
+    let servers = [&app.url, &elsewhere];
+    let answers = join_all((0..20).map(|index| rotate(servers[index % 2]))).await;
+    let mut texts = Vec::new();
+    for answer in answers.into_iter().map(Result::unwrap) {
+        if answer.status() == 200 {
+            texts.push(text(&json_of(answer, 200).await["key"]));
+        } else {
+            problem(answer, 409, "secret_already_shown").await;
+        }
+    }
+    assert_eq!(texts.len(), 1);
+    let restarted = app.second_node().await;
+    problem(rotate(&restarted).await.unwrap(), 409, "secret_already_shown").await;
+    for key in [&used, &texts[0]] {
+        json_of(call(&app, key).await, 200).await;
+    }
+}
+
+/// KEY-5: a unit that is rolled back leaves neither a rotation nor a claim.
+#[tokio::test]
+async fn a_refused_rotation_leaves_its_idempotency_key_free() {
+    let app = App::new().await;
+    let (_, id) = reader(&app).await;
+    let path = format!("/api/api-keys/{id}/rotate");
+    let body = json!({"replace_latest": true});
+    let replace = || app.post(&path, &body).header("idempotency-key", "lost").send();
+    problem(replace().await.unwrap(), 422, "validation_failed").await;
+    assert_eq!(about(&app, &id).await["previous_valid_until"], Value::Null);
+    rotate(&app, &id, DAY).await;
+    json_of(replace().await.unwrap(), 200).await;
+    problem(replace().await.unwrap(), 409, "secret_already_shown").await;
+}
+
+/// A repeat gets the first answer, also when the call itself would be refused by then.
+#[tokio::test]
+async fn a_key_that_was_made_and_has_expired_is_not_asked_for_anew() {
+    let app = App::new().await;
+    app.clock.stop();
+    let soon = (app.clock.now() + DAY / 24).to_string();
+    let body = json!({"label": "short", "scopes": ["sessions:read"], "expires_at": soon});
+    let make = || app.post("/api/api-keys", &body).header("idempotency-key", "k").send();
+    json_of(make().await.unwrap(), 201).await;
+    app.clock.advance(DAY / 12);
+    problem(make().await.unwrap(), 409, "secret_already_shown").await;
+}
+
+/// KEY-5: an answer that was lost costs nothing. The text that programs use works on, for as long as was said.
+#[tokio::test]
+async fn a_text_that_nobody_received_is_replaced() {
+    let app = App::new().await;
+    app.clock.stop();
+    let (used, id) = reader(&app).await;
+    let path = format!("/api/api-keys/{id}/rotate");
+    let replace = || app.post(&path, &json!({"replace_latest": true})).send();
+    let without_overlap = async || {
+        let refused = problem(replace().await.unwrap(), 422, "validation_failed").await;
+        assert_eq!(refused["errors"][0]["pointer"], "/replace_latest", "{refused}");
+        assert_eq!(refused["errors"][0]["code"], "no_overlap", "{refused}");
+    };
+    without_overlap().await;
+    let (lost, rotated) = rotate(&app, &id, DAY).await;
+    app.clock.advance(DAY / 2);
+    let replaced = json_of(replace().await.unwrap(), 200).await;
+    assert_eq!(replaced["previous_valid_until"], rotated["previous_valid_until"]);
+    let new = text(&replaced["key"]);
+    problem(call(&app, &lost).await, 401, "api_key_unknown").await;
+    for key in [&used, &new] {
+        json_of(call(&app, key).await, 200).await;
+    }
+    app.clock.advance(DAY / 2);
+    problem(call(&app, &used).await, 401, "api_key_rotated").await;
+    without_overlap().await;
+    json_of(call(&app, &new).await, 200).await;
+}
+
+/// KEY-5: whoever loses the answer has a text left to ask with again.
+#[tokio::test]
+async fn a_key_that_rotates_itself_keeps_a_way_back() {
+    let app = App::new().await;
+    let made = create(&app, &json!({"label": "own", "scopes": ["admin"]})).await;
+    let (own, path) = (
+        text(&made["key"]),
+        format!("/api/api-keys/{}/rotate", text(&made["id"])),
+    );
+    let rotate = |key: &str, seconds: u32| {
+        let request = app.anonymous(Method::POST, &path).bearer_auth(key);
+        request.json(&json!({"overlap_seconds": seconds})).send()
+    };
+    for seconds in [0, 59] {
+        let refused = problem(rotate(&own, seconds).await.unwrap(), 422, "validation_failed").await;
+        assert_eq!(refused["errors"][0]["pointer"], "/overlap_seconds", "{refused}");
+        assert_eq!(refused["errors"][0]["code"], "out_of_range", "{refused}");
+    }
+    json_of(rotate(&own, 60).await.unwrap(), 200).await;
+    json_of(call(&app, &own).await, 200).await;
+    json_of(rotate(&app.admin, 0).await.unwrap(), 200).await;
+    problem(call(&app, &own).await, 401, "api_key_unknown").await;
+}
+
+/// KEY-3: no call waits for the count of its key, which is written for many calls at once.
+#[tokio::test]
+async fn key_3_uses_are_written_by_the_batch_alone() {
+    const CALLS: u64 = 30;
+    let app = App::new().await;
+    let (key, id) = reader(&app).await;
+    let (workspace, id): (_, ApiKeyId) = (app.workspace, id.parse().unwrap());
+    let stored = async || {
+        let read = app.storage.read(move |tx| Box::pin(api_keys::get(tx, workspace, id)));
+        let stored = read.await.unwrap().unwrap();
+        (stored.usage_count, stored.last_used_at.is_some())
+    };
+    for _ in 0..CALLS {
+        json_of(call(&app, &key).await, 200).await;
+    }
+    assert_eq!(stored().await, (0, false), "a call has written");
+    assert_eq!(about(&app, &id.to_string()).await["usage_count"], CALLS);
+    for _ in 0..2 {
+        app.state.flush_usage().await;
+        assert_eq!(stored().await, (CALLS, true), "each use is written once");
+    }
+}
+
 /// KEY-5: what was ended stays ended.
 #[tokio::test]
 async fn a_key_that_has_ended_gets_no_new_text() {
@@ -442,4 +578,52 @@ async fn what_is_done_with_a_key_stands_in_the_audit_log() {
     }
     assert_eq!(entries[0]["who"], json!(id), "the finder came with the key itself");
     assert_ne!(entries[1]["who"], json!(id));
+}
+
+/// AUD-1: what a key may use is changed by plans; who did that stands there, too, and refused calls do not.
+#[tokio::test]
+async fn what_is_changed_of_keys_and_plans_stands_in_the_audit_log() {
+    let app = App::new().await;
+    let (_, id) = reader(&app).await;
+    let made = app
+        .post("/api/plans", &json!({"name": "starter"}))
+        .send()
+        .await
+        .unwrap();
+    let plan = text(&json_of(made, 201).await["id"]);
+    let (key_path, plan_path) = (format!("/api/api-keys/{id}"), format!("/api/plans/{plan}"));
+    let patch = async |path: &str, body: Value| {
+        let patched = app.request(Method::PATCH, path).json(&body).send().await.unwrap();
+        json_of(patched, 200).await;
+    };
+    patch(&plan_path, json!({"sessions": 1})).await;
+    patch(&key_path, json!({"plan": plan})).await;
+    let delete = || app.request(Method::DELETE, &plan_path).send();
+    problem(delete().await.unwrap(), 409, "plan_in_use").await;
+    patch(&key_path, json!({})).await;
+    patch(&key_path, json!({"plan": null})).await;
+    assert_eq!(delete().await.unwrap().status(), NO_CONTENT);
+    problem(delete().await.unwrap(), 404, "plan_not_found").await;
+    let taken = app.post("/api/plans", &json!({"name": ""})).send().await.unwrap();
+    problem(taken, 422, "validation_failed").await;
+    let audit = json_of(app.get("/api/audit").send().await.unwrap(), 200).await;
+    let entries = audit["data"].as_array().unwrap();
+    let done: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry["action"].as_str().unwrap(), &entry["api_key_id"]))
+        .collect();
+    let (of_key, of_none) = (&json!(id), &Value::Null);
+    let expected = [
+        ("plan.deleted", of_none),
+        ("api_key.changed", of_key),
+        ("api_key.changed", of_key),
+        ("plan.changed", of_none),
+        ("plan.created", of_none),
+        ("api_key.created", of_key),
+    ];
+    assert_eq!(done, expected);
+    for entry in entries {
+        assert_eq!(entry["address"], "127.0.0.1", "{entry}");
+        assert!(entry["request_id"].is_string(), "{entry}");
+    }
 }

@@ -224,5 +224,10 @@ async fn a_profile_that_cannot_be_opened_keeps_no_other_session_from_sending() {
     let (broken, _client) = codes.app.ready_as("4915199999999").await;
     break_profile(&codes.app, &broken, &codes.session).await;
     codes.send(&json!({"phone": phone(0)})).await;
-    problem(codes.ask(&json!({"phone": GERMAN})).await, 403, "otp_country_not_allowed").await;
+    problem(
+        codes.ask(&json!({"phone": GERMAN})).await,
+        403,
+        "otp_country_not_allowed",
+    )
+    .await;
 }

@@ -278,7 +278,12 @@ async fn a_workspace_has_two_hundred_texts_and_no_more() {
 async fn what_is_done_with_a_text_stands_in_the_audit_log() {
     let app = App::new().await;
     save(&app, ("login", "en"), OWN).await;
-    fault(put(&app, ("login", "en"), &json!({"body": "no code"})).await, "/body", "missing_code").await;
+    fault(
+        put(&app, ("login", "en"), &json!({"body": "no code"})).await,
+        "/body",
+        "missing_code",
+    )
+    .await;
     assert_eq!(delete(&app, ("login", "en")).await.status(), NO_CONTENT);
     problem(delete(&app, ("login", "en")).await, 404, "otp_template_not_found").await;
     let audit = json_of(app.get("/api/audit").send().await.unwrap(), 200).await;
@@ -286,7 +291,10 @@ async fn what_is_done_with_a_text_stands_in_the_audit_log() {
     let done: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
     assert_eq!(done, ["otp_text.deleted", "otp_text.saved"]);
     for entry in entries {
-        assert_eq!((&entry["api_key_id"], &entry["session_id"]), (&Value::Null, &Value::Null));
+        assert_eq!(
+            (&entry["api_key_id"], &entry["session_id"]),
+            (&Value::Null, &Value::Null)
+        );
         assert!(entry["who"].as_str().unwrap().starts_with("key_"), "{entry}");
         assert!(entry["request_id"].is_string(), "{entry}");
     }

@@ -213,7 +213,12 @@ async fn otp_18_a_limited_key_knows_of_its_own_test_numbers_only() {
     codes.send(&json!({"phone": NUMBER, "purpose": "admin"})).await;
     let ids = async |key: &str| -> Vec<Value> {
         let list = json_of(codes.get_as(key, "/api/otp").await, 200).await;
-        list["data"].as_array().unwrap().iter().map(|row| row["id"].clone()).collect()
+        list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["id"].clone())
+            .collect()
     };
     assert_eq!(ids(&key).await, [sent["id"].clone()]);
     assert_eq!(ids(&other).await, [] as [Value; 0]);
@@ -221,7 +226,9 @@ async fn otp_18_a_limited_key_knows_of_its_own_test_numbers_only() {
     for refused in [
         codes.get_as(&other, &path_of(&sent)).await,
         codes.get_as(&key, &path_of(&real)).await,
-        codes.post_as(&other, &format!("{}/cancel", path_of(&sent)), &json!({})).await,
+        codes
+            .post_as(&other, &format!("{}/cancel", path_of(&sent)), &json!({}))
+            .await,
         codes.post_as(&other, "/api/otp/verify", &check).await,
     ] {
         problem(refused, 404, "otp_not_found").await;
@@ -233,6 +240,9 @@ async fn otp_18_a_limited_key_knows_of_its_own_test_numbers_only() {
     assert_eq!((&again["id"], &again["resent"]), (&sent["id"], &json!(true)));
     assert_eq!(codes.find(&sent).await["attempts_remaining"], 5);
     let found = json_of(codes.get_as(&key, &path_of(&sent)).await, 200).await;
-    assert_eq!((&found["test"], &found["metadata"]), (&json!(true), &json!({"user": 7})));
+    assert_eq!(
+        (&found["test"], &found["metadata"]),
+        (&json!(true), &json!({"user": 7}))
+    );
     json_of(codes.post_as(&key, "/api/otp/verify", &check).await, 200).await;
 }

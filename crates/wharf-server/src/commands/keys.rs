@@ -68,9 +68,15 @@ async fn over_http(client: &Client, command: &Keys) -> Result<()> {
             plans::name(client, &mut keys).await?;
             show(keys);
         }
-        Keys::Rotate { id, overlap, .. } => {
+        Keys::Rotate {
+            id,
+            overlap,
+            replace_latest,
+            ..
+        } => {
             let path = format!("/api/api-keys/{}/rotate", parse_id(id)?);
-            let rotated: NewKeyView = client.post(&path, &json!({ "overlap_seconds": overlap })).await?;
+            let how = json!({ "overlap_seconds": overlap, "replace_latest": replace_latest });
+            let rotated: NewKeyView = client.post(&path, &how).await?;
             show_rotated(&rotated.key, rotated.previous_valid_until.as_deref());
         }
         Keys::Revoke(revoke) => {
@@ -160,8 +166,13 @@ async fn apply(keys: &KeyMaker, command: &Keys) -> Result<()> {
             show_new(&id.to_string(), key.reveal());
         }
         Keys::List { unused_for_days, .. } => show(all_here(keys, *unused_for_days).await?),
-        Keys::Rotate { id, overlap, .. } => {
-            let overlap = Duration::from_secs(u64::from(*overlap));
+        Keys::Rotate {
+            id,
+            overlap,
+            replace_latest,
+            ..
+        } => {
+            let overlap = Some(Duration::from_secs(u64::from(*overlap))).filter(|_| !replace_latest);
             let (key, until) = keys.rotate(parse_id(id)?, overlap).await?;
             show_rotated(key.reveal(), Some(&until.to_string()));
         }

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use anyhow::Result;
 use serde_json::json;
+use wharf_api::check_plan_name;
 use wharf_model::{PlanId, WorkspaceId};
+use wharf_storage::audit::{self, Action, AuditEntry, Requester};
 use wharf_storage::plans::{self, Plan, PlanInUse, PlanLimits};
 use wharf_storage::{PageRequest, Queue, Storage};
 
@@ -45,11 +47,16 @@ async fn over_http(client: &Client, command: &Plans) -> Result<()> {
         }
         Plans::List { .. } => show(all(client).await?),
         Plans::Delete { id, .. } => {
-            client.delete(&format!("/api/plans/{id}")).await?;
+            client.delete(&format!("/api/plans/{}", parse_id(id)?)).await?;
             output::tell("Deleted.");
         }
     }
     Ok(())
+}
+
+/// Looked at before it becomes part of a path.
+fn parse_id(text: &str) -> Result<PlanId> {
+    Ok(text.parse::<PlanId>()?)
 }
 
 async fn all(client: &Client) -> Result<Vec<PlanView>> {
@@ -91,18 +98,27 @@ async fn apply(storage: &Storage, command: &Plans) -> Result<()> {
     let workspace = storage.ensure_default_workspace().await?.id;
     match command {
         Plans::Create { name, limits, .. } => {
+            check_plan_name(name)?;
             let plan = new(storage, workspace, name, *limits);
-            let id = plan.id;
+            let (id, entry) = (plan.id, entry(storage, workspace, Action::PlanCreated));
             let stored = storage.write(Queue::Normal, move |tx| {
-                Box::pin(async move { plans::insert(tx, &plan).await })
+                Box::pin(async move {
+                    plans::insert(tx, &plan).await?;
+                    audit::append(tx, Some(&entry)).await
+                })
             });
             stored.await?;
             output::answer(&id.to_string());
         }
         Plans::List { .. } => show(all_here(storage, workspace).await?),
         Plans::Delete { id, .. } => {
-            let id: PlanId = id.parse()?;
-            let deleted = storage.write(Queue::Normal, move |tx| Box::pin(plans::delete(tx, workspace, id)));
+            let (id, entry) = (parse_id(id)?, entry(storage, workspace, Action::PlanDeleted));
+            let deleted = storage.write(Queue::Normal, move |tx| {
+                Box::pin(async move {
+                    plans::delete(tx, workspace, id).await?;
+                    audit::append(tx, Some(&entry)).await
+                })
+            });
             deleted.await.map_err(|error| match error.rejection::<PlanInUse>() {
                 Some(in_use) => anyhow::Error::new(*in_use),
                 None => error.into(),
@@ -111,6 +127,17 @@ async fn apply(storage: &Storage, command: &Plans) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn entry(storage: &Storage, workspace: WorkspaceId, action: Action) -> AuditEntry {
+    AuditEntry {
+        workspace,
+        at: storage.clock().now(),
+        by: Requester::server(),
+        action,
+        session: None,
+        api_key: None,
+    }
 }
 
 fn new(storage: &Storage, workspace: WorkspaceId, name: &str, limits: Limits) -> Plan {

@@ -14,23 +14,27 @@ use crate::{output, server};
 
 /// Shows what was used.
 pub async fn run(context: &Context, options: &Usage) -> Result<Outcome> {
+    let named = options.id.as_deref().map(parse_id).transpose()?;
     let view = if is_served(context, &options.remote).await? {
-        let path = match &options.id {
+        let path = match named {
             Some(id) => format!("/api/usage?key_id={id}"),
             None => "/api/usage".to_owned(),
         };
         connect(context, &options.remote)?.get(&path).await?
     } else {
-        here(context, options).await?
+        here(context, named).await?
     };
     show(view);
     Ok(Outcome::Done)
 }
 
-async fn here(context: &Context, options: &Usage) -> Result<UsageView> {
-    let named = options.id.as_deref();
-    let named = named.context("no server runs that could say which key asks: name one")?;
-    let id: ApiKeyId = named.parse()?;
+/// Looked at before it becomes part of a path.
+fn parse_id(text: &str) -> Result<ApiKeyId> {
+    Ok(text.parse::<ApiKeyId>()?)
+}
+
+async fn here(context: &Context, named: Option<ApiKeyId>) -> Result<UsageView> {
+    let id = named.context("no server runs that could say which key asks: name one")?;
     let storage = server::open_storage(&context.settings()?).await?;
     let found = find(&storage, id).await;
     storage.close().await;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
@@ -203,6 +204,15 @@ async fn keys_are_limited_rotated_and_ended_with_a_server_and_without_one() {
             rotated.stderr
         );
         assert_ne!(made.stdout, rotated.stdout);
+        let replaced = with_admin(&["keys", "rotate", &id, "--replace-latest"]).await;
+        assert!(replaced.status.success(), "{}", replaced.stderr);
+        assert_eq!(
+            replaced.stderr, rotated.stderr,
+            "the text that programs use works for as long as was said"
+        );
+        assert_ne!(replaced.stdout, rotated.stdout);
+        let both = with_admin(&["keys", "rotate", &id, "--replace-latest", "--overlap", "60"]).await;
+        assert_eq!(both.status.code(), Some(2), "{}", both.stderr);
         let unused = with_admin(&["keys", "list", "--unused-for-days", "1"]).await;
         assert!(
             unused.status.success() && !unused.stdout.contains(&id),
@@ -213,6 +223,8 @@ async fn keys_are_limited_rotated_and_ended_with_a_server_and_without_one() {
         std::fs::write(&found, &made.stdout).unwrap();
         let ended = finish(reading(here(&["keys", "revoke", "--leaked"]), &found)).await;
         assert!(ended.status.success(), "{}", ended.stderr);
+        let again = finish(reading(here(&["keys", "revoke", "--leaked"]), &found)).await;
+        assert!(!again.status.success(), "a key that works no more was revoked again");
         let listed = with_admin(&["keys", "list"]).await;
         let line = listed
             .stdout
@@ -261,8 +273,24 @@ async fn plans_work_with_a_server_and_without_one() {
     assert_eq!(here(&["usage"]).await.status.code(), Some(1), "nobody asks");
     let refused = here(&["plans", "delete", &plan]).await;
     assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
+    for name in ["", &"x".repeat(101)] {
+        let refused = here(&["plans", "create", name]).await;
+        assert_eq!(refused.status.code(), Some(1), "{}", refused.stdout);
+        assert!(refused.stderr.contains("1 to 100 characters"), "{}", refused.stderr);
+    }
+    let brief = here(&["plans", "create", "brief"]).await;
+    let deleted = here(&["plans", "delete", brief.stdout.trim()]).await;
+    assert!(deleted.status.success(), "{}", deleted.stderr);
 
-    let _server = Wharf::serve(dir.path()).await;
+    let server = Wharf::serve(dir.path()).await;
+    let audit = Remote::new(&server.url, Some(admin.stdout.trim()))
+        .get("/api/audit")
+        .await;
+    let done = audit["data"].as_array().unwrap().iter();
+    let done: Vec<_> = done.map(|entry| (&entry["action"], &entry["who"])).collect();
+    for action in ["plan.created", "plan.deleted"] {
+        assert!(done.contains(&(&json!(action), &json!("wharf"))), "{audit}");
+    }
     let with = |key: &str, arguments: &[&str]| {
         let mut command = wharf(arguments);
         command.args(["--data-dir", path, "--key", key]);
@@ -283,6 +311,15 @@ async fn plans_work_with_a_server_and_without_one() {
     assert!(refused.stderr.contains("plan_in_use"), "{}", refused.stderr);
     let deleted = with(admin, &["plans", "delete", other.stdout.trim()]).await;
     assert!(deleted.status.success(), "{}", deleted.stderr);
+    for wrong in [&["plans", "delete", "../api-keys/self"][..], &["usage", "self"]] {
+        let refused = with(admin, wrong).await;
+        assert_eq!(
+            refused.status.code(),
+            Some(1),
+            "it went to the server: {}",
+            refused.stderr
+        );
+    }
     let wrong = with(admin, &["plans", "create", "none", "--requests-per-second", "0"]).await;
     assert_eq!(wrong.status.code(), Some(2), "{}", wrong.stderr);
 }

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use http::Method;
+use serde_json::json;
+
 use crate::process::{Finished, Wharf, finish, on_file, serve_command, wharf};
 use crate::remote::Remote;
 
@@ -188,4 +191,42 @@ async fn a_supplied_first_key_is_taken_and_works() {
     assert_eq!(server.api_key, None);
     let sessions = Remote::new(&server.url, Some(&key)).get("/api/sessions").await;
     assert_eq!(sessions["data"].as_array().unwrap().len(), 0);
+}
+
+/// The file may lie there for years, and its text may have leaked: what was rotated away stays away.
+#[tokio::test]
+async fn a_supplied_key_that_was_rotated_away_does_not_come_back() {
+    let (first_dir, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let supplied = Wharf::serve(first_dir.path()).await.api_key.unwrap();
+    let file = dir.path().join("given");
+    fs::write(&file, &supplied).unwrap();
+    let start = || {
+        let mut command = serve_command(dir.path());
+        command.env("WHARF_BOOTSTRAP_KEY_FILE", &file);
+        Wharf::start(command)
+    };
+    let server = start().await;
+    let mut key = supplied.clone();
+    for _ in 0..2 {
+        let remote = Remote::new(&server.url, Some(&key));
+        let keys = remote.get("/api/api-keys").await;
+        let id = keys["data"][0]["id"].as_str().unwrap().to_owned();
+        let rotated = remote.post(&format!("/api/api-keys/{id}/rotate"), json!({})).await;
+        key = rotated["key"].as_str().unwrap().to_owned();
+    }
+    server.signal("TERM").await;
+    assert!(server.ended().await.status.success());
+
+    let server = start().await;
+    let with = |key: &str| Remote::new(&server.url, Some(key));
+    let refused = with(&supplied).call(Method::GET, "/api/sessions", None).await.unwrap();
+    assert_eq!(refused.status(), 401);
+    let keys = with(&key).get("/api/api-keys").await;
+    assert_eq!(keys["data"].as_array().unwrap().len(), 1, "{keys}");
+    server.signal("TERM").await;
+    let said = server.ended().await.stderr;
+    assert!(
+        said.contains("it is not adopted") && !said.contains(&supplied),
+        "{said}"
+    );
 }

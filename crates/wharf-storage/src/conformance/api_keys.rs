@@ -5,7 +5,7 @@ use std::time::Duration;
 use wharf_model::{ApiKeyId, SessionId, SystemEdges};
 
 use super::Subject;
-use crate::api_keys::{self, ApiKey, FoundKey, KeyUsage, NewApiKey, Rotation, Unused};
+use crate::api_keys::{self, ApiKey, FoundKey, KeyUsage, NewApiKey, NotRotated, Replaces, Rotation, Unused};
 use crate::{PageRequest, Queue, StorageError};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -43,19 +43,39 @@ async fn find(subject: &Subject, hash: u8) -> Option<FoundKey> {
         .await
 }
 
-async fn rotate(subject: &Subject, id: ApiKeyId, hash: u8, overlap: Duration) -> Option<ApiKey> {
+async fn rotate(subject: &Subject, id: ApiKeyId, hash: u8, overlap: Duration) -> ApiKey {
     let rotation = rotation(subject, hash, overlap);
-    let workspace = subject.workspace;
-    subject
-        .write(move |tx| Box::pin(async move { api_keys::rotate(tx, workspace, id, &rotation).await }))
+    try_rotate(subject, id, rotation).await.unwrap()
+}
+
+async fn replace_latest(subject: &Subject, id: ApiKeyId, hash: u8) -> Result<ApiKey, StorageError> {
+    let rotation = Rotation {
+        replaces: Replaces::Latest,
+        ..rotation(subject, hash, DAY)
+    };
+    try_rotate(subject, id, rotation).await
+}
+
+async fn try_rotate(subject: &Subject, id: ApiKeyId, rotation: Rotation) -> Result<ApiKey, StorageError> {
+    let (storage, workspace) = (&subject.storage, subject.workspace);
+    storage
+        .write(Queue::Normal, move |tx| {
+            Box::pin(async move { api_keys::rotate(tx, workspace, id, &rotation).await })
+        })
         .await
+}
+
+fn why(refused: Result<ApiKey, StorageError>) -> NotRotated {
+    *refused.unwrap_err().rejection::<NotRotated>().unwrap()
 }
 
 fn rotation(subject: &Subject, hash: u8, overlap: Duration) -> Rotation {
     Rotation {
         prefix: format!("wharf_test_{hash:08}"),
         hash: [hash; 32],
-        previous_until: subject.now() + overlap,
+        replaces: Replaces::InUse {
+            until: subject.now() + overlap,
+        },
         at: subject.now(),
     }
 }
@@ -158,7 +178,7 @@ pub async fn a_rotated_key_is_found_by_both_of_its_texts(subject: &Subject) {
 
     let overlap = Duration::from_secs(30);
     let until = subject.now() + overlap;
-    let rotated = rotate(subject, id, 2, overlap).await.unwrap();
+    let rotated = rotate(subject, id, 2, overlap).await;
     assert_eq!((rotated.id, &rotated.scopes), (id, &new.scopes));
     assert_eq!((&rotated.ips, &rotated.sessions), (&new.ips, &new.sessions));
     assert_eq!(rotated.prefix, "wharf_test_00000002");
@@ -168,7 +188,7 @@ pub async fn a_rotated_key_is_found_by_both_of_its_texts(subject: &Subject) {
     assert_eq!((&own.key, &before.key), (&rotated, &rotated));
 
     // The key itself ends a minute after it was made.
-    let rotated = rotate(subject, id, 3, DAY).await.unwrap();
+    let rotated = rotate(subject, id, 3, DAY).await;
     assert_eq!(rotated.previous_until, new.expires_at);
 }
 
@@ -176,8 +196,8 @@ pub async fn a_rotated_key_is_found_by_both_of_its_texts(subject: &Subject) {
 pub async fn a_second_rotation_ends_the_text_before_the_last(subject: &Subject) {
     let new = new_key(subject, 1);
     insert(subject, &new).await.unwrap();
-    rotate(subject, new.id, 2, DAY).await.unwrap();
-    rotate(subject, new.id, 3, DAY).await.unwrap();
+    rotate(subject, new.id, 2, DAY).await;
+    rotate(subject, new.id, 3, DAY).await;
     assert!(find(subject, 1).await.is_none());
     assert!(find(subject, 2).await.unwrap().text_until.is_some());
     assert_eq!(find(subject, 3).await.unwrap().text_until, None);
@@ -189,7 +209,7 @@ pub async fn a_second_rotation_ends_the_text_before_the_last(subject: &Subject) 
     });
     let again = again.await;
     assert!(matches!(again, Err(StorageError::Conflict { .. })), "{again:?}");
-    rotate(subject, other.id, 1, DAY).await.unwrap();
+    rotate(subject, other.id, 1, DAY).await;
     assert_eq!(find(subject, 1).await.unwrap().key.id, other.id);
 }
 
@@ -203,9 +223,12 @@ pub async fn a_key_that_has_ended_is_not_rotated(subject: &Subject) {
     subject
         .write(move |tx| Box::pin(api_keys::revoke(tx, workspace, id, now)))
         .await;
-    assert!(rotate(subject, revoked.id, 3, DAY).await.is_none());
+    let refused = try_rotate(subject, revoked.id, rotation(subject, 3, DAY)).await;
+    assert_eq!(why(refused), NotRotated::Ended);
+    assert_eq!(why(replace_latest(subject, revoked.id, 3).await), NotRotated::Ended);
     subject.clock.advance(Duration::from_secs(60));
-    assert!(rotate(subject, expired.id, 4, DAY).await.is_none());
+    let refused = try_rotate(subject, expired.id, rotation(subject, 4, DAY)).await;
+    assert_eq!(why(refused), NotRotated::Ended);
     for (hash, id) in [(1, revoked.id), (2, expired.id)] {
         let found = find(subject, hash).await.unwrap();
         assert_eq!((found.key.id, found.key.previous_until), (id, None));
@@ -213,6 +236,31 @@ pub async fn a_key_that_has_ended_is_not_rotated(subject: &Subject) {
     for hash in [3, 4] {
         assert!(find(subject, hash).await.is_none());
     }
+}
+
+/// The one of the last rotation goes; the one before it keeps its time, and has to have some left.
+pub async fn a_text_that_nobody_received_is_replaced(subject: &Subject) {
+    let new = NewApiKey {
+        expires_at: None,
+        ..new_key(subject, 1)
+    };
+    insert(subject, &new).await.unwrap();
+    assert_eq!(why(replace_latest(subject, new.id, 2).await), NotRotated::NoOverlap);
+    let until = subject.now() + DAY;
+    rotate(subject, new.id, 2, DAY).await;
+    subject.clock.advance(Duration::from_secs(1));
+    let replaced = replace_latest(subject, new.id, 3).await.unwrap();
+    assert_eq!(
+        (replaced.id, replaced.previous_until, replaced.prefix.as_str()),
+        (new.id, Some(until), "wharf_test_00000003")
+    );
+    assert!(find(subject, 2).await.is_none());
+    assert_eq!(find(subject, 1).await.unwrap().text_until, Some(until));
+    assert_eq!(find(subject, 3).await.unwrap().text_until, None);
+    subject.clock.advance(DAY - Duration::from_secs(1));
+    assert_eq!(why(replace_latest(subject, new.id, 4).await), NotRotated::NoOverlap);
+    assert!(find(subject, 4).await.is_none());
+    assert_eq!(find(subject, 3).await.unwrap().text_until, None);
 }
 
 /// Whoever comes last has the key's own text, and the one before him the text that ends.
@@ -227,7 +275,7 @@ pub async fn of_many_rotations_the_last_two_texts_are_left(subject: &Subject) {
         })
     });
     for rotated in futures::future::join_all(rotating).await {
-        assert!(rotated.unwrap().is_some());
+        rotated.unwrap();
     }
     let mut found = Vec::new();
     for hash in 1..10 {

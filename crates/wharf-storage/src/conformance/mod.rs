@@ -161,6 +161,7 @@ macro_rules! conformance {
             a_rotated_key_is_found_by_both_of_its_texts,
             a_second_rotation_ends_the_text_before_the_last,
             a_key_that_has_ended_is_not_rotated,
+            a_text_that_nobody_received_is_replaced,
             of_many_rotations_the_last_two_texts_are_left,
             an_unused_key_is_one_that_was_neither_used_nor_made_lately,
         ]);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wharf_model::{ApiKeyId, Timestamp};
+use wharf_model::{ApiKeyId, Day};
 use wharf_storage::api_keys::{self, KeyPlan};
 use wharf_storage::usage::{self, Used};
 
@@ -82,19 +82,18 @@ struct Found {
 }
 
 impl UsageBody {
-    fn new(key: ApiKeyId, found: Found, now: Timestamp) -> Self {
+    fn new(key: ApiKeyId, found: Found, day: Day) -> Self {
         let Found { plan, used, sessions } = found;
         let limits = plan.as_ref().map(|plan| plan.limits).unwrap_or_default();
         let share = |used, limit| Share { used, limit };
-        let day = now.to_datetime().map(|now| now.date_naive().to_string());
         Self {
             key_id: ApiKeyIdText(key),
             plan: plan.map(|plan| CarriedPlan {
                 id: PlanIdText(plan.id),
                 name: plan.name,
             }),
-            day: day.unwrap_or_default(),
-            resets_at: Time(usage::ends_at(now)),
+            day: day.to_string(),
+            resets_at: Time(day.ends_at()),
             messages: share(used.messages, limits.messages_per_day),
             otps: share(used.otps, limits.otps_per_day),
             sessions: share(sessions, limits.sessions),
@@ -130,8 +129,9 @@ pub(crate) async fn get_usage(
             }))
         })
     });
-    let found = read.await?.ok_or(ApiError::ApiKeyNotFound)?;
-    Ok(Json(UsageBody::new(id, found, now)))
+    let (mut found, today) = (read.await?.ok_or(ApiError::ApiKeyNotFound)?, Day::of(now));
+    found.used = found.used.plus(state.authenticator.pending_used(id, today));
+    Ok(Json(UsageBody::new(id, found, today)))
 }
 
 /// The key that is asked about: one's own, or any for an operator.

@@ -116,6 +116,16 @@ impl Day {
         Self(self.0.saturating_sub(days as i64))
     }
 
+    /// When it begins: at midnight.
+    pub const fn starts_at(self) -> Timestamp {
+        Timestamp::from_secs(self.0.saturating_mul(SECONDS_OF_A_DAY))
+    }
+
+    /// When it ends, and the next one begins.
+    pub const fn ends_at(self) -> Timestamp {
+        Self(self.0.saturating_add(1)).starts_at()
+    }
+
     /// How many days there are from this one to `last`, both included; 0 when `last` is before it.
     pub fn days_to(self, last: Self) -> u64 {
         u64::try_from(last.0.saturating_sub(self.0).saturating_add(1)).unwrap_or(0)
@@ -176,6 +186,14 @@ mod tests {
         assert_eq!(first, Day::of(Timestamp::from_secs(SECONDS_OF_A_DAY)).before(1));
         assert_eq!(Day::of(Timestamp::from_millis(-1)).number(), -1);
         assert_eq!((first.days_to(first), first.days_to(first.before(1))), (1, 0));
+        for day in [first, first.before(1)] {
+            let moment = Duration::from_millis(1);
+            assert_eq!((Day::of(day.starts_at()), Day::of(day.ends_at() - moment)), (day, day));
+            assert_eq!(Day::of(day.starts_at() - moment), day.before(1));
+            assert_eq!(day.before(1).ends_at(), day.starts_at());
+        }
+        let last = Day::from_number(i64::MAX);
+        assert_eq!(last.ends_at(), last.starts_at(), "an absurd day never overflows");
     }
 
     #[test]

@@ -131,6 +131,7 @@ impl CodeFollower for Deliveries {
             clock: &*self.clock,
             random: &*self.random,
         };
+        telemetry::happened(EventKind::OtpApproved);
         teller.event(&taken, EventKind::OtpApproved, now).map(Some)
     }
 

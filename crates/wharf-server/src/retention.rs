@@ -14,9 +14,6 @@ const EVERY: Duration = Duration::from_secs(60);
 /// How many rows one unit of work deletes.
 const AT_ONCE: u32 = 500;
 
-/// How long it is known what an API key used on a day.
-const USAGE_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-
 type Pruned<'tx> = Pin<Box<dyn Future<Output = Result<u64, StorageError>> + Send + 'tx>>;
 type Prune = fn(&mut Tx, Timestamp) -> Pruned<'_>;
 
@@ -42,7 +39,7 @@ pub async fn keep_up(storage: Storage, kept: Duration, stop: CancellationToken) 
             Ok(count) => tracing::info!(events.deleted = count, "events past storage.events_kept were deleted"),
             Err(error) => tracing::warn!(error = %error, "old events could not be deleted; it is tried again"),
         }
-        if let Err(error) = clear(&storage, old_usage, USAGE_KEPT, &stop).await {
+        if let Err(error) = clear(&storage, old_usage, usage::KEPT, &stop).await {
             tracing::warn!(error = %error, "old usage of API keys could not be deleted; it is tried again");
         }
     }
@@ -126,7 +123,11 @@ mod tests {
         let storage = Storage::open(StorageConfig::new(dir.path(), NETWORK)).await.unwrap();
         let workspace = storage.ensure_default_workspace().await.unwrap().id;
         let key = ApiKeyId::generate(&SystemEdges, &SystemEdges);
-        let allowance = Allowance::new(workspace, key, PlanLimits::NONE);
+        let limits = PlanLimits {
+            messages_per_day: Some(1),
+            ..PlanLimits::NONE
+        };
+        let allowance = Allowance::new(workspace, key, limits);
         let (day, now) = (Duration::from_secs(24 * 60 * 60), SystemEdges.now());
         let days = [now - 92 * day, now - 91 * day, now - 89 * day, now];
         let count = storage.write(Queue::Normal, move |tx| {
@@ -138,7 +139,7 @@ mod tests {
             })
         });
         count.await.unwrap();
-        let cleared = clear(&storage, old_usage, USAGE_KEPT, &CancellationToken::new()).await;
+        let cleared = clear(&storage, old_usage, usage::KEPT, &CancellationToken::new()).await;
         assert_eq!(cleared.unwrap(), 2);
         for (at, messages) in days.into_iter().zip([0, 0, 1, 1]) {
             let found = storage.read(move |tx| Box::pin(usage::of_day(tx, workspace, key, at)));

@@ -1,10 +1,11 @@
 //! What API keys used: messages and one-time passwords by the day, and sessions that exist. Promises that what is taken from
 //! a quota is taken in the unit of work that it is for, so that nothing is admitted beyond a limit and nothing that was
-//! refused is counted. A day begins at midnight UTC.
+//! refused is counted. What nothing limits is counted by whoever accepts it and written in batches: no unit waits for another
+//! one to count what is only shown. A day begins at midnight UTC.
 
 use std::time::Duration;
 
-use wharf_model::{ApiKeyId, Timestamp, WorkspaceId};
+use wharf_model::{ApiKeyId, Day, Timestamp, WorkspaceId};
 
 use crate::driver::value::params;
 use crate::error::StorageError;
@@ -12,9 +13,10 @@ use crate::plans::PlanLimits;
 use crate::postgres::lock::Lock;
 use crate::unit::tx::{ReadTx, Tx};
 
-const DAY: i64 = 24 * 60 * 60;
+/// How long it is known what a key used on a day.
+pub const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
-/// What an API key may use of what is counted; `None` does not limit, and is counted all the same.
+/// What an API key may use of what is counted; `None` does not limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// Whose key it is.
@@ -41,7 +43,8 @@ impl Allowance {
         }
     }
 
-    const fn limit(&self, resource: Resource) -> Option<u64> {
+    /// How much of it a day has.
+    pub const fn limit(&self, resource: Resource) -> Option<u64> {
         match resource {
             Resource::Messages => self.messages_per_day,
             Resource::Otps => self.otps_per_day,
@@ -58,7 +61,8 @@ pub enum Resource {
     Otps,
 }
 
-macro_rules! count {
+/// Counts, and says what was counted.
+macro_rules! take {
     ($column:literal) => {
         concat!(
             "insert into usage (workspace_id, key_id, day, ",
@@ -69,6 +73,8 @@ macro_rules! count {
             " = usage.",
             $column,
             " + excluded.",
+            $column,
+            " returning ",
             $column
         )
     };
@@ -83,19 +89,10 @@ impl Resource {
         }
     }
 
-    /// Counts, and says what was counted.
     const fn take(self) -> &'static str {
         match self {
-            Self::Messages => concat!(count!("messages"), " returning messages"),
-            Self::Otps => concat!(count!("otps"), " returning otps"),
-        }
-    }
-
-    /// Counts, and says nothing.
-    const fn count(self) -> &'static str {
-        match self {
-            Self::Messages => count!("messages"),
-            Self::Otps => count!("otps"),
+            Self::Messages => take!("messages"),
+            Self::Otps => take!("otps"),
         }
     }
 }
@@ -121,7 +118,7 @@ pub struct SessionQuotaReached {
 }
 
 /// Takes `n` of what a key may use on this day. Other units of the same key wait for this one's end from here on: a unit calls
-/// it as late as it can.
+/// it as late as it can. Without a limit it does nothing, so that nobody waits: see [`record`].
 ///
 /// # Errors
 /// A rejection with [`QuotaExceeded`] when less than that is left; or the database failed.
@@ -132,10 +129,10 @@ pub async fn take(
     n: u32,
     now: Timestamp,
 ) -> Result<(), StorageError> {
-    let (workspace, key, day) = (&allowance.workspace, &allowance.key, day_of(now));
     let Some(limit) = allowance.limit(resource) else {
-        return tx.send(resource.count(), params![workspace, key, day, n]).await;
+        return Ok(());
     };
+    let (workspace, key, day) = (&allowance.workspace, &allowance.key, Day::of(now));
     let row = tx.first(resource.take(), params![workspace, key, day, n]).await?;
     let taken: u64 = row.ok_or(StorageError::Unreadable("usage"))?.take()?;
     if taken <= limit {
@@ -144,7 +141,7 @@ pub async fn take(
     Err(StorageError::rejected(QuotaExceeded {
         resource,
         limit,
-        resets_in: ends_at(now).since(now),
+        resets_in: day.ends_at().since(now),
     }))
 }
 
@@ -172,6 +169,70 @@ pub struct Used {
     pub otps: u64,
 }
 
+impl Used {
+    /// One of a resource.
+    pub const fn one(resource: Resource) -> Self {
+        match resource {
+            Resource::Messages => Self { messages: 1, otps: 0 },
+            Resource::Otps => Self { messages: 0, otps: 1 },
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            messages: self.messages.saturating_add(other.messages),
+            otps: self.otps.saturating_add(other.otps),
+        }
+    }
+}
+
+/// What a key used on one day of what nothing limits, since the last batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayUsage {
+    /// Whose key it is.
+    pub workspace: WorkspaceId,
+    /// Which key.
+    pub key: ApiKeyId,
+    /// When.
+    pub day: Day,
+    /// How much.
+    pub used: Used,
+}
+
+/// Adds a batch of what keys used. Nothing is refused: what has a limit is taken by [`take`].
+///
+/// # Errors
+/// The database failed.
+pub async fn record(tx: &mut Tx, batch: &[DayUsage]) -> Result<(), StorageError> {
+    // In the order of their keys, so that no two batches wait for each other.
+    let mut batch: Vec<_> = batch.iter().collect();
+    batch.sort_unstable_by_key(|usage| (usage.key, usage.day));
+    for DayUsage {
+        workspace,
+        key,
+        day,
+        used,
+    } in batch
+    {
+        tx.send(
+            "insert into usage (workspace_id, key_id, day, messages, otps) values ($1, $2, $3, $4, $5)
+             on conflict (workspace_id, key_id, day) do update set
+                 messages = usage.messages + excluded.messages, otps = usage.otps + excluded.otps",
+            params![
+                workspace,
+                key,
+                day,
+                i64::try_from(used.messages).unwrap_or(i64::MAX),
+                i64::try_from(used.otps).unwrap_or(i64::MAX)
+            ],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
 /// What a key has used on this day.
 ///
 /// # Errors
@@ -183,7 +244,7 @@ pub async fn of_day(
     now: Timestamp,
 ) -> Result<Used, StorageError> {
     let sql = "select messages, otps from usage where workspace_id = $1 and key_id = $2 and day = $3";
-    let Some(mut row) = tx.first(sql, params![&workspace, &key, day_of(now)]).await? else {
+    let Some(mut row) = tx.first(sql, params![&workspace, &key, Day::of(now)]).await? else {
         return Ok(Used::default());
     };
     Ok(Used {
@@ -202,39 +263,23 @@ pub async fn sessions(tx: &mut ReadTx, workspace: WorkspaceId, key: ApiKeyId) ->
     row.map_or(Ok(0), |mut row| row.take())
 }
 
-/// Deletes what was used on days before that of `before`, the oldest first: at most `limit` rows. Says how many went.
+/// Deletes what was used on days before that of `before`, the oldest first: at most `limit` rows. Says how many went. What is
+/// within [`KEPT`] of the newest day stays whatever the time is: a clock that has run ahead would give every key its quota
+/// anew.
 ///
 /// # Errors
 /// The database failed.
 pub async fn prune(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, StorageError> {
+    let row = tx.first("select max(day) from usage", &[]).await?;
+    let newest: Option<Day> = row.map_or(Ok(None), |mut row| row.take())?;
+    let Some(newest) = newest else {
+        return Ok(0);
+    };
+    let before = Day::of(before).min(Day::of(newest.starts_at() - KEPT));
     tx.execute(
         "delete from usage where (workspace_id, key_id, day) in (
              select workspace_id, key_id, day from usage where day < $1 order by day limit $2)",
-        params![day_of(before), limit],
+        params![before, limit],
     )
     .await
-}
-
-/// When the day of a moment ends.
-pub const fn ends_at(now: Timestamp) -> Timestamp {
-    Timestamp::from_secs((day_of(now) + 1) * DAY)
-}
-
-/// Days since 1970-01-01.
-const fn day_of(now: Timestamp) -> i64 {
-    now.as_secs().div_euclid(DAY)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_ends_at_midnight() {
-        let midnight = Timestamp::parse_rfc3339("2026-03-02T00:00:00Z").unwrap();
-        let last = midnight - Duration::from_millis(1);
-        assert_eq!(ends_at(last), midnight);
-        assert_eq!(ends_at(midnight), midnight + Duration::from_secs(86_400));
-        assert_eq!(day_of(last) + 1, day_of(midnight));
-    }
 }

@@ -52,6 +52,8 @@ pub(crate) async fn update_api_key(
         api_key: Some(id),
     };
     let plan = body.plan.map(|plan| plan.map(|plan| plan.0));
+    // A limit that comes in the middle of a day counts what the key has used on it.
+    state.flush_usage().await;
     let changed = state.storage.write(Queue::Normal, move |tx| {
         Box::pin(async move {
             if let Some(plan) = plan {

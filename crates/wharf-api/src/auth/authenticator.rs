@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use moka::future::Cache;
-use wharf_model::{ApiKeyId, Clock, Network, Timestamp};
+use wharf_model::{ApiKeyId, Clock, Day, Network, Timestamp};
 use wharf_storage::api_keys::{self, FoundKey, KeyUsage};
+use wharf_storage::usage::{self, Allowance, DayUsage, Resource, Used};
 use wharf_storage::{Queue, Storage, StorageError};
 
 use super::Caller;
@@ -133,12 +134,31 @@ impl Authenticator {
         self.cache.invalidate_all();
     }
 
-    /// Uses of a key that are not written yet.
+    /// Counts one that was accepted at `at` for a key without a limit to it. Where there is a limit, it was taken in the unit
+    /// of work that it was for.
+    pub(crate) fn note_used(&self, allowance: Option<Allowance>, resource: Resource, at: Timestamp) {
+        let Some(allowance) = allowance.filter(|allowance| allowance.limit(resource).is_none()) else {
+            return;
+        };
+        self.usage.note_used(DayUsage {
+            workspace: allowance.workspace,
+            key: allowance.key,
+            day: Day::of(at),
+            used: Used::one(resource),
+        });
+    }
+
+    /// What a key used on a day and that is not written yet.
+    pub(crate) fn pending_used(&self, key: ApiKeyId, day: Day) -> Used {
+        self.usage.pending_of(key, day)
+    }
+
+    /// Calls with a key that are not written yet.
     pub(crate) fn pending_usage(&self, key: ApiKeyId) -> Option<KeyUsage> {
         self.usage.pending(key)
     }
 
-    /// Writes the uses counted since the last time, in one unit of work.
+    /// Writes what was counted since the last time, in one unit of work.
     pub(crate) async fn flush_usage(&self) -> Result<(), StorageError> {
         let batch = self.usage.take();
         if batch.is_empty() {
@@ -148,7 +168,10 @@ impl Authenticator {
         let written = self
             .storage
             .write(Queue::Normal, move |tx| {
-                Box::pin(async move { api_keys::record_usage(tx, &write).await })
+                Box::pin(async move {
+                    api_keys::record_usage(tx, &write.calls).await?;
+                    usage::record(tx, &write.days).await
+                })
             })
             .await;
         if written.is_err() {

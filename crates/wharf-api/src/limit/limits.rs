@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wharf_model::ApiKeyId;
 use wharf_storage::plans::PlanLimits;
@@ -51,11 +51,15 @@ impl Limits {
     }
 
     fn planned(&self, policy: RatePolicy) -> Arc<Limiter<ApiKeyId>> {
-        let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut planned = self.lock_planned();
         let limiter = planned
             .entry(policy)
             .or_insert_with(|| Arc::new(Limiter::new(KEY, policy)));
         Arc::clone(limiter)
+    }
+
+    fn lock_planned(&self) -> MutexGuard<'_, HashMap<RatePolicy, Arc<Limiter<ApiKeyId>>>> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a wrong key against its address: the error itself, or that there were too many.
@@ -72,13 +76,13 @@ impl Limits {
 
     pub(crate) fn forget_idle(&self) {
         self.keys.forget_idle();
-        let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
-        planned.retain(|_, limiter| {
-            limiter.forget_idle();
-            // Whoever holds it is about to take from it.
-            Arc::strong_count(limiter) > 1 || !limiter.is_idle()
-        });
+        // Each walks through all of its keys: callers do not wait for that.
+        let planned: Vec<_> = self.lock_planned().values().map(Arc::clone).collect();
+        planned.iter().for_each(|limiter| limiter.forget_idle());
         drop(planned);
+        // Whoever holds one is about to take from it.
+        self.lock_planned()
+            .retain(|_, limiter| Arc::strong_count(limiter) > 1 || !limiter.is_idle());
         self.addresses.forget_idle();
         self.failures.forget_idle();
     }
@@ -95,5 +99,33 @@ fn note(context: &RequestContext, taken: Result<Option<super::RateReport>, super
             context.add_rate(report);
             Err(ApiError::RateLimited { retry_after })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_model::SystemEdges;
+
+    use super::*;
+
+    #[test]
+    fn a_rate_of_a_plan_is_forgotten_when_nothing_of_it_is_spent() {
+        let limits = Limits::new(&ApiConfig::default());
+        let key = ApiKeyId::generate(&SystemEdges, &SystemEdges);
+        let (spent, idle, held) = (
+            RatePolicy::new(1, 3600),
+            RatePolicy::new(2, 3600),
+            RatePolicy::new(3, 3600),
+        );
+        assert!(limits.planned(spent).take(&key).is_ok());
+        limits.planned(idle);
+        let holder = limits.planned(held);
+        limits.forget_idle();
+        let kept = |policy| limits.lock_planned().contains_key(&policy);
+        assert_eq!((kept(spent), kept(idle), kept(held)), (true, false, true));
+        assert!(limits.planned(spent).take(&key).is_err(), "what was spent stays spent");
+        drop(holder);
+        limits.forget_idle();
+        assert!(!kept(held));
     }
 }

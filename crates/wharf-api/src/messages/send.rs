@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use wharf_model::{Content, Lane, Recipient};
 use wharf_session::{MessageView, NewMessage, Outcome};
+use wharf_storage::usage::Resource;
 
 use super::body::MessageBody;
 use crate::auth::{Allowed, Caller};
@@ -131,7 +132,11 @@ pub(crate) async fn send_message(
         Answer::json(StatusCode::ACCEPTED, &MessageBody::from(view.clone()))
     });
     match state.sessions.accept(caller.workspace(), new, idempotent).await? {
-        Outcome::New(view) => Ok(Answer::json(StatusCode::ACCEPTED, &MessageBody::from(view))?.into_response()),
+        Outcome::New(view) => {
+            let authenticator = &state.authenticator;
+            authenticator.note_used(caller.allowance(), Resource::Messages, view.created_at);
+            Ok(Answer::json(StatusCode::ACCEPTED, &MessageBody::from(view))?.into_response())
+        }
         Outcome::Replayed(stored) => Ok(Answer::from_stored(&stored)?.replayed()),
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use wharf_model::VerificationStatus;
 use wharf_otp::{Awaited, ReceiveCode};
+use wharf_storage::usage::Resource;
 
 use super::body::{is_name, is_phone, phone};
 use crate::auth::{Allowed, Caller};
@@ -138,9 +139,11 @@ pub(crate) async fn receive_code(
 ) -> Result<Response, ApiError> {
     let Valid { body, raw } = request;
     let new = body.wanted(&caller)?;
-    let (verifications, workspace) = (state.verifications.clone(), caller.workspace());
+    let (held, workspace, allowance) = (state.clone(), caller.workspace(), caller.allowance());
     let effect = async move {
-        let awaited = verifications.receive(workspace, new).await?;
+        let awaited = held.verifications.receive(workspace, new).await?;
+        let authenticator = &held.authenticator;
+        authenticator.note_used(allowance, Resource::Otps, awaited.view.created_at);
         Answer::json(StatusCode::ACCEPTED, &ReceptionBody::new(awaited)?)
     };
     once.run(&state, &caller, &raw, Keep::Fact, effect).await

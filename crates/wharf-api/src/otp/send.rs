@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use wharf_otp::{SendCode, Sent};
 use wharf_session::Outcome;
+use wharf_storage::usage::Resource;
 
 use super::body::{VerificationBody, client, is_address, is_locale, is_name, is_phone, phone};
 use crate::auth::{Allowed, Caller};
@@ -113,7 +114,14 @@ pub(crate) async fn send_code(
         Answer::json(StatusCode::ACCEPTED, &VerificationBody::sent(sent.clone()))
     });
     match state.verifications.send(caller.workspace(), new, idempotent).await? {
-        Outcome::New(sent) => Ok(Answer::json(StatusCode::ACCEPTED, &VerificationBody::sent(sent))?.into_response()),
+        Outcome::New(sent) => {
+            // Nothing went to a test number, and nothing is counted.
+            if let Some(send) = sent.view.sends.last().filter(|_| !sent.view.test) {
+                let authenticator = &state.authenticator;
+                authenticator.note_used(caller.allowance(), Resource::Otps, send.at);
+            }
+            Ok(Answer::json(StatusCode::ACCEPTED, &VerificationBody::sent(sent))?.into_response())
+        }
         Outcome::Replayed(stored) => Ok(Answer::from_stored(&stored)?.replayed()),
     }
 }

@@ -79,6 +79,8 @@ pub(crate) async fn update_plan(
 ) -> Result<Json<PlanBody>, ApiError> {
     let entry = entry(&caller, Action::PlanChanged, state.clock.now());
     let patch = PlanPatch::from(body);
+    // A limit that comes in the middle of a day counts what its keys have used on it.
+    state.flush_usage().await;
     let changed = state.storage.write(Queue::Normal, move |tx| {
         Box::pin(async move {
             let plan = plans::patch(tx, entry.workspace, id, &patch, entry.at).await?;

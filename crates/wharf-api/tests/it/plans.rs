@@ -7,10 +7,12 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use wharf_api::{ApiConfig, RatePolicy};
-use wharf_model::Clock as _;
+use wharf_model::{ApiKeyId, Clock as _, Timestamp};
 use wharf_otp::Rate;
+use wharf_storage::usage::{self, Used};
 
 use crate::app::{App, NO_CONTENT, json_of, message_to, problem, text};
+use crate::otp::{Codes, phone, wrong};
 
 /// An id of a plan that nobody made.
 const UNKNOWN: &str = "pln_06bkrxzq3sx4h7e0p9c2d5t8vw";
@@ -88,6 +90,18 @@ impl Desk {
     async fn usage(&self, customer: &Customer) -> Value {
         let asked = self.call(customer, Method::GET, "/api/usage").send().await.unwrap();
         json_of(asked, 200).await
+    }
+
+    /// What is stored of the day of a moment.
+    async fn written(&self, customer: &Customer, at: Timestamp) -> Used {
+        let (workspace, key): (_, ApiKeyId) = (self.app.workspace, customer.id.parse().unwrap());
+        let storage = &self.app.storage;
+        let read = storage.read(move |tx| Box::pin(usage::of_day(tx, workspace, key, at)));
+        read.await.unwrap()
+    }
+
+    fn to_midnight(&self) {
+        self.app.clock.advance(Duration::from_secs(self.left_of_day()));
     }
 
     /// How long the day of the clock still lasts, in seconds, begun ones counted.
@@ -412,6 +426,135 @@ async fn a_quota_that_is_used_up_says_so_until_the_day_turns() {
     json_of(send().await, 202).await;
     let usage = desk.usage(&customer).await;
     assert_eq!(usage["messages"], json!({"used": 1, "limit": 2}), "{usage}");
+}
+
+/// KEY-6, for one-time passwords.
+#[tokio::test]
+async fn a_new_day_has_new_codes() {
+    let app = App::new().await;
+    app.ready().await;
+    let desk = Desk::of(app);
+    let customer = desk.customer(&["otp:send"], &json!({"otps_per_day": 1})).await;
+    let send = async |number: u32| {
+        let body = json!({"phone": phone(number)});
+        desk.post(&customer, "/api/otp/send", &body).await
+    };
+    json_of(send(100).await, 202).await;
+    let (refused, wait) = (send(101).await, desk.left_of_day());
+    assert_eq!(header(refused.headers(), "retry-after"), wait.to_string());
+    problem(refused, 429, "quota_exceeded").await;
+    desk.to_midnight();
+    assert_eq!(desk.usage(&customer).await["otps"], json!({"used": 0, "limit": 1}));
+    json_of(send(101).await, 202).await;
+    problem(send(102).await, 429, "quota_exceeded").await;
+    assert_eq!(desk.usage(&customer).await["otps"], json!({"used": 1, "limit": 1}));
+}
+
+/// KEY-6, where the most units wait for each other: codes are replaced while they are checked, and every send wants one row.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_that_are_sent_again_and_checked_at_once_keep_to_the_quota() {
+    let codes = Codes::new().await;
+    let plan = json!({"name": "starter", "otps_per_day": 40});
+    let plan = json_of(codes.app.post("/api/plans", &plan).send().await.unwrap(), 201).await;
+    let key = json!({"label": "customer", "scopes": ["otp:send", "otp:verify"], "plan": plan["id"]});
+    let key = json_of(codes.app.post("/api/api-keys", &key).send().await.unwrap(), 201).await;
+    let key = text(&key["key"]);
+    let mut pending = Vec::new();
+    for number in 100..124 {
+        let body = json!({"phone": phone(number)});
+        let sent = json_of(codes.post_as(&key, "/api/otp/send", &body).await, 202).await;
+        let said = codes.said(&sent).await;
+        let is_code = |line: &&str| line.len() >= 6 && line.bytes().all(|byte| byte.is_ascii_digit());
+        pending.push((body, text(&sent["id"]), said.lines().find(is_code).unwrap().to_owned()));
+    }
+    codes.pass(30);
+    let (codes, key) = (&codes, &key);
+    let again = pending
+        .iter()
+        .map(|(body, ..)| codes.post_as(key, "/api/otp/send", body));
+    let checks = pending.iter().enumerate().map(|(nth, (_, id, code))| {
+        let code = if nth % 2 == 0 { code.clone() } else { wrong(code) };
+        async move {
+            codes
+                .post_as(key, "/api/otp/verify", &json!({"id": id, "code": code}))
+                .await
+        }
+    });
+    let (again, checked) = tokio::join!(join_all(again), join_all(checks));
+    assert_eq!(admitted(again, "otps_per_day").await, 16);
+    for answer in checked {
+        // A code that was replaced is as wrong as any.
+        if answer.status() != 200 {
+            problem(answer, 422, "otp_incorrect").await;
+        }
+    }
+    let usage = json_of(codes.get_as(key, "/api/usage").await, 200).await;
+    assert_eq!(usage["otps"], json!({"used": 40, "limit": 40}), "{usage}");
+}
+
+/// KEY-6: calls of a key that has no limit do not wait for each other, and are counted all the same.
+#[tokio::test]
+async fn what_nothing_limits_is_written_in_batches() {
+    let app = App::new().await;
+    let (session, _client) = app.ready().await;
+    let desk = Desk::of(app);
+    let free = desk
+        .key(&["messages:send", "otp:send", "otp:receive"], &Value::Null)
+        .await;
+    let send = async |key: &str| {
+        let call = desk.call(&free, Method::POST, "/api/messages");
+        let call = call.header("idempotency-key", key).json(&message_to(&session, "hi"));
+        json_of(call.send().await.unwrap(), 202).await
+    };
+    let told = async || {
+        let usage = desk.usage(&free).await;
+        (usage["messages"]["used"].clone(), usage["otps"]["used"].clone())
+    };
+    let first = send("one").await;
+    assert_eq!(send("one").await, first);
+    let asked = desk.post(&free, "/api/otp/receive", &json!({})).await;
+    json_of(asked, 202).await;
+    let sent = desk.post(&free, "/api/otp/send", &json!({"phone": phone(100)})).await;
+    json_of(sent, 202).await;
+    let first_day = desk.app.clock.now();
+    assert_eq!(told().await, (json!(1), json!(2)));
+    assert_eq!(desk.written(&free, first_day).await, Used::default());
+    desk.app.state.flush_usage().await;
+    assert_eq!(desk.written(&free, first_day).await, Used { messages: 1, otps: 2 });
+    assert_eq!(told().await, (json!(1), json!(2)), "what is written is told once");
+
+    send("two").await;
+    desk.to_midnight();
+    assert_eq!(told().await, (json!(0), json!(0)));
+    desk.app.state.flush_usage().await;
+    let counted = desk.written(&free, first_day).await;
+    assert_eq!(counted, Used { messages: 2, otps: 2 }, "it was accepted on that day");
+    assert_eq!(told().await, (json!(0), json!(0)));
+}
+
+/// KEY-6: by another plan of the key, and by another limit of the plan.
+#[tokio::test]
+async fn a_limit_that_comes_later_counts_what_was_used_before() {
+    let desk = Desk::new().await;
+    let session = desk.app.session().await;
+    let none = desk.plan(&json!({})).await;
+    let small = json!({"name": "small", "messages_per_day": 3});
+    let small = json_of(desk.app.post("/api/plans", &small).send().await.unwrap(), 201).await;
+    for (path, change) in [
+        (None, json!({"plan": small["id"]})),
+        (Some(format!("/api/plans/{none}")), json!({"messages_per_day": 3})),
+    ] {
+        let customer = desk.key(&["messages:send"], &json!(none)).await;
+        let send = async || desk.post(&customer, "/api/messages", &message_to(&session, "hi")).await;
+        for _ in 0..2 {
+            json_of(send().await, 202).await;
+        }
+        let path = path.unwrap_or_else(|| format!("/api/api-keys/{}", customer.id));
+        json_of(desk.patch(&path, &change).await, 200).await;
+        json_of(send().await, 202).await;
+        problem(send().await, 429, "quota_exceeded").await;
+        assert_eq!(desk.usage(&customer).await["messages"], json!({"used": 3, "limit": 3}));
+    }
 }
 
 /// KEY-6: a key sees its own, an operator those of his workspace.

@@ -136,8 +136,21 @@ impl Teller {
         }
     }
 
-    /// Appends an event about a verification.
+    /// Appends an event about a verification, and counts it.
     pub(crate) async fn tell(
+        &self,
+        tx: &mut Tx,
+        about: &Verification,
+        kind: EventKind,
+        reason: Option<&str>,
+        at: Timestamp,
+    ) -> Result<(), StorageError> {
+        telemetry::happened(kind);
+        self.append(tx, about, kind, reason, at).await
+    }
+
+    /// The same without counting it: for units that are given up in the ordinary course of things.
+    pub(crate) async fn append(
         &self,
         tx: &mut Tx,
         about: &Verification,
@@ -161,7 +174,6 @@ impl Teller {
         let data = self
             .keys
             .seal_event(id, events::data(facts, reason).to_string().as_bytes())?;
-        telemetry::happened(kind);
         let event = Event {
             id,
             workspace_id: about.workspace_id,

@@ -97,7 +97,6 @@ impl Order {
         }
         self.keep_limits(tx).await?;
         self.guard(tx).await?;
-        self.take_quota(tx).await?;
         let resent = pending.is_some();
         let verification = match pending {
             Some(pending) => self.renew(tx, &pending).await?,
@@ -106,13 +105,15 @@ impl Order {
         if let Some(outgoing) = &self.outgoing {
             self.hand_over(tx, outgoing, &verification).await?;
         }
+        self.take_quota(tx).await?;
         let sends = rows::sends(tx, verification.workspace_id, verification.id).await?;
         let mut view = VerificationView::new(verification, &self.keys, self.now)?;
         view.sends = sends.into_iter().map(Into::into).collect();
         Ok(Sent { view, resent })
     }
 
-    /// A code for a test number goes to nobody, and counts for nothing.
+    /// As late as it can be: from here on other sends of the key wait for this one's end. A code for a test number goes to
+    /// nobody, and counts for nothing.
     async fn take_quota(&self, tx: &mut Tx) -> Result<(), StorageError> {
         match (&self.allowance, &self.outgoing) {
             (Some(allowance), Some(_)) => usage::take(tx, allowance, Resource::Otps, 1, self.now).await,
@@ -236,8 +237,9 @@ impl Order {
         rows::insert(tx, &new).await?;
         let stored = rows::get(tx, self.keys.workspace(), self.id).await?;
         let stored = stored.ok_or(StorageError::NotFound("verification"))?;
+        // Counted by whoever knows that it was not rolled back.
         self.teller
-            .tell(tx, &stored, EventKind::OtpCreated, None, self.now)
+            .append(tx, &stored, EventKind::OtpCreated, None, self.now)
             .await?;
         Ok(stored)
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wharf_model::{EventKind, Phone, SessionId, Timestamp, VerificationId, WorkspaceId};
+use wharf_storage::events as log;
 use wharf_storage::receptions::{self as rows, NewReception, Reception};
 use wharf_storage::usage::{self, Allowance, Resource};
 use wharf_storage::{Blind, Queue, Sealed, SessionKeys, StorageError, Tx, sessions};
@@ -93,14 +94,15 @@ impl Order {
             let wait = at.since(self.now);
             return Err(StorageError::rejected(Crowded { wait }));
         }
-        if let Some(allowance) = &self.allowance {
-            usage::take(tx, allowance, Resource::Otps, 1, self.now).await?;
-        }
         rows::insert(tx, new).await?;
         let stored = rows::get(tx, new.workspace_id, new.id).await?;
         let stored = stored.ok_or(StorageError::NotFound("reception"))?;
         let teller = ReceptionTeller::new(&self.cx, &self.keys);
-        teller.tell(tx, &stored, EventKind::OtpCreated, self.now).await?;
+        log::append(tx, &teller.event(&stored, EventKind::OtpCreated, self.now)?).await?;
+        // As late as it can be: from here on others of the key wait for this one's end.
+        if let Some(allowance) = &self.allowance {
+            usage::take(tx, allowance, Resource::Otps, 1, self.now).await?;
+        }
         Ok(stored)
     }
 }
@@ -150,6 +152,7 @@ impl Verifications {
             Box::pin(async move { order.carry_out(tx).await })
         });
         let stored = stored.await.map_err(of_unit)?;
+        telemetry::happened(EventKind::OtpCreated);
         cx.earlier.notify_one();
         let text = proof::text_of(&characters);
         Ok(Awaited {

@@ -117,7 +117,7 @@ impl<'a> ReceptionTeller<'a> {
         }
     }
 
-    /// An event about a reception, to be appended.
+    /// An event about a reception, to be appended, and counted by whoever does.
     pub(crate) fn event(self, about: &Reception, kind: EventKind, at: Timestamp) -> Result<Event, StorageError> {
         let Open { phone, metadata } = about.open(self.keys)?;
         // The caller's own JSON was an object when it was stored.
@@ -132,7 +132,6 @@ impl<'a> ReceptionTeller<'a> {
             at,
         };
         let id = EventId::generate(self.clock, self.random);
-        telemetry::happened(kind);
         Ok(Event {
             id,
             workspace_id: about.workspace_id,
@@ -153,6 +152,7 @@ impl<'a> ReceptionTeller<'a> {
         at: Timestamp,
     ) -> Result<(), StorageError> {
         let event = self.event(about, kind, at)?;
+        telemetry::happened(kind);
         log::append(tx, &event).await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use wharf_model::{ApiKeyId, Phone, SessionId, VerificationId, WorkspaceId};
+use wharf_model::{ApiKeyId, EventKind, Phone, SessionId, VerificationId, WorkspaceId};
 use wharf_session::{AcceptError, Idempotent, NewCode, Outcome};
 use wharf_storage::usage::Allowance;
 use wharf_storage::verifications::{self as rows, Counted};
@@ -207,6 +207,9 @@ impl Verifications {
         match once::outcome(&keys, key.as_ref(), written).map_err(of_unit) {
             Ok(outcome) => {
                 if let Outcome::New(sent) = &outcome {
+                    if !sent.resent {
+                        telemetry::happened(EventKind::OtpCreated);
+                    }
                     if let Some(outgoing) = &order.outgoing {
                         outgoing.message.accepted();
                         telemetry::sent(sent.resent);

@@ -2,7 +2,7 @@
 //! the owner lock.
 
 use anyhow::{Context as _, Result};
-use wharf_model::ApiKeyId;
+use wharf_model::{ApiKeyId, Day};
 use wharf_storage::{Storage, api_keys, usage};
 
 use super::keys::is_served;
@@ -56,7 +56,7 @@ async fn find(storage: &Storage, id: ApiKeyId) -> Result<UsageView> {
     let share = |used, limit| ShareView { used, limit };
     Ok(UsageView {
         plan: plan.map(|plan| CarriedView { name: plan.name }),
-        resets_at: usage::ends_at(now).to_string(),
+        resets_at: Day::of(now).ends_at().to_string(),
         messages: share(used.messages, limits.messages_per_day),
         otps: share(used.otps, limits.otps_per_day),
         sessions: share(sessions, limits.sessions),

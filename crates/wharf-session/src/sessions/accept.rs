@@ -1,11 +1,11 @@
 //! Accepting messages: the row, its event and the idempotency key are one unit of work; the actor hears of it after the
 //! commit. The row is the job: there is no second queue to disagree with it.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use wharf_model::{SessionId, WorkspaceId};
+use wharf_model::{ApiKeyId, Day, SessionId, Timestamp, WorkspaceId};
 use wharf_storage::usage::{self, Allowance, QuotaExceeded, Resource};
 use wharf_storage::{Queue, SessionKeys, StorageError, Tx, events, messages, sessions};
 
@@ -94,7 +94,11 @@ impl Sessions {
                         claim.claim(tx).await?;
                     }
                     store(tx, workspace, session, &row, &event).await?;
-                    count(tx, allowance.as_ref(), &event).await
+                    // Last of all: others of the same key wait no longer than for the commit.
+                    match &allowance {
+                        Some(allowance) => usage::take(tx, allowance, Resource::Messages, 1, event.created_at).await,
+                        None => Ok(()),
+                    }
                 })
             })
             .await;
@@ -139,6 +143,10 @@ impl Sessions {
         }
         let claim = self.claim(idempotent, &answers).await?;
         let claimed = claim.clone();
+        let limited = rows
+            .iter()
+            .filter_map(|(_, _, event, _, allowance)| Some(((*allowance)?, event.created_at)));
+        let takings = takings(limited);
         let lanes: Vec<_> = rows.iter().map(|(_, _, _, lane, _)| *lane).collect();
         let written = self
             .storage()
@@ -150,8 +158,8 @@ impl Sessions {
                     for (session, row, event, ..) in &rows {
                         store(tx, workspace, *session, row, event).await?;
                     }
-                    for (_, _, event, _, allowance) in &rows {
-                        count(tx, allowance.as_ref(), event).await?;
+                    for Taking { allowance, at, n } in takings.values() {
+                        usage::take(tx, allowance, Resource::Messages, *n, *at).await?;
                     }
                     Ok(())
                 })
@@ -230,11 +238,47 @@ async fn store(
     events::append(tx, event).await
 }
 
-/// Takes the message from the quota of who sends it. Last of all: whoever is refused has taken nothing, and others of the same
-/// key wait no longer than for the commit.
-async fn count(tx: &mut Tx, allowance: Option<&Allowance>, queued: &events::Event) -> Result<(), StorageError> {
-    match allowance {
-        Some(allowance) => usage::take(tx, allowance, Resource::Messages, 1, queued.created_at).await,
-        None => Ok(()),
+/// What a batch takes from the quota of one key on one day: at once, however many messages it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Taking {
+    allowance: Allowance,
+    at: Timestamp,
+    n: u32,
+}
+
+/// In the order of the keys, so that no two batches wait for each other.
+fn takings(accepted: impl Iterator<Item = (Allowance, Timestamp)>) -> BTreeMap<(ApiKeyId, Day), Taking> {
+    let mut takings = BTreeMap::new();
+    for (allowance, at) in accepted {
+        let none = Taking { allowance, at, n: 0 };
+        let taking = takings.entry((allowance.key, Day::of(at))).or_insert(none);
+        taking.n = taking.n.saturating_add(1);
+    }
+    takings
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use wharf_model::SystemEdges;
+    use wharf_storage::plans::PlanLimits;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_takes_once_of_each_key_and_day() {
+        let workspace = WorkspaceId::generate(&SystemEdges, &SystemEdges);
+        let of = |key| Allowance::new(workspace, key, PlanLimits::NONE);
+        let [one, other] = [(); 2].map(|()| of(ApiKeyId::generate(&SystemEdges, &SystemEdges)));
+        let midnight = Day::from_number(20_000).ends_at();
+        let before = midnight - Duration::from_millis(1);
+        let mut accepted = vec![(one, before); 900];
+        accepted.extend([(one, midnight), (other, before), (one, before)]);
+        let taken: Vec<_> = takings(accepted.into_iter()).into_values().collect();
+        assert_eq!(taken.len(), 3);
+        for (allowance, at, n) in [(one, before, 901), (one, midnight, 1), (other, before, 1)] {
+            assert!(taken.contains(&Taking { allowance, at, n }), "{taken:?}");
+        }
     }
 }

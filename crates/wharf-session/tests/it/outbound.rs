@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use wharf_model::{CloseReason, Content, Lane, MessageStatus, SessionStatus};
+use wharf_model::{ApiKeyId, CloseReason, Content, Lane, MessageStatus, SessionStatus};
 use wharf_session::port::{ClientEvent, ReceiptKind};
-use wharf_session::{AcceptError, IdempotencyError, Idempotent, MessageQuery, MessageView, Outcome};
+use wharf_session::{AcceptError, IdempotencyError, Idempotent, MessageQuery, MessageView, NewMessage, Outcome};
 use wharf_storage::PageRequest;
 use wharf_storage::idempotency::{IdempotencyKey, fingerprint};
+use wharf_storage::plans::PlanLimits;
+use wharf_storage::usage::{self, Allowance};
 
 use crate::script::Sending;
 use crate::world::World;
@@ -603,6 +605,36 @@ async fn a_batch_answers_each_for_itself() {
     assert!(matches!(answers[1], Err(AcceptError::NoSession)));
     assert!(matches!(answers[2], Err(AcceptError::EmptyText)));
     assert_eq!(world.kinds().await, ["message.queued"]);
+}
+
+#[tokio::test]
+async fn a_batch_takes_all_of_its_quota_or_nothing() {
+    let world = World::new().await;
+    let id = world.create().await;
+    let limits = PlanLimits {
+        messages_per_day: Some(5),
+        ..PlanLimits::NONE
+    };
+    let key = ApiKeyId::generate(&wharf_model::SystemEdges, &wharf_model::SystemEdges);
+    let allowance = Allowance::new(world.workspace, key, limits);
+    let batch = |size: usize| {
+        let message = |_| NewMessage {
+            allowance: Some(allowance),
+            ..world.text(id, ADA, "hi")
+        };
+        world
+            .sessions
+            .accept_batch(world.workspace, (0..size).map(message).collect(), None)
+    };
+    assert!(matches!(batch(3).await, Ok(Outcome::New(answers)) if answers.len() == 3));
+    assert!(matches!(batch(3).await, Err(AcceptError::Quota(_))));
+    assert!(matches!(batch(2).await, Ok(Outcome::New(_))));
+    let (workspace, now) = (world.workspace, wharf_model::Clock::now(&*world.clock));
+    let used = world
+        .storage
+        .read(move |tx| Box::pin(usage::of_day(tx, workspace, key, now)));
+    assert_eq!(used.await.unwrap().messages, 5);
+    assert_eq!(world.kinds().await, ["message.queued"; 5]);
 }
 
 #[tokio::test]

@@ -174,10 +174,13 @@ macro_rules! conformance {
         ]);
         $crate::conformance!(@module $fresh, usage, [
             what_is_taken_is_counted_by_key_and_day,
+            taking_of_what_nothing_limits_writes_nothing,
+            what_was_counted_elsewhere_adds_up,
             a_unit_beyond_a_quota_leaves_nothing,
             of_many_that_take_at_once_as_many_are_admitted_as_there_are,
             a_key_makes_as_many_sessions_as_it_may,
             old_days_are_cleared_away,
+            a_clock_that_runs_ahead_clears_no_recent_day_away,
         ]);
         $crate::conformance!(@module $fresh, vault, [
             a_string_is_found_by_its_id_until_it_expires,

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use wharf_model::{ApiKeyId, SystemEdges, Timestamp};
+use wharf_model::{ApiKeyId, Day, SystemEdges, Timestamp};
 
 use super::Subject;
 use crate::plans::PlanLimits;
 use crate::sessions::{self, NewSession};
-use crate::usage::{self, Allowance, QuotaExceeded, Resource, SessionQuotaReached, Used};
+use crate::usage::{self, Allowance, DayUsage, QuotaExceeded, Resource, SessionQuotaReached, Used};
 use crate::{Queue, Storage, StorageError};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -50,9 +50,9 @@ async fn used(subject: &Subject, of: Allowance, at: Timestamp) -> Used {
         .await
 }
 
-/// Each resource for itself, and what one key takes no other one lacks. Without a limit it is counted as well.
+/// Each resource for itself, and what one key takes no other one lacks.
 pub async fn what_is_taken_is_counted_by_key_and_day(subject: &Subject) {
-    let (first, second) = (limited(subject, 10, 10), allowance(subject, PlanLimits::NONE));
+    let (first, second) = (limited(subject, 10, 10), limited(subject, 50, 61));
     let (today, tomorrow) = (subject.now(), subject.now() + DAY);
     for (from, resource, n, at) in [
         (first, Resource::Messages, 3, today),
@@ -76,6 +76,46 @@ pub async fn what_is_taken_is_counted_by_key_and_day(subject: &Subject) {
     assert_eq!(used(subject, foreign, today).await, Used::default());
 }
 
+/// Not even a row is made: units of one key would wait for each other at it.
+pub async fn taking_of_what_nothing_limits_writes_nothing(subject: &Subject) {
+    let messages_only = PlanLimits {
+        messages_per_day: Some(10),
+        ..PlanLimits::NONE
+    };
+    let (of, now) = (allowance(subject, messages_only), subject.now());
+    take(&subject.storage, of, Resource::Otps, 1_000, now).await.unwrap();
+    assert_eq!(used(subject, of, now).await, Used::default());
+    take(&subject.storage, of, Resource::Messages, 2, now).await.unwrap();
+    assert_eq!(used(subject, of, now).await, Used { messages: 2, otps: 0 });
+}
+
+/// Also what was counted elsewhere counts towards a limit that comes later.
+pub async fn what_was_counted_elsewhere_adds_up(subject: &Subject) {
+    let (first, second, now) = (limited(subject, 10, 10), limited(subject, 10, 10), subject.now());
+    let of = |of: Allowance, at, messages, otps| DayUsage {
+        workspace: of.workspace,
+        key: of.key,
+        day: Day::of(at),
+        used: Used { messages, otps },
+    };
+    take(&subject.storage, first, Resource::Messages, 1, now).await.unwrap();
+    for batch in [
+        vec![of(first, now, 3, 2), of(second, now, 0, 4), of(first, now - DAY, 5, 0)],
+        vec![of(second, now, 1, 1), of(first, now, 4, 0)],
+        Vec::new(),
+    ] {
+        subject
+            .write(move |tx| Box::pin(async move { usage::record(tx, &batch).await }))
+            .await;
+    }
+    assert_eq!(used(subject, first, now).await, Used { messages: 8, otps: 2 });
+    assert_eq!(used(subject, first, now - DAY).await, Used { messages: 5, otps: 0 });
+    assert_eq!(used(subject, second, now).await, Used { messages: 1, otps: 5 });
+    take(&subject.storage, first, Resource::Messages, 2, now).await.unwrap();
+    let refused = take(&subject.storage, first, Resource::Messages, 1, now).await;
+    assert!(refused.unwrap_err().rejection::<QuotaExceeded>().is_some());
+}
+
 /// With a word of how long to wait; and what else the unit did is not done.
 pub async fn a_unit_beyond_a_quota_leaves_nothing(subject: &Subject) {
     let (from, now) = (limited(subject, 5, 0), subject.now());
@@ -86,7 +126,7 @@ pub async fn a_unit_beyond_a_quota_leaves_nothing(subject: &Subject) {
     let told = QuotaExceeded {
         resource: Resource::Messages,
         limit: 5,
-        resets_in: usage::ends_at(now).since(now),
+        resets_in: Day::of(now).ends_at().since(now),
     };
     assert_eq!(refused.rejection::<QuotaExceeded>(), Some(&told), "{refused:?}");
     assert!(told.resets_in > Duration::ZERO && told.resets_in <= DAY);
@@ -190,20 +230,38 @@ pub async fn a_key_makes_as_many_sessions_as_it_may(subject: &Subject) {
 /// The oldest first, no more at a time than was asked for.
 pub async fn old_days_are_cleared_away(subject: &Subject) {
     let (from, now) = (limited(subject, 10, 10), subject.now());
-    for days in [0, 1, 2, 3] {
+    for days in [0, 90, 91, 92] {
         take(&subject.storage, from, Resource::Messages, 1, now - DAY * days)
             .await
             .unwrap();
     }
     let prune = async |limit: u32| {
         subject
-            .write(move |tx| Box::pin(usage::prune(tx, now - DAY, limit)))
+            .write(move |tx| Box::pin(usage::prune(tx, now - usage::KEPT, limit)))
             .await
     };
     assert_eq!(prune(1).await, 1);
-    assert_eq!(used(subject, from, now - DAY * 3).await, Used::default());
+    assert_eq!(used(subject, from, now - DAY * 92).await, Used::default());
     assert_eq!((prune(10).await, prune(10).await), (1, 0));
-    for days in [0, 1] {
+    for days in [0, 90] {
         assert_eq!(used(subject, from, now - DAY * days).await.messages, 1);
+    }
+}
+
+/// Or else a quota that is used up would be whole again, once the clock is right.
+pub async fn a_clock_that_runs_ahead_clears_no_recent_day_away(subject: &Subject) {
+    let (from, now) = (limited(subject, 1, 1), subject.now());
+    for days in [0, 90, 91] {
+        take(&subject.storage, from, Resource::Messages, 1, now - DAY * days)
+            .await
+            .unwrap();
+    }
+    let ahead = now + DAY * 1_000;
+    let pruned = subject
+        .write(move |tx| Box::pin(usage::prune(tx, ahead - usage::KEPT, 10)))
+        .await;
+    assert_eq!(pruned, 1);
+    for (days, messages) in [(0, 1), (90, 1), (91, 0)] {
+        assert_eq!(used(subject, from, now - DAY * days).await.messages, messages, "{days}");
     }
 }

@@ -115,6 +115,7 @@ async fn run_cases(url: fn() -> Option<String>) {
         sessions::a_session_says_where_its_credentials_went,
         sessions::history_is_newest_first,
         usage::what_is_taken_is_counted_by_key_and_day,
+        usage::what_was_counted_elsewhere_adds_up,
         usage::a_key_makes_as_many_sessions_as_it_may,
         usage::old_days_are_cleared_away,
         vault::a_string_is_found_by_its_id_until_it_expires,

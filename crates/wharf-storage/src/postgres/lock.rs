@@ -14,7 +14,9 @@
 //! 4. [`Lock::Codes`] of one phone: what sends it codes, one unit at a time, because limits are counted. Of one workspace:
 //!    what saves its texts, because they are counted, too.
 //! 5. The locks of rows. Units that write several rows of one kind write them in the order of their keys.
-//! 6. The rows of statistics, which many units write: at the very end, in the order of their keys.
+//! 6. The row of `usage` of the key from whose quota is taken: after everything that it is taken for, because whatever else
+//!    takes from it waits. What nothing limits is written there in batches, in the order of the keys, after the keys' own rows.
+//! 7. The rows of statistics, which many units write: at the very end, in the order of their keys.
 
 use wharf_model::{ApiKeyId, SessionId};
 

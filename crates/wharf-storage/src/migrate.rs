@@ -268,7 +268,8 @@ pub(crate) mod tests {
         assert_eq!(rows(&connection, &codes(in_hex)), kept);
         connection.batch("delete from verifications").unwrap();
         for table in ["verification_sends", "verification_checks"] {
-            let left = connection.query(&format!("select count(*) from {table}"), &[]).unwrap();
+            let count = format!("select count(*) from {table} where workspace_id = {}", in_hex(1));
+            let left = connection.query(&count, &[]).unwrap();
             assert_eq!(left.into_iter().next().unwrap().take::<i64>().unwrap(), 0, "{table}");
         }
     }

@@ -250,11 +250,7 @@ async fn keys_are_limited_rotated_and_ended_with_a_server_and_without_one() {
 async fn plans_work_with_a_server_and_without_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();
-    let here = |arguments: &[&str]| {
-        let mut command = wharf(arguments);
-        command.args(["--data-dir", path]);
-        finish(command)
-    };
+    let here = |arguments: &[&str]| finish(wharf(&[arguments, &["--data-dir", path]].concat()));
     let made = here(&["plans", "create", "starter", "--messages-per-day", "1000"]).await;
     assert!(made.status.success(), "{}", made.stderr);
     let plan = made.stdout.trim().to_owned();
@@ -291,11 +287,7 @@ async fn plans_work_with_a_server_and_without_one() {
     for action in ["plan.created", "plan.deleted"] {
         assert!(done.contains(&(&json!(action), &json!("wharf"))), "{audit}");
     }
-    let with = |key: &str, arguments: &[&str]| {
-        let mut command = wharf(arguments);
-        command.args(["--data-dir", path, "--key", key]);
-        finish(command)
-    };
+    let with = |key: &str, arguments: &[&str]| here(&[arguments, &["--key", key]].concat());
     let (admin, own) = (admin.stdout.trim(), key.stdout.trim());
     let line = shop(&with(admin, &["keys", "list"]).await.stdout);
     assert!(line.contains("starter"), "{line}");

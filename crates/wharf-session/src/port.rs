@@ -324,7 +324,10 @@ impl fmt::Debug for ClientEvent {
             Self::Ack { whatsapp_id, error, .. } => write!(f, "Ack({whatsapp_id}, {error:?})"),
             Self::Receipt { whatsapp_ids, kind, .. } => write!(f, "Receipt({kind:?}, {whatsapp_ids:?})"),
             Self::Undecryptable => f.write_str("Undecryptable"),
-            Self::Closed { reason, .. } => write!(f, "Closed({reason})"),
+            Self::Closed { reason, detail } => match detail {
+                Some(detail) => write!(f, "Closed({reason}: {detail})"),
+                None => write!(f, "Closed({reason})"),
+            },
         }
     }
 }

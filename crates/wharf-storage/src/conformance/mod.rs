@@ -20,11 +20,13 @@ pub mod races;
 pub mod receipts;
 pub mod receptions;
 pub mod seals;
+mod sent_codes;
 pub mod sessions;
 mod subject;
 pub mod unit_of_work;
 pub mod usage;
 pub mod vault;
+pub mod verification_counts;
 pub mod verifications;
 pub mod wa_state;
 
@@ -196,11 +198,13 @@ macro_rules! conformance {
             a_new_code_takes_the_place_of_the_old_one,
             the_end_takes_the_digits_out_of_the_messages,
             a_void_message_on_the_wire_holds_nothing_back,
-            limits_count_what_was_sent,
-            wrong_codes_of_a_phone_add_up,
             what_falls_due_is_found,
             a_message_tells_its_verification,
             another_workspace_has_no_part_in_it,
+        ]);
+        $crate::conformance!(@module $fresh, verification_counts, [
+            limits_count_what_was_sent,
+            wrong_codes_of_a_phone_add_up,
             what_happens_is_counted,
             numbers_go_with_their_units_and_their_days,
             what_no_session_sends_is_not_counted,

@@ -8,7 +8,7 @@ use wharf_model::Network;
 
 use crate::conformance::{
     Subject, api_keys, events, idempotency, messages, otp_texts, plans, receipts, receptions, seals, sessions, usage,
-    vault, verifications, wa_state,
+    vault, verification_counts, verifications, wa_state,
 };
 use crate::{MasterKey, StorageConfig};
 
@@ -121,19 +121,19 @@ async fn run_cases(url: fn() -> Option<String>) {
         vault::a_string_is_found_by_its_id_until_it_expires,
         vault::a_link_works_once,
         vault::a_string_that_is_over_is_cleared_away,
+        verification_counts::limits_count_what_was_sent,
+        verification_counts::wrong_codes_of_a_phone_add_up,
+        verification_counts::what_happens_is_counted,
+        verification_counts::numbers_go_with_their_units_and_their_days,
         verifications::a_code_is_used_once,
         verifications::a_hash_is_of_its_own_row_alone,
         verifications::a_hash_is_of_no_later_verification,
         verifications::a_new_code_takes_the_place_of_the_old_one,
         verifications::the_end_takes_the_digits_out_of_the_messages,
         verifications::a_void_message_on_the_wire_holds_nothing_back,
-        verifications::limits_count_what_was_sent,
-        verifications::wrong_codes_of_a_phone_add_up,
         verifications::what_falls_due_is_found,
         verifications::a_message_tells_its_verification,
         verifications::another_workspace_has_no_part_in_it,
-        verifications::what_happens_is_counted,
-        verifications::numbers_go_with_their_units_and_their_days,
         wa_state::replace_never_brings_a_deleted_row_back,
         wa_state::one_of_two_takers_gets_the_row,
         wa_state::owners_ranks_and_expiry_find_their_rows,

@@ -9,29 +9,45 @@ use std::fmt;
 use crate::check::{Report, check};
 use crate::recording::Recording;
 
-/// One way to break a recording.
-#[derive(Clone, Copy)]
-pub struct Mutation {
+/// One way to break a recording of a kind `R`.
+pub struct Mutation<R> {
     /// What is done.
     pub name: &'static str,
     /// The invariant that has to fail.
     pub expects: &'static str,
     /// Does it; `None` when the recording has nothing that could be broken so.
-    apply: fn(&mut Recording) -> Option<()>,
+    apply: fn(&mut R) -> Option<()>,
 }
 
-impl fmt::Debug for Mutation {
+impl<R> fmt::Debug for Mutation<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
 }
 
-const fn mutation(name: &'static str, expects: &'static str, apply: fn(&mut Recording) -> Option<()>) -> Mutation {
+impl<R: Clone> Mutation<R> {
+    /// Breaks a copy of a good recording and has it judged.
+    pub(crate) fn show(&self, good: &R, judge: fn(&R) -> Report) -> Shown {
+        let mut broken = good.clone();
+        let applied = (self.apply)(&mut broken);
+        Shown {
+            name: self.name,
+            expects: self.expects,
+            report: applied.map(|()| judge(&broken)),
+        }
+    }
+}
+
+pub(crate) const fn mutation<R>(
+    name: &'static str,
+    expects: &'static str,
+    apply: fn(&mut R) -> Option<()>,
+) -> Mutation<R> {
     Mutation { name, expects, apply }
 }
 
 /// Every way.
-pub const MUTATIONS: [Mutation; 29] = [
+pub const MUTATIONS: [Mutation<Recording>; 29] = [
     mutation(
         "the only wire copy of an accepted message is removed",
         "accepted_is_on_the_wire",
@@ -186,14 +202,6 @@ impl fmt::Display for Shown {
 
 /// Breaks copies of a recording in every way.
 pub fn show(recording: &Recording) -> Vec<Shown> {
-    let each = MUTATIONS.into_iter().map(|mutation| {
-        let mut broken = recording.clone();
-        let applied = (mutation.apply)(&mut broken);
-        Shown {
-            name: mutation.name,
-            expects: mutation.expects,
-            report: applied.map(|()| check(&broken)),
-        }
-    });
+    let each = MUTATIONS.iter().map(|mutation| mutation.show(recording, check));
     each.collect()
 }

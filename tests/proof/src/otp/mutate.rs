@@ -2,141 +2,132 @@
 
 use super::check::{Told, check};
 use super::record::{Answer, Arrival, Ask, Bubble, Call, Event, Record, Verification};
-use crate::mutate::Shown;
-
-/// One way to break a record: what is done, the invariant that has to fail, and the change; `None` when the record has
-/// nothing that could be broken so.
-type Mutation = (&'static str, &'static str, fn(&mut Record) -> Option<()>);
+use crate::mutate::{Mutation, Shown, mutation};
 
 /// Every way.
-const MUTATIONS: [Mutation; 27] = [
-    (
+pub const MUTATIONS: [Mutation<Record>; 27] = [
+    mutation(
         "an accepted verification is gone",
         "every_accepted_code_exists",
         lose_one,
     ),
-    (
+    mutation(
         "a verification is there that nobody was told of",
         "every_accepted_code_exists",
         invent_one,
     ),
-    (
+    mutation(
         "a verification is for another phone",
         "every_accepted_code_exists",
         move_one,
     ),
-    (
+    mutation(
         "a repeated send made a second verification",
         "one_send_per_key",
         answer_with_another,
     ),
-    (
+    mutation(
         "a repeated send was carried out again",
         "one_send_per_key",
         carry_out_again,
     ),
-    (
+    mutation(
         "a verification has a message that nobody asked for",
         "one_send_per_key",
         add_a_message,
     ),
-    ("a send is refused", "only_a_missing_session_refuses", refuse_a_send),
-    ("a code never reaches its phone", "every_code_arrives", lose_an_arrival),
-    ("a phone forgets a code", "every_code_arrives", lose_a_bubble),
-    (
+    mutation("a send is refused", "only_a_missing_session_refuses", refuse_a_send),
+    mutation("a code never reaches its phone", "every_code_arrives", lose_an_arrival),
+    mutation("a phone forgets a code", "every_code_arrives", lose_a_bubble),
+    mutation(
         "a message is sent again with another code",
         "one_code_per_message",
         change_the_second_copy,
     ),
-    (
+    mutation(
         "a new message says the code before",
         "one_code_per_message",
         say_the_same_again,
     ),
-    (
+    mutation(
         "a phone shows a code that nobody asked for",
         "nothing_else_is_shown",
         show_another,
     ),
-    (
+    mutation(
         "the newest message comes before the first one",
         "nothing_else_is_shown",
         swap_two_arrivals,
     ),
-    (
+    mutation(
         "the newest code is wrong",
         "the_newest_code_is_right",
         refuse_the_right_code,
     ),
-    (
+    mutation(
         "the newest code is used before anybody typed it",
         "the_newest_code_is_right",
         use_the_right_code,
     ),
-    (
+    mutation(
         "a wrong code is approved",
         "no_other_code_is_right",
         approve_a_wrong_code,
     ),
-    ("two checks are approved", "approved_once", approve_again),
-    ("two approvals are listed", "approved_once", list_again),
-    ("an approval is told twice", "approved_once", tell_again),
-    (
+    mutation("two checks are approved", "approved_once", approve_again),
+    mutation("two approvals are listed", "approved_once", list_again),
+    mutation("an approval is told twice", "approved_once", tell_again),
+    mutation(
         "an approved verification is shown as pending",
         "approved_stays_approved",
         show_as_pending,
     ),
-    (
+    mutation(
         "an approved verification ends as pending",
         "approved_stays_approved",
         end_as_pending,
     ),
-    ("a used code is only wrong", "approved_stays_approved", forget_the_use),
-    (
+    mutation("a used code is only wrong", "approved_stays_approved", forget_the_use),
+    mutation(
         "a lost approval is not repeated",
         "an_approval_is_repeated_for_a_minute",
         do_not_repeat,
     ),
-    (
+    mutation(
         "an approval is repeated for ever",
         "an_approval_is_repeated_for_a_minute",
         repeat_late,
     ),
-    ("attempts come back", "every_try_counts_once", give_attempts_back),
-    ("a visitor never leaves", "every_visitor_leaves", keep_a_visitor),
-    ("the record is empty", "record_is_substantial", empty),
+    mutation("attempts come back", "every_try_counts_once", give_attempts_back),
+    mutation("a visitor never leaves", "every_visitor_leaves", keep_a_visitor),
+    mutation("the record is empty", "record_is_substantial", empty),
 ];
 
 /// Breaks copies of a record in every way.
 pub fn show(record: &Record) -> Vec<Shown> {
-    let each = MUTATIONS.into_iter().map(|(name, expects, apply)| {
-        let mut broken = record.clone();
-        let applied = apply(&mut broken);
-        Shown {
-            name,
-            expects,
-            report: applied.map(|()| check(&broken)),
-        }
-    });
+    let each = MUTATIONS.iter().map(|mutation| mutation.show(record, check));
     each.collect()
 }
 
-/// The invariants that have to fail.
-pub fn expected() -> impl Iterator<Item = &'static str> {
-    MUTATIONS.into_iter().map(|(_, expects, _)| expects)
-}
-
-/// The first call that fits, and its place.
+/// The place of the first call that fits.
 fn find(record: &Record, fits: impl Fn(&Call) -> bool) -> Option<usize> {
     record.calls.iter().position(fits)
 }
 
-fn told(call: &Call, wanted: Told) -> bool {
-    matches!(call.ask, Ask::Check { .. }) && Told::of(call) == wanted
+/// The answer of the first call that fits.
+fn answer_where(record: &mut Record, fits: impl Fn(&Call) -> bool) -> Option<&mut Answer> {
+    let at = find(record, fits)?;
+    record.calls.get_mut(at)?.answer.as_mut()
 }
 
-fn answer_of(record: &mut Record, at: usize) -> Option<&mut Answer> {
-    record.calls.get_mut(at)?.answer.as_mut()
+fn is_told(call: &Call, what: Told) -> bool {
+    matches!(call.ask, Ask::Check { .. }) && Told::of(call) == what
+}
+
+/// The first check that was told something is told something else.
+fn tell_instead(record: &mut Record, what: Told, instead: Answer) -> Option<()> {
+    *answer_where(record, |call| is_told(call, what))? = instead;
+    Some(())
 }
 
 fn wrong() -> Answer {
@@ -171,9 +162,13 @@ fn approved_one(record: &mut Record) -> Option<&mut Verification> {
     ends.find(|end| end.status == "approved")
 }
 
-/// One that sent two messages.
-fn resent(record: &Record) -> Option<&Verification> {
-    record.verifications.iter().find(|end| end.attempts.len() > 1)
+/// WhatsApp's ids of the first two messages of one that sent so many.
+fn two_messages(record: &Record) -> Option<(String, String)> {
+    let mut ends = record.verifications.iter();
+    ends.find_map(|end| match end.attempts.as_slice() {
+        [first, second, ..] => Some((first.whatsapp_id.clone(), second.whatsapp_id.clone())),
+        _ => None,
+    })
 }
 
 fn lose_one(record: &mut Record) -> Option<()> {
@@ -222,10 +217,8 @@ fn add_a_message(record: &mut Record) -> Option<()> {
 }
 
 fn refuse_a_send(record: &mut Record) -> Option<()> {
-    let at = find(record, |call| {
-        matches!(call.ask, Ask::Send { .. }) && call.answer.is_some()
-    })?;
-    *answer_of(record, at)? = Answer {
+    let answered = |call: &Call| matches!(call.ask, Ask::Send { .. }) && call.answer.is_some();
+    *answer_where(record, answered)? = Answer {
         status: 429,
         code: "otp_resend_too_soon".to_owned(),
         ..Answer::default()
@@ -251,19 +244,14 @@ fn change_the_second_copy(record: &mut Record) -> Option<()> {
 }
 
 fn say_the_same_again(record: &mut Record) -> Option<()> {
-    let messages = resent(record)?.attempts.iter();
-    let messages: Vec<String> = messages.map(|attempt| attempt.whatsapp_id.clone()).collect();
-    let (first, second) = (messages.first()?, messages.get(1)?);
+    let (first, second) = two_messages(record)?;
     let mut bubbles = record.bubbles.iter();
-    let code = bubbles.find(|bubble| bubble.whatsapp_id == *first)?.code.clone();
-    for bubble in record.bubbles.iter_mut().filter(|bubble| bubble.whatsapp_id == *second) {
+    let code = bubbles.find(|bubble| bubble.whatsapp_id == first)?.code.clone();
+    for bubble in record.bubbles.iter_mut().filter(|bubble| bubble.whatsapp_id == second) {
         bubble.code.clone_from(&code);
     }
-    for arrival in record
-        .arrivals
-        .iter_mut()
-        .filter(|arrival| arrival.whatsapp_id == *second)
-    {
+    let arrivals = record.arrivals.iter_mut();
+    for arrival in arrivals.filter(|arrival| arrival.whatsapp_id == second) {
         arrival.code.clone_from(&code);
     }
     Some(())
@@ -281,21 +269,18 @@ fn show_another(record: &mut Record) -> Option<()> {
 }
 
 fn swap_two_arrivals(record: &mut Record) -> Option<()> {
-    let messages = resent(record)?.attempts.iter();
-    let messages: Vec<String> = messages.map(|attempt| attempt.whatsapp_id.clone()).collect();
-    let place = |message: &String| {
+    let (first, second) = two_messages(record)?;
+    let place = |message: &str| {
         let mut arrivals = record.arrivals.iter();
-        arrivals.position(|arrival: &Arrival| arrival.whatsapp_id == *message)
+        arrivals.position(|arrival: &Arrival| arrival.whatsapp_id == message)
     };
-    let (first, second) = (place(messages.first()?)?, place(messages.get(1)?)?);
+    let (first, second) = (place(&first)?, place(&second)?);
     record.arrivals.swap(first, second);
     Some(())
 }
 
 fn refuse_the_right_code(record: &mut Record) -> Option<()> {
-    let at = find(record, |call| told(call, Told::Approved))?;
-    *answer_of(record, at)? = wrong();
-    Some(())
+    tell_instead(record, Told::Approved, wrong())
 }
 
 fn use_the_right_code(record: &mut Record) -> Option<()> {
@@ -306,10 +291,8 @@ fn use_the_right_code(record: &mut Record) -> Option<()> {
         .filter(|call| call.answer.is_none())
         .filter_map(id_of)
         .collect();
-    let at = find(record, |call| {
-        told(call, Told::Approved) && id_of(call).is_some_and(|id| !lost.contains(&id))
-    })?;
-    *answer_of(record, at)? = used();
+    let kept = |call: &Call| is_told(call, Told::Approved) && id_of(call).is_some_and(|id| !lost.contains(&id));
+    *answer_where(record, kept)? = used();
     Some(())
 }
 
@@ -322,18 +305,11 @@ fn id_of(call: &Call) -> Option<String> {
 }
 
 fn approve_a_wrong_code(record: &mut Record) -> Option<()> {
-    let at = find(record, |call| told(call, Told::Incorrect))?;
-    *answer_of(record, at)? = approved();
-    Some(())
-}
-
-/// The first check that heard that its code is used.
-fn used_at(record: &Record) -> Option<usize> {
-    find(record, |call| told(call, Told::Used))
+    tell_instead(record, Told::Incorrect, approved())
 }
 
 fn approve_again(record: &mut Record) -> Option<()> {
-    let at = find(record, |call| told(call, Told::Approved))?;
+    let at = find(record, |call| is_told(call, Told::Approved))?;
     let again = record.calls.get(at)?.clone();
     record.calls.insert(at + 1, again);
     Some(())
@@ -358,8 +334,7 @@ fn show_as_pending(record: &mut Record) -> Option<()> {
         let state = call.answer.as_ref().map(|answer| answer.state.as_str());
         matches!(call.ask, Ask::Look { .. }) && state == Some("approved")
     };
-    let at = find(record, shown)?;
-    "pending".clone_into(&mut answer_of(record, at)?.state);
+    "pending".clone_into(&mut answer_where(record, shown)?.state);
     Some(())
 }
 
@@ -369,24 +344,15 @@ fn end_as_pending(record: &mut Record) -> Option<()> {
 }
 
 fn forget_the_use(record: &mut Record) -> Option<()> {
-    let at = used_at(record)?;
-    *answer_of(record, at)? = wrong();
-    Some(())
-}
-
-/// The first check that heard of an approval again.
-fn repeated_at(record: &Record) -> Option<usize> {
-    find(record, |call| told(call, Told::Repeated))
+    tell_instead(record, Told::Used, wrong())
 }
 
 fn do_not_repeat(record: &mut Record) -> Option<()> {
-    let at = repeated_at(record)?;
-    *answer_of(record, at)? = used();
-    Some(())
+    tell_instead(record, Told::Repeated, used())
 }
 
 fn repeat_late(record: &mut Record) -> Option<()> {
-    let at = repeated_at(record)?;
+    let at = find(record, |call| is_told(call, Told::Repeated))?;
     let late = record.calls.get_mut(at)?;
     late.from += 120_000;
     late.until += 120_000;
@@ -395,8 +361,8 @@ fn repeat_late(record: &mut Record) -> Option<()> {
 
 fn give_attempts_back(record: &mut Record) -> Option<()> {
     let attempts = record.about.attempts;
-    let at = find(record, |call| told(call, Told::Incorrect))?;
-    answer_of(record, at)?.attempts_remaining = Some(attempts);
+    let incorrect = answer_where(record, |call| is_told(call, Told::Incorrect))?;
+    incorrect.attempts_remaining = Some(attempts);
     Some(())
 }
 

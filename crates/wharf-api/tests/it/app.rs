@@ -51,9 +51,15 @@ impl MovableClock {
             .fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
-    /// From now on only [`Self::advance`] moves it.
+    /// From now on only [`Self::advance`] moves it. Not in the last minute of a day: quotas and statistics are of days, and
+    /// tests pass half a minute within one.
     pub fn stop(&self) {
-        self.stopped_at.store(SystemEdges.now().as_millis(), Ordering::SeqCst);
+        const MINUTE: i64 = 60_000;
+        const DAY: i64 = 24 * 60 * MINUTE;
+        let now = SystemEdges.now().as_millis();
+        let left = DAY - now.rem_euclid(DAY);
+        let at = if left <= MINUTE { now + left } else { now };
+        self.stopped_at.store(at, Ordering::SeqCst);
     }
 }
 

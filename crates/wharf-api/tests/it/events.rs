@@ -265,10 +265,11 @@ async fn a_limited_key_sees_the_events_of_its_sessions_only() {
             if !events.is_empty() {
                 return events;
             }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     // On PostgreSQL an event can be read once no transaction runs that began before it.
-    let events = tokio::time::timeout(Duration::from_secs(20), readable)
+    let events = tokio::time::timeout(Duration::from_secs(30), readable)
         .await
         .expect("the events of the key's own session never came");
     assert!(events.iter().all(|event| event["session_id"] == own.as_str()));

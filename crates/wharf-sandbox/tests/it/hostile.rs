@@ -31,7 +31,7 @@ async fn rubbish_before_the_handshake_closes_the_connection() {
 #[tokio::test]
 async fn a_client_that_never_finishes_its_handshake_is_dropped() {
     let timing = Timing {
-        handshake: Duration::from_millis(100),
+        handshake: Duration::from_secs(2),
         ..Timing::default()
     };
     let sandbox = Sandbox::start(SandboxConfig {

@@ -95,7 +95,7 @@ async fn a_thousand_devices_are_linked_log_in_and_send() {
         .map(|(keys, phone, device)| async move { Companion::logged_in(shared, keys, &phone, device).await });
     let mut companions = futures::future::join_all(logins).await;
     let took = stage.end(DEVICES);
-    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert!(took < Duration::from_secs(60), "{took:?}");
 
     let mut prepared = Vec::new();
     for (place, companion) in companions.iter_mut().take(SENDERS).enumerate() {

@@ -132,7 +132,7 @@ async fn questions_and_messages_are_refused_and_not_handled() {
 #[tokio::test]
 async fn a_slow_server_reads_later() {
     let (sandbox, mut companion, _) = start().await;
-    let pause = Duration::from_millis(150);
+    let pause = Duration::from_secs(3);
     let _fault = sandbox
         .fault(Rule::new(Action::Pause(pause)).stanza(StanzaMatch::tag("iq")).times(1))
         .unwrap();

@@ -19,7 +19,8 @@ use waproto::whatsapp::client_payload::DevicePairingRegistrationData;
 use waproto::whatsapp::{CertChain, ClientPayload, DeviceProps, cert_chain};
 use wharf_sandbox::Sandbox;
 
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Far more than anything takes, on a machine that compiles beside.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn raw(pair: &KeyPair) -> [u8; 32] {
     pair.public_key.public_key_bytes().try_into().unwrap()

@@ -38,7 +38,7 @@ async fn a_server_that_goes_away_is_said_to_be_and_served_again_when_it_is_back(
         end(&cluster).unwrap();
         let gone = Instant::now();
         readiness_is(&api, StatusCode::SERVICE_UNAVAILABLE).await;
-        assert!(gone.elapsed() < Duration::from_secs(5), "{:?}", gone.elapsed());
+        assert!(gone.elapsed() < Duration::from_secs(15), "{:?}", gone.elapsed());
         let body = serde_json::json!({ "name": "meanwhile" });
         let refused = api.call(Method::POST, "/api/sessions", Some(&body)).await.unwrap();
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);

@@ -89,11 +89,9 @@ async fn every_fault_of_the_configuration_is_told_at_once() {
 async fn the_port_of_a_platform_is_honoured() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = wharf(&["serve", "--json", "--data-dir", dir.path().to_str().unwrap()]);
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    // Below the ports that the system hands out by itself: no other test gets it in the meantime.
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let port = (20_000..30_000).find(is_free).unwrap();
     command.env("PORT", port.to_string());
     let server = Wharf::start(command).await;
     assert_eq!(server.url, format!("http://127.0.0.1:{port}"));

@@ -13,7 +13,7 @@ use crate::error::ApiError;
 use crate::extract::{Pagination, ValidQuery};
 use crate::scope::Administer;
 use crate::state::ApiState;
-use crate::wire::{ApiKeyIdText, List, SessionIdText, Time};
+use crate::wire::{ApiKeyIdText, List, PlanIdText, SessionIdText, Time};
 
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(list_audit))
@@ -35,6 +35,9 @@ pub(crate) struct AuditBody {
     /// With which API key; `who` tells whose request it was.
     #[schema(required)]
     api_key_id: Option<ApiKeyIdText>,
+    /// Which plan was made, changed or deleted; it may be gone. Entries of older versions do not say it.
+    #[schema(required)]
+    plan_id: Option<PlanIdText>,
     /// Where the request came from.
     #[schema(required, example = "198.51.100.7")]
     address: Option<String>,
@@ -51,6 +54,7 @@ impl From<AuditEntry> for AuditBody {
             action: entry.action.as_str(),
             session_id: entry.session.map(SessionIdText),
             api_key_id: entry.api_key.map(ApiKeyIdText),
+            plan_id: entry.plan.map(PlanIdText),
             address: entry.by.address,
             request_id: entry.by.request_id,
         }

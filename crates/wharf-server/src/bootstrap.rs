@@ -273,6 +273,7 @@ impl KeyMaker {
             action,
             session: None,
             api_key: Some(key),
+            plan: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The audit log: who did what that matters, and from where. Append-only: rows are added by the unit of work that does what
-//! they tell of, and never changed. They outlive the session that they tell of.
+//! they tell of, and never changed. They outlive the session, the key and the plan that they tell of.
 
-use wharf_model::{ApiKeyId, SessionId, Timestamp, WorkspaceId};
+use wharf_model::{ApiKeyId, PlanId, SessionId, Timestamp, WorkspaceId};
 
 use crate::cursor::{Page, PageRequest};
 use crate::driver::value::{Row, params};
@@ -148,6 +148,8 @@ pub struct AuditEntry {
     pub session: Option<SessionId>,
     /// With which API key; it is not the key of whoever did it.
     pub api_key: Option<ApiKeyId>,
+    /// Which plan was made, changed or deleted.
+    pub plan: Option<PlanId>,
 }
 
 /// Adds an entry, where there is one.
@@ -157,8 +159,8 @@ pub struct AuditEntry {
 pub async fn append(tx: &mut Tx, entry: Option<&AuditEntry>) -> Result<(), StorageError> {
     let Some(entry) = entry else { return Ok(()) };
     tx.send(
-        "insert into audit (workspace_id, at, who, action, session_id, address, request_id, api_key_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into audit (workspace_id, at, who, action, session_id, address, request_id, api_key_id, plan_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         params![
             &entry.workspace,
             entry.at,
@@ -167,7 +169,8 @@ pub async fn append(tx: &mut Tx, entry: Option<&AuditEntry>) -> Result<(), Stora
             &entry.session,
             &entry.by.address,
             &entry.by.request_id,
-            &entry.api_key
+            &entry.api_key,
+            &entry.plan
         ],
     )
     .await
@@ -184,7 +187,7 @@ pub async fn list(
 ) -> Result<Page<AuditEntry>, StorageError> {
     let rows = tx
         .query(
-            "select seq, at, who, action, session_id, address, request_id, api_key_id from audit
+            "select seq, at, who, action, session_id, address, request_id, api_key_id, plan_id from audit
              where workspace_id = $1 and seq < $2 order by seq desc limit $3",
             params![&workspace, page.below(LIST, workspace)?, page.fetch()],
         )
@@ -208,6 +211,7 @@ fn read(row: &mut Row, workspace: WorkspaceId) -> Result<(i64, AuditEntry), Stor
             request_id: row.take()?,
         },
         api_key: row.take()?,
+        plan: row.take()?,
     };
     Ok((seq, entry))
 }

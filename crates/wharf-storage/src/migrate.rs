@@ -93,6 +93,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0012_otp_texts.sql"),
         postgres: include_str!("../migrations/postgres/0012_otp_texts.sql"),
     },
+    Migration {
+        version: 13,
+        name: "audit_plan",
+        sqlite: include_str!("../migrations/sqlite/0013_audit_plan.sql"),
+        postgres: include_str!("../migrations/postgres/0013_audit_plan.sql"),
+    },
 ];
 
 const APPLIED: &str = "

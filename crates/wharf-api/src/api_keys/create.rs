@@ -119,6 +119,7 @@ async fn store(
         action: Action::ApiKeyCreated,
         session: None,
         api_key: Some(new.id),
+        plan: None,
     };
     let stored = once.run_in_unit(state, new.workspace_id, raw, move |tx| {
         Box::pin(async move {

@@ -42,6 +42,7 @@ pub(super) async fn revoke(
         action: Action::ApiKeyRevoked,
         session: None,
         api_key: Some(id),
+        plan: None,
     };
     let revoked = state
         .storage

@@ -139,6 +139,7 @@ impl Rotating {
             action: Action::ApiKeyRotated,
             session: None,
             api_key: Some(id),
+            plan: None,
         };
         let rotated = once.run_in_unit(state, workspace, raw, move |tx| {
             Box::pin(async move {

@@ -50,6 +50,7 @@ pub(crate) async fn update_api_key(
         action: Action::ApiKeyChanged,
         session: None,
         api_key: Some(id),
+        plan: None,
     };
     let plan = body.plan.map(|plan| plan.map(|plan| plan.0));
     // A limit that comes in the middle of a day counts what the key has used on it.

@@ -6,7 +6,7 @@ use garde::Validate;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wharf_model::PlanId;
+use wharf_model::{PlanId, WorkspaceId};
 use wharf_storage::Queue;
 use wharf_storage::audit::{self, Action, AuditEntry};
 use wharf_storage::plans::{self, Plan, PlanLimits};
@@ -60,19 +60,18 @@ pub(crate) async fn create_plan(
     once: Once,
     request: Valid<CreatePlan>,
 ) -> Result<Response, ApiError> {
-    let raw = request.raw.clone();
-    let effect = create(
-        state.clone(),
-        entry(&caller, Action::PlanCreated, state.clock.now()),
-        request.body,
-    );
+    let Valid { body, raw } = request;
+    let plan = new_plan(&state, caller.workspace(), body);
+    let entry = entry(&caller, Action::PlanCreated, plan.id, plan.created_at);
+    let effect = create(state.clone(), plan, entry);
     once.run(&state, &caller, &raw, Keep::Answer, effect).await
 }
 
-async fn create(state: ApiState, entry: AuditEntry, request: CreatePlan) -> Result<Answer, ApiError> {
-    let plan = Plan {
+fn new_plan(state: &ApiState, workspace: WorkspaceId, request: CreatePlan) -> Plan {
+    let now = state.clock.now();
+    Plan {
         id: PlanId::generate(&*state.clock, &*state.random),
-        workspace_id: entry.workspace,
+        workspace_id: workspace,
         name: request.name,
         limits: PlanLimits {
             requests_per_second: request.requests_per_second,
@@ -80,9 +79,12 @@ async fn create(state: ApiState, entry: AuditEntry, request: CreatePlan) -> Resu
             otps_per_day: request.otps_per_day.map(u64::from),
             sessions: request.sessions.map(u64::from),
         },
-        created_at: entry.at,
-        updated_at: entry.at,
-    };
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+async fn create(state: ApiState, plan: Plan, entry: AuditEntry) -> Result<Answer, ApiError> {
     let new = plan.clone();
     let stored = state.storage.write(Queue::Normal, move |tx| {
         Box::pin(async move {

@@ -27,7 +27,7 @@ pub(crate) async fn delete_plan(
     State(state): State<ApiState>,
     Id(id): Id<PlanId>,
 ) -> Result<StatusCode, ApiError> {
-    let entry = entry(&caller, Action::PlanDeleted, state.clock.now());
+    let entry = entry(&caller, Action::PlanDeleted, id, state.clock.now());
     let deleted = state.storage.write(Queue::Normal, move |tx| {
         Box::pin(async move {
             plans::delete(tx, entry.workspace, id).await?;

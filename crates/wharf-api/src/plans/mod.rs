@@ -10,7 +10,7 @@ mod update;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wharf_model::Timestamp;
+use wharf_model::{PlanId, Timestamp};
 use wharf_storage::audit::{Action, AuditEntry};
 
 use crate::auth::Caller;
@@ -40,8 +40,8 @@ pub fn check_plan_name(name: &str) -> Result<(), PlanNameError> {
     rules::text(1, rules::MAX_NAME)(name, &()).map_err(|_| PlanNameError)
 }
 
-/// What the audit log says of a change.
-fn entry(caller: &Caller, action: Action, at: Timestamp) -> AuditEntry {
+/// What the audit log says of a change of this plan.
+fn entry(caller: &Caller, action: Action, plan: PlanId, at: Timestamp) -> AuditEntry {
     AuditEntry {
         workspace: caller.workspace(),
         at,
@@ -49,6 +49,7 @@ fn entry(caller: &Caller, action: Action, at: Timestamp) -> AuditEntry {
         action,
         session: None,
         api_key: None,
+        plan: Some(plan),
     }
 }
 

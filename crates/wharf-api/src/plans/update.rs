@@ -77,7 +77,7 @@ pub(crate) async fn update_plan(
     Id(id): Id<PlanId>,
     Valid { body, .. }: Valid<UpdatePlan>,
 ) -> Result<Json<PlanBody>, ApiError> {
-    let entry = entry(&caller, Action::PlanChanged, state.clock.now());
+    let entry = entry(&caller, Action::PlanChanged, id, state.clock.now());
     let patch = PlanPatch::from(body);
     // A limit that comes in the middle of a day counts what its keys have used on it.
     state.flush_usage().await;

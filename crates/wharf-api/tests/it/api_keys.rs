@@ -610,16 +610,19 @@ async fn what_is_changed_of_keys_and_plans_stands_in_the_audit_log() {
     let entries = audit["data"].as_array().unwrap();
     let done: Vec<_> = entries
         .iter()
-        .map(|entry| (entry["action"].as_str().unwrap(), &entry["api_key_id"]))
+        .map(|entry| {
+            let action = entry["action"].as_str().unwrap();
+            (action, &entry["api_key_id"], &entry["plan_id"])
+        })
         .collect();
-    let (of_key, of_none) = (&json!(id), &Value::Null);
+    let (key, plan, none) = (&json!(id), &json!(plan), &Value::Null);
     let expected = [
-        ("plan.deleted", of_none),
-        ("api_key.changed", of_key),
-        ("api_key.changed", of_key),
-        ("plan.changed", of_none),
-        ("plan.created", of_none),
-        ("api_key.created", of_key),
+        ("plan.deleted", none, plan),
+        ("api_key.changed", key, none),
+        ("api_key.changed", key, none),
+        ("plan.changed", none, plan),
+        ("plan.created", none, plan),
+        ("api_key.created", key, none),
     ];
     assert_eq!(done, expected);
     for entry in entries {

@@ -215,6 +215,7 @@ fn entry(workspace: WorkspaceId, at: Timestamp, by: Requester, action: Action) -
         action,
         session: None,
         api_key: None,
+        plan: None,
     }
 }
 

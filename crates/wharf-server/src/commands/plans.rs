@@ -100,7 +100,7 @@ async fn apply(storage: &Storage, command: &Plans) -> Result<()> {
         Plans::Create { name, limits, .. } => {
             check_plan_name(name)?;
             let plan = new(storage, workspace, name, *limits);
-            let (id, entry) = (plan.id, entry(storage, workspace, Action::PlanCreated));
+            let (id, entry) = (plan.id, entry(storage, workspace, Action::PlanCreated, plan.id));
             let stored = storage.write(Queue::Normal, move |tx| {
                 Box::pin(async move {
                     plans::insert(tx, &plan).await?;
@@ -112,7 +112,8 @@ async fn apply(storage: &Storage, command: &Plans) -> Result<()> {
         }
         Plans::List { .. } => show(all_here(storage, workspace).await?),
         Plans::Delete { id, .. } => {
-            let (id, entry) = (parse_id(id)?, entry(storage, workspace, Action::PlanDeleted));
+            let id = parse_id(id)?;
+            let entry = entry(storage, workspace, Action::PlanDeleted, id);
             let deleted = storage.write(Queue::Normal, move |tx| {
                 Box::pin(async move {
                     plans::delete(tx, workspace, id).await?;
@@ -129,7 +130,7 @@ async fn apply(storage: &Storage, command: &Plans) -> Result<()> {
     Ok(())
 }
 
-fn entry(storage: &Storage, workspace: WorkspaceId, action: Action) -> AuditEntry {
+fn entry(storage: &Storage, workspace: WorkspaceId, action: Action, plan: PlanId) -> AuditEntry {
     AuditEntry {
         workspace,
         at: storage.clock().now(),
@@ -137,6 +138,7 @@ fn entry(storage: &Storage, workspace: WorkspaceId, action: Action) -> AuditEntr
         action,
         session: None,
         api_key: None,
+        plan: Some(plan),
     }
 }
 

@@ -275,7 +275,8 @@ async fn plans_work_with_a_server_and_without_one() {
         assert!(refused.stderr.contains("1 to 100 characters"), "{}", refused.stderr);
     }
     let brief = here(&["plans", "create", "brief"]).await;
-    let deleted = here(&["plans", "delete", brief.stdout.trim()]).await;
+    let brief = brief.stdout.trim();
+    let deleted = here(&["plans", "delete", brief]).await;
     assert!(deleted.status.success(), "{}", deleted.stderr);
 
     let server = Wharf::serve(dir.path()).await;
@@ -283,9 +284,16 @@ async fn plans_work_with_a_server_and_without_one() {
         .get("/api/audit")
         .await;
     let done = audit["data"].as_array().unwrap().iter();
-    let done: Vec<_> = done.map(|entry| (&entry["action"], &entry["who"])).collect();
-    for action in ["plan.created", "plan.deleted"] {
-        assert!(done.contains(&(&json!(action), &json!("wharf"))), "{audit}");
+    let done: Vec<_> = done
+        .map(|entry| (&entry["action"], &entry["who"], &entry["plan_id"]))
+        .collect();
+    for (action, plan) in [
+        ("plan.created", plan.as_str()),
+        ("plan.created", brief),
+        ("plan.deleted", brief),
+    ] {
+        let expected = (&json!(action), &json!("wharf"), &json!(plan));
+        assert!(done.contains(&expected), "{audit}");
     }
     let with = |key: &str, arguments: &[&str]| here(&[arguments, &["--key", key]].concat());
     let (admin, own) = (admin.stdout.trim(), key.stdout.trim());

@@ -304,6 +304,7 @@ impl Actor {
             action,
             session: Some(self.slot.session),
             api_key: None,
+            plan: None,
         }));
     }
 

@@ -71,6 +71,7 @@ impl Sessions {
             action,
             session,
             api_key: None,
+            plan: None,
         })
     }
 

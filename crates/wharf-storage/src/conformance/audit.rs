@@ -1,6 +1,6 @@
 //! The promises of the audit log.
 
-use wharf_model::{ApiKeyId, SystemEdges};
+use wharf_model::{ApiKeyId, PlanId, SystemEdges};
 
 use super::Subject;
 use crate::audit::{self, Action, AuditEntry, Requester};
@@ -18,6 +18,7 @@ fn entry(subject: &Subject, action: Action) -> AuditEntry {
         action,
         session: None,
         api_key: None,
+        plan: None,
     }
 }
 
@@ -27,6 +28,8 @@ pub async fn an_entry_reads_back_in_its_own_workspace(subject: &Subject) {
     written[0].session = Some(subject.session("s").await.id);
     written[1].by = Requester::server();
     written[2].api_key = Some(ApiKeyId::generate(&SystemEdges, &SystemEdges));
+    // Of a plan that is gone, or never was: the entry outlives it.
+    written[3].plan = Some(PlanId::generate(&SystemEdges, &SystemEdges));
     let rows = written.clone();
     subject
         .write(move |tx| {

@@ -211,6 +211,7 @@ impl Database {
             action,
             session,
             api_key: None,
+            plan: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Owns the first API key, and keys that the command line works on where no server runs. Promises that the first one
 //! reaches one person once and no log: a terminal, the JSON line, or a file that only its owner may read.
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,10 @@ use secrecy::{ExposeSecret, SecretString};
 use wharf_api::Scope;
 use wharf_api::keys::ApiKey;
 use wharf_model::{ApiKeyId, Clock, Network, PlanId, Random, SessionId, Timestamp, WorkspaceId};
+use wharf_storage::api_keys::changes::{self, KeyChange, NotIssued};
 use wharf_storage::api_keys::{self, FoundKey, NewApiKey, NotRotated, Replaces, Rotation, Unused};
-use wharf_storage::audit::{self, Action, AuditEntry, Requester};
-use wharf_storage::{PageRequest, Queue, Storage, sessions};
+use wharf_storage::audit::Requester;
+use wharf_storage::{PageRequest, Queue, Storage, StorageError};
 
 use crate::cli_file::write_private;
 use crate::output;
@@ -80,18 +82,6 @@ impl KeyMaker {
     /// # Errors
     /// The key would work never or nowhere, or the database failed.
     pub async fn make_limited(&self, draft: KeyDraft) -> Result<(ApiKeyId, ApiKey)> {
-        let now = self.clock.now();
-        ensure!(
-            draft.expires_at.is_none_or(|at| now < at),
-            "the key would have expired already"
-        );
-        for id in draft.sessions.iter().flatten() {
-            let (workspace, session) = (self.workspace, *id);
-            let found = self
-                .storage
-                .read(move |tx| Box::pin(sessions::get(tx, workspace, session)));
-            ensure!(found.await?.is_some(), "there is no session {id}");
-        }
         let key = ApiKey::generate(self.network, &*self.random);
         let id = self.store(draft, &key).await?;
         Ok((id, key))
@@ -111,18 +101,11 @@ impl KeyMaker {
             replaces: overlap.map_or(Replaces::Latest, |overlap| Replaces::InUse { until: at + overlap }),
             at,
         };
-        let (workspace, entry) = (self.workspace, self.entry(Action::ApiKeyRotated, id));
+        let change = self.change(id);
         let rotated = self.storage.write(Queue::Normal, move |tx| {
-            Box::pin(async move {
-                let rotated = api_keys::rotate(tx, workspace, id, &rotation).await?;
-                audit::append(tx, Some(&entry)).await?;
-                Ok(rotated)
-            })
+            Box::pin(async move { changes::rotate(tx, change, &rotation).await })
         });
-        let rotated = rotated.await.map_err(|error| match error.rejection::<NotRotated>() {
-            Some(refused) => anyhow::Error::new(*refused),
-            None => error.into(),
-        })?;
+        let rotated = rotated.await.map_err(why::<NotRotated>)?;
         Ok((key, rotated.previous_until.unwrap_or(at)))
     }
 
@@ -131,12 +114,9 @@ impl KeyMaker {
     /// # Errors
     /// The database failed, or there is no such key.
     pub async fn revoke(&self, id: ApiKeyId) -> Result<()> {
-        let (workspace, entry) = (self.workspace, self.entry(Action::ApiKeyRevoked, id));
+        let (change, now) = (self.change(id), self.clock.now());
         let revoked = self.storage.write(Queue::Normal, move |tx| {
-            Box::pin(async move {
-                let revoked = api_keys::revoke(tx, workspace, id, entry.at).await?;
-                audit::append(tx, Some(&entry).filter(|_| revoked)).await
-            })
+            Box::pin(async move { changes::revoke(tx, change, now).await })
         });
         Ok(revoked.await?)
     }
@@ -254,27 +234,27 @@ impl KeyMaker {
             created_by: None,
             created_at: self.clock.now(),
         };
-        let entry = self.entry(Action::ApiKeyCreated, id);
-        let stored = self.storage.write(Queue::Normal, move |tx| {
-            Box::pin(async move {
-                api_keys::insert(tx, &row).await?;
-                audit::append(tx, Some(&entry)).await
-            })
+        let issued = self.storage.write(Queue::Normal, move |tx| {
+            Box::pin(async move { changes::issue(tx, &row, &Requester::server()).await })
         });
-        stored.await?;
+        issued.await.map_err(why::<NotIssued>)?;
         Ok(id)
     }
 
-    fn entry(&self, action: Action, key: ApiKeyId) -> AuditEntry {
-        AuditEntry {
+    fn change(&self, key: ApiKeyId) -> KeyChange {
+        KeyChange {
             workspace: self.workspace,
-            at: self.clock.now(),
+            key,
             by: Requester::server(),
-            action,
-            session: None,
-            api_key: Some(key),
-            plan: None,
         }
+    }
+}
+
+/// The reason that a unit was given up for, which says more than that it was.
+fn why<E: Error + Copy + Send + Sync + 'static>(error: StorageError) -> anyhow::Error {
+    match error.rejection::<E>() {
+        Some(reason) => anyhow::Error::new(*reason),
+        None => error.into(),
     }
 }
 

@@ -7,9 +7,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use wharf_model::ApiKeyId;
+use wharf_storage::StorageError;
+use wharf_storage::api_keys::changes::{self, NotIssued};
 use wharf_storage::api_keys::{self, NewApiKey};
-use wharf_storage::audit::{self, Action, AuditEntry, Requester};
-use wharf_storage::{ReadTx, StorageError, sessions};
+use wharf_storage::audit::Requester;
 
 use super::body::{ApiKeyBody, NewApiKeyBody};
 use crate::address::AddressRange;
@@ -112,55 +113,21 @@ async fn store(
     new: NewApiKey,
     by: Requester,
 ) -> Result<api_keys::ApiKey, ApiError> {
-    let entry = AuditEntry {
-        workspace: new.workspace_id,
-        at: new.created_at,
-        by,
-        action: Action::ApiKeyCreated,
-        session: None,
-        api_key: Some(new.id),
-        plan: None,
-    };
-    let stored = once.run_in_unit(state, new.workspace_id, raw, move |tx| {
-        Box::pin(async move {
-            require_use(tx, &new).await?;
-            api_keys::insert(tx, &new).await?;
-            audit::append(tx, Some(&entry)).await?;
-            api_keys::get(tx, new.workspace_id, new.id).await
-        })
+    // What a key needs is looked at after the claim: a repeat gets the first answer, whatever has become of the time and the
+    // sessions.
+    let issued = once.run_in_unit(state, new.workspace_id, raw, move |tx| {
+        Box::pin(async move { changes::issue(tx, &new, &by).await })
     });
-    let stored = stored.await.map_err(refused)?;
-    stored.ok_or_else(|| ApiError::internal("a stored key was not found"))
-}
-
-/// Why a key is not made.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-enum Useless {
-    #[error("the key would have expired already")]
-    Expired,
-    #[error("there is no session of this place in the list")]
-    Session(usize),
-}
-
-/// A key that has expired, or for a session that does not exist, would silently allow nothing. Looked at in the unit, after
-/// the claim: a repeat gets the first answer, whatever has become of the time and the sessions.
-async fn require_use(tx: &mut ReadTx, new: &NewApiKey) -> Result<(), StorageError> {
-    if new.expires_at.is_some_and(|at| at <= new.created_at) {
-        return Err(StorageError::rejected(Useless::Expired));
-    }
-    for (index, id) in new.sessions.iter().flatten().enumerate() {
-        if sessions::get(tx, new.workspace_id, *id).await?.is_none() {
-            return Err(StorageError::rejected(Useless::Session(index)));
-        }
-    }
-    Ok(())
+    issued.await.map_err(refused)
 }
 
 /// What a key cannot be given is a fault of the request.
 pub(super) fn refused(error: StorageError) -> ApiError {
-    match (error.rejection::<Useless>().copied(), error) {
-        (Some(Useless::Expired), _) => ApiError::invalid_field("/expires_at", "in_the_past", "Must lie in the future."),
-        (Some(Useless::Session(index)), _) => {
+    match (error.rejection::<NotIssued>().copied(), error) {
+        (Some(NotIssued::Expired), _) => {
+            ApiError::invalid_field("/expires_at", "in_the_past", "Must lie in the future.")
+        }
+        (Some(NotIssued::UnknownSession { index, .. }), _) => {
             let pointer = Pointer::default().join("sessions").join(&index.to_string());
             let fault = FieldProblem::new(pointer, "unknown_session", "No session of this workspace has this id.");
             ApiError::ValidationFailed(vec![fault])

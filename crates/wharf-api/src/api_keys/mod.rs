@@ -11,7 +11,10 @@ mod update;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use wharf_model::ApiKeyId;
+use wharf_storage::api_keys::changes::KeyChange;
 
+use crate::auth::Caller;
 use crate::state::ApiState;
 
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
@@ -24,4 +27,13 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
             revoke::revoke_api_key
         ))
         .routes(routes!(rotate::rotate_api_key))
+}
+
+/// A change that a caller makes of a key of his workspace.
+fn change(caller: &Caller, key: ApiKeyId) -> KeyChange {
+    KeyChange {
+        workspace: caller.workspace(),
+        key,
+        by: caller.requester(),
+    }
 }

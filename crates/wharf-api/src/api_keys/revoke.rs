@@ -2,10 +2,11 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use wharf_model::{ApiKeyId, WorkspaceId};
-use wharf_storage::audit::{self, Action, AuditEntry, Requester};
-use wharf_storage::{Queue, StorageError, api_keys};
+use wharf_model::ApiKeyId;
+use wharf_storage::api_keys::changes::{self, KeyChange};
+use wharf_storage::{Queue, StorageError};
 
+use super::change;
 use crate::auth::Allowed;
 use crate::error::ApiError;
 use crate::extract::Id;
@@ -24,36 +25,17 @@ pub(crate) async fn revoke_api_key(
     State(state): State<ApiState>,
     Id(id): Id<ApiKeyId>,
 ) -> Result<StatusCode, ApiError> {
-    revoke(&state, caller.workspace(), id, caller.requester()).await?;
+    revoke(&state, change(&caller, id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Revokes a key, here at once and on other nodes within a second.
-pub(super) async fn revoke(
-    state: &ApiState,
-    workspace: WorkspaceId,
-    id: ApiKeyId,
-    by: Requester,
-) -> Result<(), ApiError> {
-    let entry = AuditEntry {
-        workspace,
-        at: state.clock.now(),
-        by,
-        action: Action::ApiKeyRevoked,
-        session: None,
-        api_key: Some(id),
-        plan: None,
-    };
-    let revoked = state
-        .storage
-        .write(Queue::Normal, move |tx| {
-            Box::pin(async move {
-                let revoked = api_keys::revoke(tx, workspace, id, entry.at).await?;
-                audit::append(tx, Some(&entry).filter(|_| revoked)).await
-            })
-        })
-        .await;
-    revoked.map_err(|error| match error {
+pub(super) async fn revoke(state: &ApiState, change: KeyChange) -> Result<(), ApiError> {
+    let now = state.clock.now();
+    let revoked = state.storage.write(Queue::Normal, move |tx| {
+        Box::pin(async move { changes::revoke(tx, change, now).await })
+    });
+    revoked.await.map_err(|error| match error {
         StorageError::NotFound(_) => ApiError::ApiKeyNotFound,
         other => other.into(),
     })?;

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 
+use super::change;
 use super::revoke::revoke;
 use crate::auth::Holder;
 use crate::error::ApiError;
@@ -19,6 +20,6 @@ pub(crate) async fn revoke_own_api_key(
     State(state): State<ApiState>,
 ) -> Result<StatusCode, ApiError> {
     let key = caller.key_id().ok_or(ApiError::Unauthenticated)?;
-    revoke(&state, caller.workspace(), key, caller.requester()).await?;
+    revoke(&state, change(&caller, key)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

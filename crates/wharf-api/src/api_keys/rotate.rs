@@ -8,12 +8,12 @@ use garde::Validate;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wharf_model::{ApiKeyId, Timestamp, WorkspaceId};
+use wharf_model::{ApiKeyId, Timestamp};
 use wharf_storage::StorageError;
-use wharf_storage::api_keys::{self, NotRotated, Replaces, Rotation};
-use wharf_storage::audit::{self, Action, AuditEntry, Requester};
+use wharf_storage::api_keys::{NotRotated, Replaces, Rotation, changes};
 
 use super::body::{ApiKeyBody, NewApiKeyBody};
+use super::change;
 use crate::auth::Allowed;
 use crate::error::ApiError;
 use crate::extract::{Id, OptionalBody};
@@ -71,13 +71,12 @@ pub(crate) async fn rotate_api_key(
         require_way_back(&body)?;
     }
     let key = ApiKey::generate(state.network, &*state.random);
-    let rotating = Rotating {
-        workspace: caller.workspace(),
-        id,
-        by: caller.requester(),
-        rotation: rotation(&key, &body, state.clock.now()),
-    };
-    let rotated = rotating.run(&state, &once, &raw).await?;
+    let (change, rotation) = (change(&caller, id), rotation(&key, &body, state.clock.now()));
+    let rotated = once.run_in_unit(&state, caller.workspace(), &raw, move |tx| {
+        Box::pin(async move { changes::rotate(tx, change, &rotation).await })
+    });
+    let rotated = rotated.await.map_err(refused)?;
+    state.authenticator.forget();
     let body = NewApiKeyBody {
         key: key.reveal().to_owned(),
         about: ApiKeyBody::new(rotated, state.authenticator.pending_usage(id)),
@@ -113,44 +112,6 @@ fn rotation(key: &ApiKey, request: &RotateApiKey, at: Timestamp) -> Rotation {
         hash: key.hash(),
         replaces,
         at,
-    }
-}
-
-/// Which key is rotated, how, and by whom.
-struct Rotating {
-    workspace: WorkspaceId,
-    id: ApiKeyId,
-    by: Requester,
-    rotation: Rotation,
-}
-
-impl Rotating {
-    async fn run(self, state: &ApiState, once: &Once, raw: &[u8]) -> Result<api_keys::ApiKey, ApiError> {
-        let Self {
-            workspace,
-            id,
-            by,
-            rotation,
-        } = self;
-        let entry = AuditEntry {
-            workspace,
-            at: rotation.at,
-            by,
-            action: Action::ApiKeyRotated,
-            session: None,
-            api_key: Some(id),
-            plan: None,
-        };
-        let rotated = once.run_in_unit(state, workspace, raw, move |tx| {
-            Box::pin(async move {
-                let rotated = api_keys::rotate(tx, workspace, id, &rotation).await?;
-                audit::append(tx, Some(&entry)).await?;
-                Ok(rotated)
-            })
-        });
-        let rotated = rotated.await.map_err(refused)?;
-        state.authenticator.forget();
-        Ok(rotated)
     }
 }
 

@@ -6,10 +6,11 @@ use garde::Validate;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use wharf_model::ApiKeyId;
-use wharf_storage::audit::{self, Action, AuditEntry};
-use wharf_storage::{Queue, StorageError, api_keys};
+use wharf_storage::api_keys::{self, changes};
+use wharf_storage::{Queue, StorageError};
 
 use super::body::ApiKeyBody;
+use super::change;
 use super::create::refused;
 use crate::auth::Allowed;
 use crate::error::ApiError;
@@ -43,23 +44,14 @@ pub(crate) async fn update_api_key(
     Valid { body, .. }: Valid<UpdateApiKey>,
 ) -> Result<Json<ApiKeyBody>, ApiError> {
     let (workspace, now) = (caller.workspace(), state.clock.now());
-    let entry = AuditEntry {
-        workspace,
-        at: now,
-        by: caller.requester(),
-        action: Action::ApiKeyChanged,
-        session: None,
-        api_key: Some(id),
-        plan: None,
-    };
+    let change = change(&caller, id);
     let plan = body.plan.map(|plan| plan.map(|plan| plan.0));
     // A limit that comes in the middle of a day counts what the key has used on it.
     state.flush_usage().await;
     let changed = state.storage.write(Queue::Normal, move |tx| {
         Box::pin(async move {
             if let Some(plan) = plan {
-                api_keys::set_plan(tx, workspace, id, plan, now).await?;
-                audit::append(tx, Some(&entry)).await?;
+                changes::set_plan(tx, change, plan, now).await?;
             }
             api_keys::get(tx, workspace, id).await
         })

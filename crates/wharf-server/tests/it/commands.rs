@@ -183,6 +183,17 @@ async fn keys_are_limited_rotated_and_ended_with_a_server_and_without_one() {
         assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
         assert!(refused.stderr.contains(wrong[1]), "{}", refused.stderr);
     }
+    let nobody = "ses_06bkrxzq3sx4h7e0p9c2d5t8vw";
+    let unknown = (["--session", nobody], format!("there is no session {nobody}"));
+    let expired = (
+        ["--expires-at", "2001-01-01T00:00:00Z"],
+        "have expired already".to_owned(),
+    );
+    for (useless, reason) in [unknown, expired] {
+        let refused = finish(here(&[&["keys", "create", "shop"][..], &useless[..]].concat())).await;
+        assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
+        assert!(refused.stderr.contains(&reason), "{}", refused.stderr);
+    }
     for is_served in [false, true] {
         let server = if is_served {
             Some(Wharf::serve(dir.path()).await)

@@ -5,7 +5,9 @@ use std::time::Duration;
 use wharf_model::{ApiKeyId, SessionId, SystemEdges};
 
 use super::Subject;
+use crate::api_keys::changes::{self, KeyChange, NotIssued};
 use crate::api_keys::{self, ApiKey, FoundKey, KeyUsage, NewApiKey, NotRotated, Replaces, Rotation, Unused};
+use crate::audit::{self, Action, AuditEntry, Requester};
 use crate::{PageRequest, Queue, StorageError};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -35,6 +37,32 @@ async fn insert(subject: &Subject, key: &NewApiKey) -> Result<(), StorageError> 
             Box::pin(async move { api_keys::insert(tx, &key).await })
         })
         .await
+}
+
+async fn issue(subject: &Subject, key: NewApiKey) -> Result<ApiKey, StorageError> {
+    subject
+        .storage
+        .write(Queue::Normal, move |tx| {
+            Box::pin(async move { changes::issue(tx, &key, &requester()).await })
+        })
+        .await
+}
+
+fn requester() -> Requester {
+    Requester {
+        who: "key_1".to_owned(),
+        address: Some("198.51.100.7".to_owned()),
+        request_id: Some("req_1".to_owned()),
+    }
+}
+
+/// What the audit log says, newest first.
+async fn noted(subject: &Subject) -> Vec<AuditEntry> {
+    let workspace = subject.workspace;
+    let page = subject
+        .read(move |tx| Box::pin(async move { audit::list(tx, workspace, &PageRequest::first(10)).await }))
+        .await;
+    page.rows
 }
 
 async fn find(subject: &Subject, hash: u8) -> Option<FoundKey> {
@@ -333,4 +361,87 @@ pub async fn an_unused_key_is_one_that_was_neither_used_nor_made_lately(subject:
         .read(move |tx| Box::pin(async move { api_keys::list_unused(tx, other, unused, &page).await }))
         .await;
     assert!(foreign.rows.is_empty());
+}
+
+/// Of one that is refused nothing is stored, and nothing is noted.
+pub async fn a_key_that_would_be_of_no_use_is_not_issued(subject: &Subject) {
+    let known = subject.session("s").await.id;
+    let id = SessionId::generate(&SystemEdges, &SystemEdges);
+    let limited = |hash, sessions| NewApiKey {
+        sessions: Some(sessions),
+        ..new_key(subject, hash)
+    };
+    let expired = NewApiKey {
+        expires_at: Some(subject.now()),
+        ..limited(1, vec![known])
+    };
+    let unknown = NotIssued::UnknownSession { index: 1, id };
+    for (new, why) in [(expired, NotIssued::Expired), (limited(2, vec![known, id]), unknown)] {
+        let refused = issue(subject, new).await.unwrap_err();
+        assert_eq!(refused.rejection::<NotIssued>(), Some(&why));
+    }
+    let foreign = NewApiKey {
+        workspace_id: subject.other_workspace().await,
+        ..limited(2, vec![known])
+    };
+    let refused = issue(subject, foreign).await.unwrap_err();
+    let elsewhere = NotIssued::UnknownSession { index: 0, id: known };
+    assert_eq!(refused.rejection::<NotIssued>(), Some(&elsewhere));
+    for hash in [1, 2] {
+        assert!(find(subject, hash).await.is_none());
+    }
+    assert!(noted(subject).await.is_empty());
+    let issued = issue(subject, limited(3, vec![known])).await.unwrap();
+    assert_eq!(find(subject, 3).await.unwrap().key, issued);
+}
+
+/// By whom, and when; what changes nothing is not noted.
+pub async fn what_is_done_with_a_key_is_noted_once(subject: &Subject) {
+    let new = NewApiKey {
+        sessions: None,
+        ..new_key(subject, 1)
+    };
+    let (id, at) = (new.id, subject.now());
+    issue(subject, new).await.unwrap();
+    let change = KeyChange {
+        workspace: subject.workspace,
+        key: id,
+        by: requester(),
+    };
+    let (rotated, text) = (change.clone(), rotation(subject, 2, DAY));
+    subject
+        .write(move |tx| Box::pin(async move { changes::rotate(tx, rotated, &text).await }))
+        .await;
+    let changed = change.clone();
+    subject
+        .write(move |tx| Box::pin(changes::set_plan(tx, changed, None, at)))
+        .await;
+    for _ in 0..2 {
+        let (revoked, now) = (change.clone(), subject.now());
+        subject
+            .write(move |tx| Box::pin(changes::revoke(tx, revoked, now)))
+            .await;
+        subject.clock.advance(Duration::from_secs(1));
+    }
+    let text = rotation(subject, 3, DAY);
+    let refused = subject.storage.write(Queue::Normal, move |tx| {
+        Box::pin(async move { changes::rotate(tx, change, &text).await })
+    });
+    assert_eq!(why(refused.await), NotRotated::Ended);
+    let entry = |action| AuditEntry {
+        workspace: subject.workspace,
+        at,
+        by: requester(),
+        action,
+        session: None,
+        api_key: Some(id),
+        plan: None,
+    };
+    let expected = [
+        Action::ApiKeyRevoked,
+        Action::ApiKeyChanged,
+        Action::ApiKeyRotated,
+        Action::ApiKeyCreated,
+    ];
+    assert_eq!(noted(subject).await, expected.map(entry));
 }

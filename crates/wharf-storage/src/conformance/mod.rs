@@ -166,6 +166,8 @@ macro_rules! conformance {
             a_text_that_nobody_received_is_replaced,
             of_many_rotations_the_last_two_texts_are_left,
             an_unused_key_is_one_that_was_neither_used_nor_made_lately,
+            a_key_that_would_be_of_no_use_is_not_issued,
+            what_is_done_with_a_key_is_noted_once,
         ]);
         $crate::conformance!(@module $fresh, plans, [
             a_plan_reads_back_and_is_changed,

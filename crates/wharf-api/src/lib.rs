@@ -36,7 +36,7 @@ mod vault;
 mod wire;
 
 pub use address::{AddressRange, AddressRangeError, caller_address, limit_key};
-pub use auth::{Caller, CookieLogin};
+pub use auth::{Authenticator, Caller, CookieLogin};
 pub use config::ApiConfig;
 pub use error::ApiError;
 pub use idempotency::CLAIM_LASTS;

@@ -52,7 +52,13 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("wharf-proof", &["wharf-testkit"]),
     (
         "wharf-bench",
-        &["wharf-model", "wharf-storage", "wharf-session", "wharf-testkit"],
+        &[
+            "wharf-model",
+            "wharf-storage",
+            "wharf-session",
+            "wharf-api",
+            "wharf-testkit",
+        ],
     ),
     ("wharf-fuzz", &["wharf-sandbox", "wharf-vault"]),
     ("wharf-interop-engine", &[]),

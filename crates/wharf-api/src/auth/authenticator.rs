@@ -41,7 +41,7 @@ struct Life {
 
 /// Reads, checks and counts keys.
 #[derive(Debug)]
-pub(crate) struct Authenticator {
+pub struct Authenticator {
     storage: Storage,
     clock: Arc<dyn Clock>,
     network: Network,
@@ -52,7 +52,8 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    pub(crate) fn new(storage: Storage, clock: Arc<dyn Clock>, network: Network) -> Self {
+    /// One that knows no key yet.
+    pub fn new(storage: Storage, clock: Arc<dyn Clock>, network: Network) -> Self {
         let cache = Cache::builder()
             .max_capacity(CACHED_KEYS)
             .time_to_live(CACHED_FOR)
@@ -71,7 +72,7 @@ impl Authenticator {
     ///
     /// # Errors
     /// Why the key is not accepted, or that storage failed.
-    pub(crate) async fn caller(&self, text: &str, address: IpAddr) -> Result<Caller, ApiError> {
+    pub async fn caller(&self, text: &str, address: IpAddr) -> Result<Caller, ApiError> {
         let known = self.known(self.hash_of(text)?).await?;
         known.life.check(self.clock.now())?;
         known.require_address(address)?;
@@ -129,7 +130,7 @@ impl Authenticator {
     }
 
     /// Forgets what is cached, after a key was rotated or revoked, or a plan was changed.
-    pub(crate) fn forget(&self) {
+    pub fn forget(&self) {
         self.emptied.fetch_add(1, Ordering::SeqCst);
         self.cache.invalidate_all();
     }

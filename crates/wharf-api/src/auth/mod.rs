@@ -11,7 +11,7 @@ mod holder;
 mod usage;
 
 pub(crate) use allowed::Allowed;
-pub(crate) use authenticator::Authenticator;
+pub use authenticator::Authenticator;
 pub use caller::Caller;
 pub use cookie::CookieLogin;
 pub(crate) use holder::Holder;

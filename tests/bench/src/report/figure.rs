@@ -8,6 +8,8 @@ pub enum Unit {
     /// Bytes, shown as MB (10⁶).
     Bytes,
     Seconds,
+    /// Microseconds: what is too short for the others' milliseconds.
+    Micros,
     PerSecond,
     /// Of one core.
     Percent,
@@ -22,6 +24,7 @@ impl Unit {
             Self::Bytes => format!("{:.1} MB", value / 1e6),
             Self::Seconds if value < 1.0 => format!("{:.1} ms", value * 1000.0),
             Self::Seconds => format!("{value:.2} s"),
+            Self::Micros => format!("{value:.1} µs"),
             Self::PerSecond if value < 100.0 => format!("{value:.1} /s"),
             Self::PerSecond => format!("{} /s", thousands(value)),
             Self::Percent => format!("{value:.1} %"),

@@ -1,6 +1,8 @@
-//! (f) One-time passwords: how fast codes are accepted and checked, and how soon one leaves behind a campaign.
+//! (f) One-time passwords: how fast codes are accepted and checked, and how soon one leaves behind a campaign. And how long the
+//! check of an API key takes, with which their calls begin.
 
 mod check;
+mod keys;
 mod send;
 mod timing;
 mod wire;
@@ -30,7 +32,7 @@ const READERS: usize = 64;
 pub async fn measure(bench: &Bench) -> Result<Section> {
     let sandbox = bench.start_logging_sandbox().await?;
     let mut section = Section {
-        title: "(f) One-time passwords",
+        title: "(f) One-time passwords, and the check of API keys",
         method: method(bench),
         rows: Vec::new(),
         uses: Vec::new(),
@@ -41,6 +43,7 @@ pub async fn measure(bench: &Bench) -> Result<Section> {
     if let Some(program) = &bench.timing {
         section.rows.push(timing::measure(program).await?);
     }
+    section.rows.extend(keys::measure(bench.folder.join("keys")).await?);
     Ok(section)
 }
 
@@ -213,7 +216,10 @@ fn method(bench: &Bench) -> String {
          a second through one session that is sending a campaign of {} messages, until its stanza is at the sandbox; the \
          campaign's rows are written beforehand, and some still wait when the last code has left. Pacing is opened for this; as \
          it is by default a code waits, too, for the gap after the message before it, {} to {} s at random, and for its place \
-         among {} messages a minute.",
+         among {} messages a minute. API keys: from the text of a key to its caller, one check after the other, in the program \
+         that makes the load; HTTP and the rate that a key may have are not in it. Cached: the same key again and again; once a \
+         second it is looked up anew, as it always is. Not cached: the first check after all keys were forgotten, which asks \
+         SQLite. Unknown: a well-formed one that nobody made, which is looked for in vain each time.",
         bench.plan.load_for.as_secs(),
         send::SESSIONS,
         wire::A_SECOND,

@@ -158,7 +158,12 @@ fn without_mark(data: &[u8]) -> &[u8] {
 
 /// Whether something known begins like this: what decides if a text is base64 of something.
 fn is_known(head: &[u8]) -> bool {
-    head.starts_with(&MAGIC[..3]) || head.starts_with(&GZIP) || head.starts_with(&ZIP[..2]) || is_json(head)
+    is_bundle(head) || head.starts_with(&GZIP) || head.starts_with(&ZIP[..2]) || is_json(head)
+}
+
+/// Whether the first three bytes are those of a bundle.
+fn is_bundle(head: &[u8]) -> bool {
+    head.starts_with(&MAGIC[..3])
 }
 
 fn is_json(content: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Layer, is_known};
+use super::{Layer, is_bundle, is_known};
 use crate::base64::decode;
 use crate::error::{Fetch, VaultError};
 
@@ -12,6 +12,9 @@ const LONGEST_BRAND: usize = 64;
 const DELIMITERS: &[u8] = b"~;:_-=|., ";
 /// Characters that are enough to see how the decoded content begins: three bytes of it.
 const HEAD: usize = 4;
+/// Characters that are too few for credentials. Ids that Wharf keeps them under are of this length, and one in a hundred
+/// begins, or goes on behind one of its underscores, like base64 of JSON. That it begins like a bundle is no accident.
+const TOO_SHORT: usize = 22;
 /// Lengths of the two halves of a MEGA link.
 const MEGA_FILE: usize = 8;
 const MEGA_KEY: usize = 43;
@@ -21,9 +24,7 @@ const LONGEST_ID: usize = 64;
 /// What the text holds. A brand and the base64 are added to the layers.
 pub(super) fn payload(text: &[u8], layers: &mut Vec<Layer>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let text = cleaned(text)?;
-    let promising =
-        |start: &usize| decode(&text[*start..text.len().min(start + HEAD)]).is_some_and(|head| is_known(&head));
-    let promising: Vec<usize> = starts(&text).filter(promising).collect();
+    let promising: Vec<usize> = starts(&text).filter(|&start| is_promising(&text[start..])).collect();
     let decoded = promising
         .iter()
         .find_map(|&start| Some((start, decode(&text[start..])?)));
@@ -36,6 +37,12 @@ pub(super) fn payload(text: &[u8], layers: &mut Vec<Layer>) -> Result<Zeroizing<
         None if promising.is_empty() => Err(elsewhere(&text)),
         None => Err(VaultError::Damaged("session string")),
     }
+}
+
+/// Whether this may be base64 of something that leads to credentials.
+fn is_promising(text: &[u8]) -> bool {
+    let begins_like = if text.len() > TOO_SHORT { is_known } else { is_bundle };
+    decode(&text[..text.len().min(HEAD)]).is_some_and(|head| begins_like(&head))
 }
 
 /// The text without white space, dots that stand for what follows, and the difference between the alphabets.

@@ -102,6 +102,15 @@ fn what_is_cut_off_or_foreign_is_named() {
             VaultError::Elsewhere(Fetch::Mega),
         ),
         ("Gifted~a1b2c3d4e5f6".to_owned(), VaultError::Elsewhere(Fetch::Id)),
+        // Ids are of any characters: these begin, or go on behind an underscore, like base64 of JSON.
+        (
+            "BRAND~eyJpZCI6MTIzNDU2Nzg5MD".to_owned(),
+            VaultError::Elsewhere(Fetch::Id),
+        ),
+        (
+            "BRAND~aB3_eyJpZCI6MTIzNDU2Nz".to_owned(),
+            VaultError::Elsewhere(Fetch::Id),
+        ),
     ] {
         assert_eq!(examine(data.as_bytes(), None).unwrap_err(), error, "{data}");
     }

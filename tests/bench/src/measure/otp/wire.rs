@@ -1,4 +1,4 @@
-//! From the request of a code to its stanza, behind a campaign that waits in the same session.
+//! From the request of a code to its stanza, behind a campaign that waits in the same session (OTP-16).
 
 use std::path::Path;
 use std::sync::Arc;

@@ -12,13 +12,11 @@ const LONGEST_BRAND: usize = 64;
 const DELIMITERS: &[u8] = b"~;:_-=|., ";
 /// Characters that are enough to see how the decoded content begins: three bytes of it.
 const HEAD: usize = 4;
-/// Characters that are too few for credentials. Ids that Wharf keeps them under are of this length, and one in a hundred
-/// begins, or goes on behind one of its underscores, like base64 of JSON. That it begins like a bundle is no accident.
-const TOO_SHORT: usize = 22;
 /// Lengths of the two halves of a MEGA link.
 const MEGA_FILE: usize = 8;
 const MEGA_KEY: usize = 43;
-/// Characters of the longest id that a server keeps credentials under.
+/// Characters of the longest id that a server keeps credentials under; too few for credentials, and more than a link to MEGA
+/// has behind its brand.
 const LONGEST_ID: usize = 64;
 
 /// What the text holds. A brand and the base64 are added to the layers.
@@ -39,9 +37,10 @@ pub(super) fn payload(text: &[u8], layers: &mut Vec<Layer>) -> Result<Zeroizing<
     }
 }
 
-/// Whether this may be base64 of something that leads to credentials.
+/// Whether this may be base64 of something that leads to credentials. One id in a hundred begins like base64 of JSON, or goes on
+/// so behind one of its underscores; that a short text begins like a bundle is no accident.
 fn is_promising(text: &[u8]) -> bool {
-    let begins_like = if text.len() > TOO_SHORT { is_known } else { is_bundle };
+    let begins_like = if text.len() > LONGEST_ID { is_known } else { is_bundle };
     decode(&text[..text.len().min(HEAD)]).is_some_and(|head| begins_like(&head))
 }
 

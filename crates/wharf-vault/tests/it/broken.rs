@@ -111,6 +111,24 @@ fn what_is_cut_off_or_foreign_is_named() {
             "BRAND~aB3_eyJpZCI6MTIzNDU2Nz".to_owned(),
             VaultError::Elsewhere(Fetch::Id),
         ),
+        (
+            "BRAND~e0a1b2c3d4e5f60718293a4b".to_owned(),
+            VaultError::Elsewhere(Fetch::Id),
+        ),
+        (format!("BRAND~ey{}", "J".repeat(62)), VaultError::Elsewhere(Fetch::Id)),
+        (
+            format!("BRAND~eyJdEf6h#{}", "k".repeat(43)),
+            VaultError::Elsewhere(Fetch::Mega),
+        ),
+        (
+            format!("BRAND~aB3dEf6h#k_eyJ{}", "k".repeat(38)),
+            VaultError::Elsewhere(Fetch::Mega),
+        ),
+        // One character more is no id, and a text that begins like base64 of JSON is one that was cut off.
+        (
+            format!("BRAND~ey{}", "J".repeat(63)),
+            VaultError::Damaged("session string"),
+        ),
     ] {
         assert_eq!(examine(data.as_bytes(), None).unwrap_err(), error, "{data}");
     }
